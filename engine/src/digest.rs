@@ -1,0 +1,53 @@
+//! What makes an event itself.
+
+use std::fmt;
+
+/// The identity of an event: the first 16 bytes of BLAKE3 over its payload in canonical form.
+/// Equal digests mean one event, delivered again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Digest([u8; 16]);
+
+impl Digest {
+    /// The digest of a canonical payload and, after it, of what a contract reads from headers.
+    pub(crate) fn of(canonical: &[u8], headers: &[(&str, &str)]) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(canonical);
+        for (name, value) in headers {
+            // A line each; JSON has no raw line end in a canonical form, so nothing can be confused.
+            for part in ["\n", name, ": ", value] {
+                hasher.update(part.as_bytes());
+            }
+        }
+        let hash = if headers.is_empty() { blake3::hash(canonical) } else { hasher.finalize() };
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&hash.as_bytes()[..16]);
+        Digest(digest)
+    }
+
+    /// Reads 32 hexadecimal digits, in lower case.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Digest> {
+        let digits = text.as_bytes();
+        let mut digest = [0; 16];
+        if digits.len() != 32 || digits.iter().any(u8::is_ascii_uppercase) {
+            return None;
+        }
+        for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |digit: u8| char::from(digit).to_digit(16);
+            *byte = (digit(pair[0])? * 16 + digit(pair[1])?) as u8;
+        }
+        Some(Digest(digest))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

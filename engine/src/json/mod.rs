@@ -1,0 +1,43 @@
+//! JSON as finis needs it: strict, without copies, and with one canonical form for equal values.
+//!
+//! [`Tape::scan`] reads a text once and leaves a flat list of its values, each a slice of the text.
+//! [`Canon`] writes a value of the tape in canonical form (RFC 8785, except that integers keep all
+//! their digits) and notes on the way where the paths of a contract were found.
+
+mod canonical;
+mod number;
+mod paths;
+mod scan;
+mod text;
+
+pub(crate) use canonical::{Canon, Found};
+pub(crate) use number::write_scaled;
+pub use paths::Pointer;
+pub(crate) use paths::{Paths, Slot};
+pub use scan::JsonError;
+pub(crate) use scan::{Shape, Tape};
+pub(crate) use text::{unescape, write_string};
+
+/// Objects and arrays inside each other that a payload may have, itself the first.
+pub const DEPTH_MAX: usize = 127;
+
+/// The canonical form of a JSON text: equal texts mean equal values.
+///
+/// RFC 8785, except that an integer literal (no fraction, no exponent) keeps all its digits.
+///
+/// ```
+/// let canonical = |text| finis_engine::canonical(text).unwrap();
+/// assert_eq!(canonical(r#"{"b": 7.80e1, "a": "\u00e9\/"}"#), r#"{"a":"é/","b":78}"#);
+/// assert_ne!(canonical("9007199254740993"), canonical("9007199254740992"));
+/// ```
+///
+/// # Errors
+/// When the text is not one JSON value, or one that no two readers need agree on: a duplicate key,
+/// a lone surrogate, a number beyond a finite double, nesting deeper than [`DEPTH_MAX`].
+pub fn canonical(text: &str) -> Result<String, JsonError> {
+    let mut tape = Tape::default();
+    tape.scan(text, DEPTH_MAX)?;
+    let mut canon = Canon::default();
+    canon.write(text, &tape, 0, &Paths::default())?;
+    Ok(String::from_utf8(canon.into_bytes()).expect("a canonical form is made of pieces of a str"))
+}

@@ -1,0 +1,130 @@
+//! Paths into a payload, and all paths of a contract as one tree, so that one walk finds them all.
+
+use std::fmt;
+
+/// A JSON Pointer (RFC 6901), as `/data/sessionId`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pointer(String);
+
+impl Pointer {
+    /// Reads a pointer; the problem, in words, when it is none.
+    ///
+    /// # Errors
+    /// When the text does not start with `/`, or `~` is not followed by `0` or `1`.
+    pub fn parse(text: &str) -> Result<Pointer, String> {
+        if !text.starts_with('/') {
+            return Err(format!("`{text}` is not a JSON Pointer: write it with a leading `/`, as `/{text}`"));
+        }
+        let sound = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+        if !sound {
+            return Err(format!("`{text}` has a `~` that is neither `~0` (for `~`) nor `~1` (for `/`)"));
+        }
+        Ok(Pointer(text.to_owned()))
+    }
+
+    /// The pointer as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Keys on the way, outermost first, unescaped.
+    pub fn tokens(&self) -> impl Iterator<Item = String> + '_ {
+        self.0.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~"))
+    }
+
+    /// Whether this is `other` or leads to something inside it.
+    #[must_use]
+    pub fn is_within(&self, other: &Pointer) -> bool {
+        let rest = self.0.strip_prefix(&other.0);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Number of a path among those of a contract.
+pub(crate) type Slot = u16;
+
+/// A tree of paths. The root is place 0.
+#[derive(Clone, Debug)]
+pub(crate) struct Paths {
+    branches: Vec<Branch>,
+    slots: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Branch {
+    children: Vec<(Box<[u8]>, u16)>,
+    slot: Option<Slot>,
+    /// What is here is no part of the identity.
+    volatile: bool,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Paths { branches: vec![Branch::default()], slots: 0 }
+    }
+}
+
+impl Paths {
+    /// The slot of a path; the same path has the same slot.
+    pub(crate) fn slot(&mut self, pointer: &Pointer) -> Slot {
+        let place = self.grow(pointer);
+        let next = self.slots as Slot;
+        let slot = *self.branches[place].slot.get_or_insert(next);
+        self.slots = self.slots.max(usize::from(slot) + 1);
+        slot
+    }
+
+    /// Leaves what is at a path out of the identity.
+    pub(crate) fn set_volatile(&mut self, pointer: &Pointer) {
+        let place = self.grow(pointer);
+        self.branches[place].volatile = true;
+    }
+
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// The branch for `key` below `branch`.
+    pub(crate) fn child(&self, branch: u16, key: &[u8]) -> Option<u16> {
+        let children = &self.branches[usize::from(branch)].children;
+        children.iter().find(|(token, _)| **token == *key).map(|(_, child)| *child)
+    }
+
+    pub(super) fn has_children(&self, branch: u16) -> bool {
+        !self.branches[usize::from(branch)].children.is_empty()
+    }
+
+    pub(super) fn slot_at(&self, branch: u16) -> Option<Slot> {
+        self.branches[usize::from(branch)].slot
+    }
+
+    pub(super) fn is_volatile(&self, branch: u16) -> bool {
+        self.branches[usize::from(branch)].volatile
+    }
+
+    fn grow(&mut self, pointer: &Pointer) -> usize {
+        let mut place = 0;
+        for token in pointer.tokens() {
+            let known = self.child(place as u16, token.as_bytes());
+            place = known.map_or_else(
+                || {
+                    // Contracts bound their paths far below 65,536.
+                    let child = self.branches.len();
+                    self.branches.push(Branch::default());
+                    self.branches[place].children.push((token.into_bytes().into(), child as u16));
+                    child
+                },
+                usize::from,
+            );
+        }
+        place
+    }
+}

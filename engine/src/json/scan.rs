@@ -1,0 +1,263 @@
+//! From a text to a tape: one pass, every rule of the grammar, no copies.
+
+use std::fmt;
+
+use super::{number, text};
+
+/// The values of one JSON text, in order, each followed by what is inside it.
+///
+/// A tape is scratch space: it is meant to be scanned again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Tape {
+    nodes: Vec<Node>,
+}
+
+/// One value, or one key of an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    pub(crate) shape: Shape,
+    /// Bytes of the text it is made of, quotes and brackets included.
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    /// Place on the tape of what comes after it and all that is inside it.
+    pub(crate) next: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Object,
+    Array,
+    /// A string without escapes: its canonical form is itself.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    /// A number without fraction and exponent.
+    Integer,
+    /// Any other number.
+    Double,
+    /// `true`, `false` or `null`.
+    Literal,
+}
+
+/// Why a text is not JSON that everyone reads alike. Offsets are bytes from the start of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "`offset` is said above, the rest says itself")]
+pub enum JsonError {
+    /// Something else stands where `expected` should.
+    Expected { expected: &'static str, offset: usize },
+    /// The text ends too early.
+    Truncated,
+    /// One value ends, and then there is more.
+    Trailing { offset: usize },
+    /// More objects and arrays inside each other than [`DEPTH_MAX`](super::DEPTH_MAX).
+    TooDeep,
+    /// A key stands twice in one object, compared after unescaping.
+    DuplicateKey { key: String },
+    /// Half of a surrogate pair, as `\ud800` alone.
+    LoneSurrogate { offset: usize },
+    /// Greater than a finite double, as `1e999`.
+    NumberRange { offset: usize },
+    /// 4 GiB or more.
+    TooLong,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JsonError::Expected { expected, offset } => {
+                write!(f, "not JSON: expected {expected} at byte {offset}")
+            }
+            JsonError::Truncated => f.write_str("not JSON: it ends before its value does"),
+            JsonError::Trailing { offset } => {
+                write!(f, "more than one value: something follows at byte {offset}")
+            }
+            JsonError::TooDeep => {
+                write!(f, "nested too deep: more than {} objects and arrays inside each other", super::DEPTH_MAX)
+            }
+            JsonError::DuplicateKey { key } => write!(f, "the key `{key}` stands twice in one object"),
+            JsonError::LoneSurrogate { offset } => {
+                write!(f, "half of a surrogate pair at byte {offset}")
+            }
+            JsonError::NumberRange { offset } => {
+                write!(f, "a number at byte {offset} is beyond a finite double")
+            }
+            JsonError::TooLong => f.write_str("4 GiB or longer"),
+        }
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+impl Tape {
+    /// Reads one JSON value with white space around it; at most `depth_max` objects and arrays
+    /// may be inside each other. Duplicate keys are not looked for here: the canonical form sorts
+    /// keys anyway, and finds them then.
+    pub(crate) fn scan(&mut self, text: &str, depth_max: usize) -> Result<(), JsonError> {
+        self.nodes.clear();
+        if u32::try_from(text.len()).is_err() {
+            return Err(JsonError::TooLong);
+        }
+        let mut scan = Scan { text: text.as_bytes(), at: 0, nodes: &mut self.nodes };
+        scan.space();
+        scan.value(depth_max)?;
+        scan.space();
+        if scan.at < text.len() {
+            return Err(JsonError::Trailing { offset: scan.at });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn node(&self, place: usize) -> Node {
+        self.nodes[place]
+    }
+
+    /// The members of the object at `place`: places of key and value. Nothing if it is no object.
+    pub(crate) fn members(&self, place: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let object = self.nodes[place];
+        let end = if object.shape == Shape::Object { object.next as usize } else { 0 };
+        let mut key = place + 1;
+        std::iter::from_fn(move || {
+            (key < end).then(|| {
+                let member = (key, key + 1);
+                key = self.nodes[key + 1].next as usize;
+                member
+            })
+        })
+    }
+}
+
+struct Scan<'a> {
+    text: &'a [u8],
+    at: usize,
+    nodes: &'a mut Vec<Node>,
+}
+
+impl Scan<'_> {
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    /// Reads the value that starts here; `depth` more containers may open.
+    fn value(&mut self, depth: usize) -> Result<(), JsonError> {
+        match self.text.get(self.at) {
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
+            Some(b'"') => self.string(),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
+            _ => Err(self.expected("a value")),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), JsonError> {
+        let object = self.open(Shape::Object, depth)?;
+        if self.text.get(self.at) == Some(&b'}') {
+            return self.close(object);
+        }
+        loop {
+            if self.text.get(self.at) != Some(&b'"') {
+                return Err(self.expected("a key in quotes"));
+            }
+            self.string()?;
+            self.space();
+            if self.text.get(self.at) != Some(&b':') {
+                return Err(self.expected("`:`"));
+            }
+            self.at += 1;
+            self.space();
+            self.value(depth - 1)?;
+            self.space();
+            match self.text.get(self.at) {
+                Some(b',') => {
+                    self.at += 1;
+                    self.space();
+                }
+                Some(b'}') => return self.close(object),
+                _ => return Err(self.expected("`,` or `}`")),
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), JsonError> {
+        let array = self.open(Shape::Array, depth)?;
+        if self.text.get(self.at) == Some(&b']') {
+            return self.close(array);
+        }
+        loop {
+            self.value(depth - 1)?;
+            self.space();
+            match self.text.get(self.at) {
+                Some(b',') => {
+                    self.at += 1;
+                    self.space();
+                }
+                Some(b']') => return self.close(array),
+                _ => return Err(self.expected("`,` or `]`")),
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        let (end, plain) = text::scan(self.text, start)?;
+        self.at = end;
+        self.push(if plain { Shape::Plain } else { Shape::Escaped }, start);
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        let (end, integer) = number::scan(self.text, start)?;
+        self.at = end;
+        self.push(if integer { Shape::Integer } else { Shape::Double }, start);
+        Ok(())
+    }
+
+    fn literal(&mut self, word: &'static [u8]) -> Result<(), JsonError> {
+        let start = self.at;
+        if !self.text[start..].starts_with(word) {
+            return Err(self.expected("a value"));
+        }
+        self.at += word.len();
+        self.push(Shape::Literal, start);
+        Ok(())
+    }
+
+    fn open(&mut self, shape: Shape, depth: usize) -> Result<usize, JsonError> {
+        if depth == 0 {
+            return Err(JsonError::TooDeep);
+        }
+        let place = self.nodes.len();
+        self.at += 1;
+        self.push(shape, self.at - 1);
+        self.space();
+        Ok(place)
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "the last step of a container reads as a result")]
+    fn close(&mut self, place: usize) -> Result<(), JsonError> {
+        self.at += 1;
+        let next = self.nodes.len() as u32;
+        let node = &mut self.nodes[place];
+        node.end = self.at as u32;
+        node.next = next;
+        Ok(())
+    }
+
+    /// Puts what was read from `start` to here on the tape. Offsets fit: the text is below 4 GiB.
+    fn push(&mut self, shape: Shape, start: usize) {
+        let next = self.nodes.len() as u32 + 1;
+        self.nodes.push(Node { shape, start: start as u32, end: self.at as u32, next });
+    }
+
+    fn expected(&self, expected: &'static str) -> JsonError {
+        if self.at >= self.text.len() {
+            return JsonError::Truncated;
+        }
+        JsonError::Expected { expected, offset: self.at }
+    }
+}

@@ -1,0 +1,41 @@
+//! finis-engine: the pure core of finis.
+//!
+//! Everything here is a function of values: no clock, no disk, no socket, no async, no hash order.
+//! Read it in the order of the modules, which is the way of the data:
+//!
+//! ```text
+//! line ──▶ event ──▶ partial ──▶ verdict ──▶ record
+//!      read      add, merge   judge      print
+//! ```
+//!
+//! A [`Contract`] says what a provider promises; a [`LineReader`] takes an [`Event`] from a line
+//! under it; a [`Partial`] joins events; [`judge`] says where the session stands; a [`Record`] is
+//! what is handed out. Start with [`Partial`]: that its join does not care for order or repeats is
+//! what everything else leans on.
+//!
+//! Not here on purpose: where contracts come from (`finis-providers`), files (`finis-files`), and
+//! who keeps which session where (`finis`).
+
+mod certificate;
+pub mod contract; // what a provider promises, as data
+mod digest; // what makes an event itself
+mod event; // from a payload to an event
+mod json; // strict JSON with one form for equal values
+mod judge; // where a session stands
+mod line; // from a line of an export to a payload
+mod partial; // the join: what part of a log says
+mod record; // what is handed out
+mod span; // lengths of time
+mod timestamp; // instants // what lets a record be checked elsewhere
+
+pub use certificate::{Certifier, FOLD_VERSION};
+pub use contract::{Contract, FieldId, KindId, SubjectId, Terms};
+pub use digest::Digest;
+pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
+pub use json::{DEPTH_MAX, JsonError, Pointer, canonical};
+pub use judge::{By, Status, Verdict, judge};
+pub use line::{Arrival, LineReader};
+pub use partial::{Partial, VALUES_MAX};
+pub use record::{Claimed, Conflict, Key, Record, RecordEvent};
+pub use span::{parse_span, print_span};
+pub use timestamp::{TimeError, Timestamp};

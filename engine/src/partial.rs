@@ -1,0 +1,387 @@
+//! A partial: what part of a session's log is known to say.
+//!
+//! The log of a session is a set of events, and a partial stands for any subset of it: each event
+//! with its kind, time, digest, earliest arrival and which facts it had, and for each field a
+//! *register* of the distinct values that were claimed. [`Partial::add`] puts one event in,
+//! [`Partial::merge`] joins two subsets. The join is commutative, associative and idempotent, so
+//! neither the order nor the number of deliveries can show in anything that is read off a partial.
+//!
+//! Claims are ordered by what the contract says of them and by the events themselves; arrival is
+//! no part of that order, so it cannot take part.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use crate::contract::{Contract, FieldId, KindId, KindSet};
+use crate::digest::Digest;
+use crate::event::{Event, EventKind};
+use crate::timestamp::Timestamp;
+
+/// Distinct values kept for one field. A faulty provider can send any number; a record stays small.
+pub const VALUES_MAX: usize = 8;
+
+/// Sessions with more events than this look them up in a tree instead of one after another.
+const SCANNED_MAX: usize = 32;
+
+/// Bytes of values let go that are worth moving the rest for.
+const DEAD_BYTES_MAX: usize = 4096;
+
+/// What part of a session's log says.
+#[derive(Clone, Debug, Default)]
+pub struct Partial {
+    events: Vec<Seen>,
+    claims: Vec<Claim>,
+    /// Values and names of unknown kinds, one after another.
+    bytes: Vec<u8>,
+    /// Bytes that nothing refers to any more.
+    dead: usize,
+    /// Fields with more than [`VALUES_MAX`] distinct values, in order.
+    more: Vec<FieldId>,
+    /// Events by digest, once there are more than [`SCANNED_MAX`].
+    places: Option<Box<BTreeMap<Digest, u32>>>,
+}
+
+/// An event of the log, without its values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) at: Option<Timestamp>,
+    /// The earliest over its deliveries.
+    pub(crate) received_at: Option<Timestamp>,
+    pub(crate) digest: Digest,
+    kind: SeenKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum SeenKind {
+    Known { kind: KindId, rank: u16, facts: u64 },
+    Unknown { name: Slice },
+}
+
+/// A value that was claimed for a field, with the best claim to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    pub(crate) field: FieldId,
+    /// Place of the value in the field's progress, 0 the furthest.
+    step: u16,
+    /// Place of the event that claims it.
+    event: u32,
+    value: Slice,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    start: u32,
+    end: u32,
+}
+
+impl Partial {
+    /// Puts an event in. `false` if it was there already; its arrival counts all the same.
+    pub fn add(&mut self, contract: &Contract, event: &Event<'_>, received_at: Option<Timestamp>) -> bool {
+        if let Some(place) = self.place(event.digest) {
+            let seen = &mut self.events[place];
+            seen.received_at = earliest(seen.received_at, received_at);
+            return false;
+        }
+        let kind = match event.kind {
+            EventKind::Known(kind) => {
+                let facts = event.placed_facts().fold(0, |bits, (fact, _)| bits | 1 << fact.place);
+                SeenKind::Known { kind, rank: contract.kind(kind).rank, facts }
+            }
+            EventKind::Unknown(name) => SeenKind::Unknown { name: self.intern(name.as_bytes()) },
+        };
+        let place = self.push(Seen { at: event.at, received_at, digest: event.digest, kind });
+        for (fact, value) in event.placed_facts() {
+            let step = contract.field(fact.field).step(value);
+            self.claim(fact.field, step, place, value);
+        }
+        true
+    }
+
+    /// Joins what two parts of the log say of the same session.
+    ///
+    /// Registers are cut to [`VALUES_MAX`] values, and that keeps the laws: a value among the best
+    /// of all is among the best of every part that holds its best claim, since whatever outranks it
+    /// there outranks it everywhere. And the first time a register is cut, nothing has been let go
+    /// yet, so `more` is set exactly when there were more.
+    pub fn merge(&mut self, other: &Partial) {
+        let mut places = Vec::with_capacity(other.events.len());
+        for seen in &other.events {
+            let place = if let Some(place) = self.place(seen.digest) {
+                let known = &mut self.events[place];
+                known.received_at = earliest(known.received_at, seen.received_at);
+                place as u32
+            } else {
+                let kind = match seen.kind {
+                    SeenKind::Unknown { name } => SeenKind::Unknown { name: self.intern(other.slice(name)) },
+                    known @ SeenKind::Known { .. } => known,
+                };
+                self.push(Seen { kind, ..*seen })
+            };
+            places.push(place);
+        }
+        for claim in &other.claims {
+            self.claim(claim.field, claim.step, places[claim.event as usize], other.slice(claim.value));
+        }
+        for field in &other.more {
+            self.set_more(*field);
+        }
+    }
+
+    /// How many distinct events there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The events, in no particular order.
+    pub(crate) fn events(&self) -> &[Seen] {
+        &self.events
+    }
+
+    /// Known kinds of which an event is here.
+    pub(crate) fn kinds(&self) -> KindSet {
+        let mut kinds = KindSet::default();
+        self.events.iter().filter_map(Seen::known_kind).for_each(|kind| kinds.insert(kind));
+        kinds
+    }
+
+    /// The event of a kind that wins: the latest, then the greatest digest.
+    pub(crate) fn winning(&self, kind: KindId) -> Option<&Seen> {
+        let of_kind = self.events.iter().filter(|seen| seen.known_kind() == Some(kind));
+        of_kind.max_by(|left, right| left.at.cmp(&right.at).then(left.digest.cmp(&right.digest)))
+    }
+
+    /// What a field goes by.
+    pub(crate) fn winner(&self, field: FieldId) -> Option<&[u8]> {
+        let claims = self.claims.iter().filter(|claim| claim.field == field);
+        claims.min_by(|left, right| self.compare(left, right)).map(|claim| self.slice(claim.value))
+    }
+
+    /// All claims, those for one field together in the order of fields, the strongest first.
+    pub(crate) fn sorted_claims<'s>(&'s self, into: &mut Vec<&'s Claim>) {
+        into.clear();
+        into.extend(&self.claims);
+        into.sort_unstable_by(|left, right| left.field.cmp(&right.field).then_with(|| self.compare(left, right)));
+    }
+
+    /// Whether a field had more distinct values than it keeps.
+    pub(crate) fn has_more(&self, field: FieldId) -> bool {
+        self.more.binary_search(&field).is_ok()
+    }
+
+    pub(crate) fn value(&self, claim: &Claim) -> &[u8] {
+        self.slice(claim.value)
+    }
+
+    pub(crate) fn claimant(&self, claim: &Claim) -> &Seen {
+        &self.events[claim.event as usize]
+    }
+
+    /// Whether two claims are of the same step of their field's progress.
+    pub(crate) fn same_step(left: &Claim, right: &Claim) -> bool {
+        left.step == right.step
+    }
+
+    /// The name of an event's kind.
+    pub(crate) fn kind_name<'s>(&'s self, contract: &'s Contract, seen: &Seen) -> &'s str {
+        match seen.kind {
+            SeenKind::Known { kind, .. } => contract.kind_name(kind),
+            // Interned from a str.
+            SeenKind::Unknown { name } => std::str::from_utf8(self.slice(name)).unwrap_or_default(),
+        }
+    }
+
+    /// The place of the event with this digest.
+    fn place(&self, digest: Digest) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(&digest).map(|place| *place as usize),
+            None => self.events.iter().position(|seen| seen.digest == digest),
+        }
+    }
+
+    fn push(&mut self, seen: Seen) -> u32 {
+        // A session of four thousand million events does not fit in memory.
+        let place = self.events.len() as u32;
+        self.events.push(seen);
+        if let Some(places) = &mut self.places {
+            places.insert(seen.digest, place);
+        } else if self.events.len() > SCANNED_MAX {
+            let events = self.events.iter().zip(0..);
+            self.places = Some(Box::new(events.map(|(seen, place)| (seen.digest, place)).collect()));
+        }
+        place
+    }
+
+    /// Lets the event at `place` claim a value.
+    fn claim(&mut self, field: FieldId, step: u16, place: u32, value: &[u8]) {
+        let known = self.claims.iter().position(|claim| claim.field == field && self.slice(claim.value) == value);
+        if let Some(known) = known {
+            let better = Claim { event: place, ..self.claims[known] };
+            if self.compare(&better, &self.claims[known]) == Ordering::Less {
+                self.claims[known] = better;
+            }
+            return;
+        }
+        let claim = Claim { field, step, event: place, value: self.store(value) };
+        self.claims.push(claim);
+        if self.claims.iter().filter(|claim| claim.field == field).count() > VALUES_MAX {
+            self.drop_weakest(field);
+        }
+    }
+
+    fn drop_weakest(&mut self, field: FieldId) {
+        self.set_more(field);
+        let of_field = self.claims.iter().enumerate().filter(|(_, claim)| claim.field == field);
+        let weakest = of_field.max_by(|(_, left), (_, right)| self.compare(left, right)).map(|(place, _)| place);
+        if let Some(weakest) = weakest {
+            let value = self.claims.swap_remove(weakest).value;
+            self.dead += (value.end - value.start) as usize;
+        }
+        if self.dead > DEAD_BYTES_MAX && self.dead > self.bytes.len() / 2 {
+            self.compact();
+        }
+    }
+
+    fn set_more(&mut self, field: FieldId) {
+        if let Err(place) = self.more.binary_search(&field) {
+            self.more.insert(place, field);
+        }
+    }
+
+    /// Which of two claims for one field is stronger: `Less` if the first is. The furthest step,
+    /// then the kind with more authority, then the later time, then the greater digest. Claims for
+    /// different values by one event (never for one field) are told apart by nothing else.
+    fn compare(&self, left: &Claim, right: &Claim) -> Ordering {
+        let (first, second) = (self.claimant(left), self.claimant(right));
+        let by_step = left.step.cmp(&right.step);
+        let by_rank = || first.rank().cmp(&second.rank());
+        by_step.then_with(by_rank).then_with(|| second.at.cmp(&first.at)).then_with(|| second.digest.cmp(&first.digest))
+    }
+
+    fn intern(&mut self, name: &[u8]) -> Slice {
+        let last = self.events.iter().rev().find_map(|seen| match seen.kind {
+            SeenKind::Unknown { name: known } => Some(known),
+            SeenKind::Known { .. } => None,
+        });
+        match last.filter(|last| self.slice(*last) == name) {
+            Some(last) => last,
+            None => self.store(name),
+        }
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Slice {
+        // Values are cut to a few for each field, and each is shorter than a line.
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(bytes);
+        Slice { start, end: self.bytes.len() as u32 }
+    }
+
+    fn slice(&self, slice: Slice) -> &[u8] {
+        &self.bytes[slice.start as usize..slice.end as usize]
+    }
+
+    /// Moves what is still referred to into fresh room.
+    fn compact(&mut self) {
+        let old = std::mem::take(&mut self.bytes);
+        self.dead = 0;
+        let moved = |bytes: &mut Vec<u8>, slice: Slice| {
+            let start = bytes.len() as u32;
+            bytes.extend_from_slice(&old[slice.start as usize..slice.end as usize]);
+            Slice { start, end: bytes.len() as u32 }
+        };
+        for claim in &mut self.claims {
+            claim.value = moved(&mut self.bytes, claim.value);
+        }
+        let mut last: Option<(Slice, Slice)> = None;
+        for seen in &mut self.events {
+            if let SeenKind::Unknown { name } = &mut seen.kind {
+                let shared = last.filter(|(before, _)| before.start == name.start);
+                let after = shared.map_or_else(|| moved(&mut self.bytes, *name), |(_, after)| after);
+                last = Some((*name, after));
+                *name = after;
+            }
+        }
+    }
+}
+
+impl Seen {
+    pub(crate) fn known_kind(&self) -> Option<KindId> {
+        match self.kind {
+            SeenKind::Known { kind, .. } => Some(kind),
+            SeenKind::Unknown { .. } => None,
+        }
+    }
+
+    /// Whether the event had the fact at this place of its kind's facts.
+    pub(crate) fn has_fact(&self, place: u8) -> bool {
+        matches!(self.kind, SeenKind::Known { facts, .. } if facts >> place & 1 == 1)
+    }
+
+    /// What its age counts from: the receiver's time where there is one, else the provider's.
+    pub(crate) fn clock(&self) -> Option<Timestamp> {
+        self.received_at.or(self.at)
+    }
+
+    fn rank(&self) -> u16 {
+        match self.kind {
+            SeenKind::Known { rank, .. } => rank,
+            SeenKind::Unknown { .. } => u16::MAX,
+        }
+    }
+}
+
+/// Two partials are equal when they stand for the same subset: whatever order it came in.
+impl PartialEq for Partial {
+    fn eq(&self, other: &Self) -> bool {
+        self.canonical() == other.canonical()
+    }
+}
+
+impl Eq for Partial {}
+
+/// An event of [`Canonical`]: digest, times, and what it was.
+type CanonicalEvent<'p> = (Digest, Option<Timestamp>, Option<Timestamp>, Option<(KindId, u64)>, &'p [u8]);
+
+/// What a partial says, in an order of its own.
+#[derive(PartialEq)]
+struct Canonical<'p> {
+    events: Vec<CanonicalEvent<'p>>,
+    claims: Vec<(FieldId, u16, Digest, &'p [u8])>,
+    more: &'p [FieldId],
+}
+
+impl Partial {
+    fn canonical(&self) -> Canonical<'_> {
+        let mut events: Vec<CanonicalEvent<'_>> = self
+            .events
+            .iter()
+            .map(|seen| {
+                let (known, name) = match seen.kind {
+                    SeenKind::Known { kind, facts, .. } => (Some((kind, facts)), &[][..]),
+                    SeenKind::Unknown { name } => (None, self.slice(name)),
+                };
+                (seen.digest, seen.at, seen.received_at, known, name)
+            })
+            .collect();
+        events.sort_unstable_by_key(|event| event.0);
+        let claims = self.claims.iter();
+        let mut claims: Vec<_> = claims
+            .map(|claim| (claim.field, claim.step, self.claimant(claim).digest, self.slice(claim.value)))
+            .collect();
+        claims.sort_unstable();
+        Canonical { events, claims, more: &self.more }
+    }
+}
+
+fn earliest(left: Option<Timestamp>, right: Option<Timestamp>) -> Option<Timestamp> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(left.earliest(right)),
+        (known, None) | (None, known) => known,
+    }
+}

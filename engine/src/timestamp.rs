@@ -1,0 +1,347 @@
+//! Instants: RFC 3339, strictly, in UTC, with the precision they came in.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{Datelike, Days, NaiveDate};
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// A point in time, from year 1 to year 9999 in UTC, to the nanosecond.
+///
+/// Two timestamps are equal, and ordered, as instants: `08:42:14.3Z` and `08:42:14.300Z` are the
+/// same. How many digits of a second were written is kept beside, and printed again.
+#[derive(Clone, Copy, Debug)]
+pub struct Timestamp {
+    /// Seconds since 1970-01-01T00:00:00Z.
+    seconds: i64,
+    /// Nanoseconds into the second, below 10⁹.
+    nanos: u32,
+    precision: Precision,
+}
+
+/// Digits of a second that were written, 0 to 9. An enum, so that `Option<Timestamp>` stays small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+enum Precision {
+    P0,
+    P1,
+    P2,
+    P3,
+    P4,
+    P5,
+    P6,
+    P7,
+    P8,
+    P9,
+}
+
+const PRECISIONS: [Precision; 10] = {
+    use Precision::{P0, P1, P2, P3, P4, P5, P6, P7, P8, P9};
+    [P0, P1, P2, P3, P4, P5, P6, P7, P8, P9]
+};
+
+impl Timestamp {
+    /// The first instant there is: 0001-01-01T00:00:00Z. Nothing is overdue at it.
+    pub const MIN: Timestamp = Timestamp { seconds: -62_135_596_800, nanos: 0, precision: Precision::P0 };
+
+    /// The last: 9999-12-31T23:59:59.999999999Z.
+    pub const MAX: Timestamp = Timestamp { seconds: 253_402_300_799, nanos: 999_999_999, precision: Precision::P9 };
+
+    /// Reads an RFC 3339 time: `T` and `Z` in either case, an offset or `Z`, one to nine digits of
+    /// a second if any; no space, no second 60, no 24:00.
+    ///
+    /// ```
+    /// use finis_engine::Timestamp;
+    /// let at = Timestamp::parse("2026-05-03T10:42:11.512+02:00").unwrap();
+    /// assert_eq!(at.to_string(), "2026-05-03T08:42:11.512Z");
+    /// assert!(Timestamp::parse("2026-05-03T08:42:11").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Timestamp, TimeError> {
+        parse(text.as_bytes())
+    }
+
+    /// The instant this many seconds and nanoseconds after 1970-01-01T00:00:00Z, written to
+    /// `digits` of a second (at most nine); `None` outside years 1 to 9999.
+    #[must_use]
+    pub fn from_unix(seconds: i64, nanos: u32, digits: usize) -> Option<Timestamp> {
+        let precision = PRECISIONS[digits.min(9)];
+        let timestamp = Timestamp { seconds, nanos, precision };
+        (nanos < 1_000_000_000 && timestamp >= Timestamp::MIN && timestamp <= Timestamp::MAX).then_some(timestamp)
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z, and nanoseconds into the second.
+    #[must_use]
+    pub fn unix(self) -> (i64, u32) {
+        (self.seconds, self.nanos)
+    }
+
+    /// This instant and a while more, at most [`Timestamp::MAX`].
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Timestamp {
+        let nanos = self.nanos + span.subsec_nanos();
+        let carry = i64::from(nanos / 1_000_000_000);
+        let mut digits = self.precision as usize;
+        while span.subsec_nanos() % 10_u32.pow(9 - digits as u32) != 0 {
+            digits += 1;
+        }
+        i64::try_from(span.as_secs())
+            .ok()
+            .and_then(|whole| self.seconds.checked_add(whole)?.checked_add(carry))
+            .and_then(|seconds| Timestamp::from_unix(seconds, nanos % 1_000_000_000, digits))
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// How long after `earlier` this is; zero if it is not.
+    #[must_use]
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        let nanos = |at: Timestamp| i128::from(at.seconds) * 1_000_000_000 + i128::from(at.nanos);
+        let gap = u128::try_from(nanos(self) - nanos(earlier)).unwrap_or(0);
+        // Ten thousand years of seconds fit a u64 many times over.
+        Duration::new((gap / 1_000_000_000) as u64, (gap % 1_000_000_000) as u32)
+    }
+
+    /// The earlier of two; of the same instant written twice, the one with fewer digits, so that
+    /// the choice does not depend on which came first.
+    #[must_use]
+    pub fn earliest(self, other: Timestamp) -> Timestamp {
+        let key = |at: Timestamp| (at.seconds, at.nanos, at.precision);
+        if key(other) < key(self) { other } else { self }
+    }
+}
+
+impl PartialEq for Timestamp {
+    fn eq(&self, other: &Self) -> bool {
+        self.unix() == other.unix()
+    }
+}
+
+impl Eq for Timestamp {}
+
+impl PartialOrd for Timestamp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timestamp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.unix().cmp(&other.unix())
+    }
+}
+
+/// RFC 3339 in UTC, ending in `Z`, with the digits of a second that were read.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text(&mut [0; TEXT_MAX]))
+    }
+}
+
+/// Bytes of the longest timestamp, `9999-12-31T23:59:59.999999999Z`.
+pub(crate) const TEXT_MAX: usize = 30;
+
+impl Timestamp {
+    /// The printed form, made in `buffer`: records print a few of these for each session.
+    pub(crate) fn text(self, buffer: &mut [u8; TEXT_MAX]) -> &str {
+        let days = self.seconds.div_euclid(SECONDS_PER_DAY);
+        let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
+        let date = date_of(days);
+        let mut at = 0;
+        let mut put = |value: u32, width: usize, after: u8| {
+            let mut rest = value;
+            for place in (at..at + width).rev() {
+                buffer[place] = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+            buffer[at + width] = after;
+            at += width + 1;
+        };
+        put(date.year().unsigned_abs(), 4, b'-');
+        put(date.month(), 2, b'-');
+        put(date.day(), 2, b'T');
+        // A second of the day is below 86,400.
+        let second = second as u32;
+        put(second / 3600, 2, b':');
+        put(second / 60 % 60, 2, b':');
+        let digits = self.precision as usize;
+        if digits == 0 {
+            put(second % 60, 2, b'Z');
+        } else {
+            put(second % 60, 2, b'.');
+            put(self.nanos / 10_u32.pow(9 - digits as u32), digits, b'Z');
+        }
+        // Only ASCII was put, so this cannot fail.
+        std::str::from_utf8(&buffer[..at]).unwrap_or_default()
+    }
+}
+
+/// Why a text is no timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeError {
+    /// Not of the form `2026-05-03T08:42:11.512Z`.
+    Form,
+    /// Right so far, but nothing says which zone.
+    Zone,
+    /// A month 13, a 31 April, an hour 24, a second 60: named by what is out of range.
+    Range(&'static str),
+}
+
+impl fmt::Display for TimeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TimeError::Form => f.write_str("not an RFC 3339 time such as `2026-05-03T08:42:11.512Z`"),
+            TimeError::Zone => f.write_str("no zone: an RFC 3339 time ends in `Z` or an offset such as `+02:00`"),
+            TimeError::Range(what) => write!(f, "the {what} is out of range"),
+        }
+    }
+}
+
+impl std::error::Error for TimeError {}
+
+/// The date this many days after 1970-01-01.
+fn date_of(days: i64) -> NaiveDate {
+    let distance = Days::new(days.unsigned_abs());
+    let date = if days < 0 {
+        NaiveDate::default().checked_sub_days(distance)
+    } else {
+        NaiveDate::default().checked_add_days(distance)
+    };
+    // A timestamp lies in years 1 to 9999, well inside chrono's range.
+    date.unwrap_or_default()
+}
+
+fn parse(text: &[u8]) -> Result<Timestamp, TimeError> {
+    let number = |from: usize, width: usize| -> Result<u32, TimeError> {
+        let digits = text.get(from..from + width).ok_or(TimeError::Form)?;
+        digits.iter().try_fold(0, |value, byte| match byte {
+            b'0'..=b'9' => Ok(value * 10 + u32::from(byte - b'0')),
+            _ => Err(TimeError::Form),
+        })
+    };
+    let expect = |place: usize, bytes: &[u8]| match text.get(place) {
+        Some(byte) if bytes.contains(byte) => Ok(()),
+        _ => Err(TimeError::Form),
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
+    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
+    expect(4, b"-")?;
+    expect(7, b"-")?;
+    expect(10, b"Tt")?;
+    expect(13, b":")?;
+    expect(16, b":")?;
+
+    let fraction = match text.get(19) {
+        Some(b'.') => text[20..].iter().take_while(|byte| byte.is_ascii_digit()).count(),
+        _ => 0,
+    };
+    if text.get(19) == Some(&b'.') && !(1..=9).contains(&fraction) {
+        return Err(TimeError::Form);
+    }
+    let nanos = if fraction == 0 { 0 } else { number(20, fraction)? * 10_u32.pow(9 - fraction as u32) };
+    let zone_at = if fraction == 0 { 19 } else { 20 + fraction };
+    let offset = zone(&text[zone_at..])?;
+
+    let in_range = |value: u32, max: u32, what| (value <= max).then_some(()).ok_or(TimeError::Range(what));
+    in_range(hour, 23, "hour")?;
+    in_range(minute, 59, "minute")?;
+    in_range(second, 59, "second")?;
+    if year == 0 {
+        return Err(TimeError::Range("year"));
+    }
+    if !(1..=12).contains(&month) {
+        return Err(TimeError::Range("month"));
+    }
+    // Four digits of a year fit an i32.
+    let date = NaiveDate::from_ymd_opt(year as i32, month, day).ok_or(TimeError::Range("day"))?;
+    let days = i64::from(date.num_days_from_ce()) - 719_163;
+    let seconds = days * SECONDS_PER_DAY + i64::from(hour * 3600 + minute * 60 + second) - offset;
+    Timestamp::from_unix(seconds, nanos, fraction).ok_or(TimeError::Range("year in UTC"))
+}
+
+/// Seconds that the zone is ahead of UTC.
+fn zone(text: &[u8]) -> Result<i64, TimeError> {
+    let two = |high: u8, low: u8| match (high, low) {
+        (b'0'..=b'9', b'0'..=b'9') => Ok(i64::from(high - b'0') * 10 + i64::from(low - b'0')),
+        _ => Err(TimeError::Form),
+    };
+    match *text {
+        [] => Err(TimeError::Zone),
+        [b'Z' | b'z'] => Ok(0),
+        [sign @ (b'+' | b'-'), h1, h0, b':', m1, m0] => {
+            let (hours, minutes) = (two(h1, h0)?, two(m1, m0)?);
+            if hours > 23 || minutes > 59 {
+                return Err(TimeError::Range("offset"));
+            }
+            let seconds = hours * 3600 + minutes * 60;
+            Ok(if sign == b'-' { -seconds } else { seconds })
+        }
+        _ => Err(TimeError::Form),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, printed: &str) {
+        assert_eq!(Timestamp::parse(text).unwrap().to_string(), printed);
+    }
+
+    #[test]
+    fn prints_utc_with_the_precision_received() {
+        check("2026-05-03T08:42:11.512Z", "2026-05-03T08:42:11.512Z");
+        check("2026-05-03t08:42:11z", "2026-05-03T08:42:11Z");
+        check("2026-05-03T08:42:11.500000000Z", "2026-05-03T08:42:11.500000000Z");
+        check("2026-01-01T01:00:00+02:00", "2025-12-31T23:00:00Z");
+        check("2024-02-29T23:59:59.9-00:30", "2024-03-01T00:29:59.9Z");
+        check("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z");
+        check("9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59.999999999Z");
+        check("1969-12-31T23:59:59.25Z", "1969-12-31T23:59:59.25Z");
+    }
+
+    #[test]
+    fn refuses_what_is_nearly_a_time() {
+        for (text, error) in [
+            ("", TimeError::Form),
+            ("2026-05-03", TimeError::Form),
+            ("2026-05-03 08:42:11Z", TimeError::Form),
+            ("2026-05-03T08:42:11", TimeError::Zone),
+            ("2026-05-03T08:42:11.512", TimeError::Zone),
+            ("2026-05-03T08:42:11.Z", TimeError::Form),
+            ("2026-05-03T08:42:11.0123456789Z", TimeError::Form),
+            ("2026-05-03T08:42:11+0200", TimeError::Form),
+            ("2026-05-03T08:42:11Z ", TimeError::Form),
+            ("2026-5-03T08:42:11Z", TimeError::Form),
+            ("2026-13-03T08:42:11Z", TimeError::Range("month")),
+            ("2026-00-03T08:42:11Z", TimeError::Range("month")),
+            ("2026-04-31T08:42:11Z", TimeError::Range("day")),
+            ("2025-02-29T08:42:11Z", TimeError::Range("day")),
+            ("2026-05-03T24:00:00Z", TimeError::Range("hour")),
+            ("2026-05-03T08:60:11Z", TimeError::Range("minute")),
+            ("2016-12-31T23:59:60Z", TimeError::Range("second")),
+            ("2026-05-03T08:42:11+24:00", TimeError::Range("offset")),
+            ("0000-01-01T00:00:00Z", TimeError::Range("year")),
+            ("0001-01-01T00:00:00+00:01", TimeError::Range("year in UTC")),
+            ("9999-12-31T23:59:59-00:01", TimeError::Range("year in UTC")),
+        ] {
+            assert_eq!(Timestamp::parse(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn is_ordered_as_an_instant() {
+        let at = |text| Timestamp::parse(text).unwrap();
+        assert_eq!(at("2026-05-03T08:42:14.3Z"), at("2026-05-03T10:42:14.300+02:00"));
+        assert!(at("2026-05-03T08:42:14Z") < at("2026-05-03T08:42:14.000000001Z"));
+        assert_eq!(at("2026-05-03T08:42:14.9Z").plus(Duration::from_millis(200)), at("2026-05-03T08:42:15.1Z"));
+        assert_eq!(Timestamp::MAX.plus(Duration::MAX), Timestamp::MAX);
+        assert_eq!(at("2026-05-03T08:42:15.1Z").since(at("2026-05-03T08:42:14.9Z")), Duration::from_millis(200));
+    }
+
+    #[test]
+    fn stays_small() {
+        assert_eq!(size_of::<Option<Timestamp>>(), 16);
+    }
+}
