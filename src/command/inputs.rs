@@ -1,0 +1,232 @@
+//! Which exports, of which provider, on which terms: what `reconcile` and `verify` share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use clap::Args;
+use finis::engine::{Contract, Pointer, parse_span};
+use finis::files::Export;
+use finis::providers::Catalogue;
+use finis::reconcile::{Look, Plan, Reconciliation, Sinks, Sources, look};
+
+use super::Failure;
+
+/// Bytes of each export that are looked at to know its provider.
+const HEAD_BYTES: usize = 256 << 10;
+
+#[derive(Args)]
+pub(crate) struct Inputs {
+    /// Provider of the exports, as `pathors`; known by their look when left out
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+
+    /// Source of lines that name none; or, as NAME=PROVIDER and any number of times, what each source is
+    #[arg(long, value_name = "NAME[=PROVIDER]")]
+    source: Vec<String>,
+
+    /// Folder of contracts of your own, as TOML files; they come before those of finis
+    #[arg(long, value_name = "DIR")]
+    contracts: Option<PathBuf>,
+
+    /// Where the payload stands in each line, as /request/body
+    #[arg(long, value_name = "PATH", value_parser = Pointer::parse)]
+    body_at: Option<Pointer>,
+
+    /// Kinds that are sent to you, separated by commas; all unless told
+    #[arg(long, value_name = "[SOURCE=]KINDS")]
+    subscribe: Vec<String>,
+
+    /// How long to wait after the end of a session for what is missing, as 90s or 2m
+    #[arg(long, value_name = "[SOURCE=]TIME")]
+    grace: Vec<String>,
+
+    /// How long to wait after the last event of a session for its end, as 1h
+    #[arg(long, value_name = "[SOURCE=]TIME")]
+    stall: Vec<String>,
+
+    /// Threads to use; as many as there are processors unless told
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+}
+
+/// What is to be folded, made from a command line.
+pub(crate) struct Prepared {
+    pub(crate) reconciliation: Reconciliation,
+    pub(crate) sinks: Sinks,
+    /// How the provider was found, when nobody said it.
+    pub(crate) taken: Option<Look>,
+}
+
+impl Inputs {
+    pub(crate) fn prepare(self, exports: Vec<PathBuf>) -> Result<Prepared, Failure> {
+        if exports.iter().filter(|path| is_stdin(path)).count() > 1 {
+            return Err(Failure("standard input can be read only once: name `-` once".into()));
+        }
+        let mut catalogue = Catalogue::shipped();
+        if let Some(folder) = &self.contracts {
+            catalogue.add_folder(folder)?;
+        }
+        let mut sinks = Sinks::default();
+        let mut taken = None;
+        let named = self.named(&catalogue)?;
+        let provider = match &self.provider {
+            Some(provider) => Some(contract(&catalogue, provider)?),
+            None if !named.is_empty() => None,
+            None => {
+                let look = self.look(&catalogue, &exports, &mut sinks)?;
+                let provider = provider_of(&look, &catalogue)?;
+                taken = Some(look);
+                Some(provider)
+            }
+        };
+        let mut sources = self.sources(named, provider.map(Plan::new))?;
+        self.set_terms(&mut sources)?;
+        let threads =
+            self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+        let progress = Arc::new(AtomicU64::new(0));
+        let reconciliation = Reconciliation { exports, sources, body_at: self.body_at, threads, progress };
+        Ok(Prepared { reconciliation, sinks, taken })
+    }
+
+    /// Sources given with their provider.
+    fn named(&self, catalogue: &Catalogue) -> Result<Vec<(String, Plan)>, Failure> {
+        let mut named: Vec<(String, Plan)> = Vec::new();
+        for (name, provider) in self.source.iter().filter_map(|source| source.split_once('=')) {
+            if named.iter().any(|(known, _)| known == name) {
+                return Err(Failure(format!("--source {name}: it is given twice; give each source once")));
+            }
+            named.push((name.to_owned(), Plan::new(contract(catalogue, provider)?)));
+        }
+        Ok(named)
+    }
+
+    fn sources(&self, named: Vec<(String, Plan)>, provider: Option<Plan>) -> Result<Sources, Failure> {
+        let mut plain = self.source.iter().filter(|source| !source.contains('='));
+        let unnamed = plain.next();
+        if let Some(second) = plain.next() {
+            return Err(Failure(format!(
+                "--source {second}: lines that name no source have one; give several as NAME=PROVIDER"
+            )));
+        }
+        if let Some(empty) = self.source.iter().find(|source| source.is_empty() || source.starts_with('=')) {
+            return Err(Failure(format!("--source `{empty}`: a source has a name")));
+        }
+        Ok(match (named.as_slice(), provider, unnamed) {
+            ([], Some(plan), unnamed) => {
+                let name = unnamed.cloned().unwrap_or_else(|| plan.contract.provider().to_owned());
+                Sources::all_of(plan, name)
+            }
+            (_, None, Some(unnamed)) if !named.iter().any(|(name, _)| name == unnamed) => {
+                return Err(Failure(format!(
+                    "--source {unnamed}: say of which provider it is, with --provider or as {unnamed}=PROVIDER"
+                )));
+            }
+            ([(only, _)], None, None) => {
+                let only = only.clone();
+                Sources::named(named, None, Some(only))
+            }
+            (_, provider, unnamed) => {
+                let unnamed =
+                    unnamed.cloned().or_else(|| provider.as_ref().map(|plan| plan.contract.provider().to_owned()));
+                Sources::named(named, provider, unnamed)
+            }
+        })
+    }
+
+    fn set_terms(&self, sources: &mut Sources) -> Result<(), Failure> {
+        for text in &self.subscribe {
+            let kinds = |plan: &mut Plan, kinds: &str| {
+                let list = kinds.split(',').map(str::trim).filter(|kind| !kind.is_empty());
+                plan.terms.subscribe(&plan.contract, list).map_err(|error| error.to_string())
+            };
+            set(sources, "--subscribe", text, kinds)?;
+        }
+        for text in &self.grace {
+            set(sources, "--grace", text, |plan, text| Ok(plan.terms.set_grace(span(text)?)))?;
+        }
+        for text in &self.stall {
+            set(sources, "--stall", text, |plan, text| Ok(plan.terms.set_stall(span(text)?)))?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the head of each export. Standard input stays open, for it has no second reading.
+    fn look(&self, catalogue: &Catalogue, exports: &[PathBuf], sinks: &mut Sinks) -> Result<Look, Failure> {
+        let mut heads = Vec::new();
+        for (place, path) in exports.iter().enumerate() {
+            let mut export = Export::open(path, &Arc::default())?;
+            heads.push(whole_lines(export.peek(HEAD_BYTES)).to_vec());
+            if is_stdin(path) {
+                sinks.opened = Some((place, export));
+            }
+        }
+        Ok(look(catalogue, self.body_at.as_ref(), heads.iter().map(Vec::as_slice)))
+    }
+}
+
+/// A time in whole seconds, or with its unit.
+fn span(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => parse_span(text),
+    }
+}
+
+/// Applies a setting, to all sources or to the one that it names.
+fn set(
+    sources: &mut Sources,
+    option: &str,
+    text: &str,
+    apply: impl Fn(&mut Plan, &str) -> Result<(), String>,
+) -> Result<(), Failure> {
+    let (only, value) = text.split_once('=').map_or((None, text), |(name, value)| (Some(name), value));
+    let mut applied = false;
+    for (name, plan) in sources.plans_mut() {
+        if only.is_none() || only == name {
+            apply(plan, value).map_err(|problem| Failure(format!("{option} {text}: {problem}")))?;
+            applied = true;
+        }
+    }
+    if applied {
+        return Ok(());
+    }
+    let only = only.unwrap_or_default();
+    Err(Failure(format!("{option} {text}: there is no source `{only}`; name it with --source {only}=PROVIDER")))
+}
+
+fn contract(catalogue: &Catalogue, provider: &str) -> Result<Contract, Failure> {
+    let found = catalogue.get(provider).cloned();
+    found.ok_or_else(|| {
+        let names = catalogue.names();
+        Failure(format!("no contract is called `{provider}`: there are {names}; bring your own with --contracts DIR"))
+    })
+}
+
+fn provider_of(look: &Look, catalogue: &Catalogue) -> Result<Contract, Failure> {
+    match look {
+        Look::One { provider, .. } => contract(catalogue, provider),
+        Look::None { .. } => {
+            let names = catalogue.names();
+            Err(Failure(format!(
+                "{look}: say of which it is with --provider ({names}), or where the payload stands with --body-at"
+            )))
+        }
+        Look::Several(_) => {
+            Err(Failure(format!("{look}: say which with --provider, or give each source with --source NAME=PROVIDER")))
+        }
+    }
+}
+
+/// All but a last line that may be cut off, unless there is no other.
+fn whole_lines(head: &[u8]) -> &[u8] {
+    match head.iter().rposition(|byte| *byte == b'\n') {
+        Some(end) if head.len() >= HEAD_BYTES => &head[..=end],
+        _ => head,
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}

@@ -1,0 +1,224 @@
+//! `finis reconcile`: exports into records.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use finis::engine::Timestamp;
+use finis::reconcile::{Folded, Ndjson, Reconciliation, Tally};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::csv::Csv;
+use super::inputs::{Inputs, Prepared};
+use super::output::Output;
+use super::summary::{AsOf, Summary};
+use super::{Failure, Outcome, words};
+
+/// How often progress is shown.
+const TICK: Duration = Duration::from_millis(100);
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+An export has a line for each delivery: the payload as it was posted, or an object with the payload \
+in `body` and, if known, `received_at`, `source` and `headers`. Plain, gzip and zstd are told by \
+their first bytes.
+
+Exits 0; 1 when --check finds something missing, stalled, in conflict or rejected; 2 when something \
+could not be read or written.")]
+pub(crate) struct Args {
+    /// Log exports; `-` is standard input
+    #[arg(required = true, value_name = "EXPORT")]
+    exports: Vec<PathBuf>,
+
+    #[command(flatten)]
+    inputs: Inputs,
+
+    /// Time to judge deadlines at; unless told, the latest that the exports know
+    #[arg(long, value_name = "TIME", value_parser = as_of)]
+    as_of: Option<Timestamp>,
+
+    /// Where records go: a line of JSON each, or a table if the name ends in .csv; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Where lines go that are no events, a line of JSON each
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+
+    /// Exit 1 when anything is missing, stalled, in conflict or rejected
+    #[arg(long)]
+    check: bool,
+
+    /// Add the digest of each event and a certificate to each record, for `finis verify`
+    #[arg(long)]
+    certify: bool,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How records are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Ndjson,
+    Csv,
+}
+
+pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
+    let started = Instant::now();
+    let stdout = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    if stdout(&args.out) && stdout(&args.rejects) {
+        return Err(Failure("records and rejects cannot both go to standard output: give one of them a file".into()));
+    }
+    let format = args.out.as_deref().map(format_of).transpose()?;
+    if format == Some(Format::Csv) && args.certify {
+        return Err(Failure("--certify needs records as JSON: name the output .ndjson".into()));
+    }
+    let Prepared { reconciliation, mut sinks, taken } = args.inputs.prepare(args.exports)?;
+    let open =
+        |path: &Option<PathBuf>| path.as_deref().map(|path| Output::open(path, &reconciliation.exports)).transpose();
+    let mut rejects = open(&args.rejects)?;
+    let mut records = open(&args.out)?;
+    sinks.rejects = rejects.as_mut().map(Output::take);
+
+    let folded = {
+        let _watch = Watch::start(&reconciliation);
+        reconciliation.fold(sinks)?
+    };
+    let as_of = match args.as_of {
+        Some(at) => AsOf::Given(at),
+        None => folded.as_of().map_or(AsOf::Unknown, AsOf::Latest),
+    };
+    let writer = records.as_mut().map(|output| (output.take(), format.unwrap_or(Format::Ndjson)));
+    let tally = print(&folded, as_of.instant(), &reconciliation, writer, args.certify)?;
+    rejects.map_or(Ok(()), Output::finish)?;
+    records.map_or(Ok(()), Output::finish)?;
+
+    let summary = Summary {
+        reconciliation: &reconciliation,
+        folded: &folded,
+        tally: &tally,
+        as_of,
+        taken: taken.as_ref(),
+        elapsed: started.elapsed(),
+    };
+    let text = if args.json { summary.json() } else { summary.text() };
+    if stdout(&args.out) || stdout(&args.rejects) {
+        anstream::eprint!("{text}");
+    } else {
+        let _ = write!(anstream::stdout(), "{text}");
+    }
+    let outcome = if !folded.reading.broken.is_empty() {
+        Outcome::Incomplete
+    } else if args.check && objection(&folded, &tally) {
+        Outcome::Objection
+    } else {
+        Outcome::Fine
+    };
+    // Millions of small values need not be given back one by one before the process ends.
+    std::mem::forget(folded);
+    Ok(outcome)
+}
+
+/// Whether `--check` objects.
+fn objection(folded: &Folded, tally: &Tally) -> bool {
+    let stalled = tally.by_status.get("stalled").is_some_and(|sessions| *sessions > 0);
+    stalled || tally.sessions_missing > 0 || tally.sessions_in_conflict > 0 || folded.reading.rejects.lines > 0
+}
+
+fn print(
+    folded: &Folded,
+    as_of: Timestamp,
+    reconciliation: &Reconciliation,
+    writer: Option<(Box<dyn Write + Send>, Format)>,
+    certify: bool,
+) -> Result<Tally, Failure> {
+    let threads = reconciliation.threads;
+    Ok(match writer {
+        None => folded.print(as_of, threads, || NoPrint, &mut std::io::sink())?,
+        Some((mut out, Format::Ndjson)) => folded.print(as_of, threads, || Ndjson::new(folded, certify), &mut out)?,
+        Some((mut out, Format::Csv)) => {
+            let fields = Csv::fields(&reconciliation.sources);
+            out.write_all(&Csv::new(fields.clone()).head())?;
+            folded.print(as_of, threads, || Csv::new(fields.clone()), &mut out)?
+        }
+    })
+}
+
+/// Prints nothing: records are made to be counted alone.
+struct NoPrint;
+
+impl finis::reconcile::Print for NoPrint {
+    fn print(&mut self, _: &finis::engine::Record<'_>, _: &finis::reconcile::Plan, _: usize, _: &mut Vec<u8>) {}
+}
+
+fn format_of(path: &Path) -> Result<Format, Failure> {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
+        "csv" => Ok(Format::Csv),
+        "gz" | "zst" => {
+            let path = path.display();
+            Err(Failure(format!(
+                "--out {path}: records are written plain; write them to `-` and pipe them through a compressor"
+            )))
+        }
+        "xlsx" | "parquet" => Err(Failure(format!("--out {}: records are written as .ndjson or .csv", path.display()))),
+        _ => Ok(Format::Ndjson),
+    }
+}
+
+fn as_of(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).map_err(|error| error.to_string())
+}
+
+/// Shows on a terminal how far the reading is.
+pub(crate) struct Watch {
+    done: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Watch {
+    pub(crate) fn start(reconciliation: &Reconciliation) -> Watch {
+        let done = Arc::new(AtomicBool::new(false));
+        if !std::io::stderr().is_terminal() {
+            return Watch { done, thread: None };
+        }
+        let sizes =
+            reconciliation.exports.iter().map(|path| std::fs::metadata(path).ok().map(|metadata| metadata.len()));
+        let size = sizes.sum::<Option<u64>>();
+        let (read, over) = (Arc::clone(&reconciliation.progress), Arc::clone(&done));
+        let thread = std::thread::spawn(move || {
+            let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+            let template =
+                if size.is_some() { "{wide_bar} {bytes}/{total_bytes} {eta}" } else { "{spinner} {bytes} read" };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            while !over.load(Ordering::Acquire) {
+                bar.set_position(read.load(Ordering::Relaxed));
+                std::thread::park_timeout(TICK);
+            }
+            bar.finish_and_clear();
+        });
+        Watch { done, thread: Some(thread) }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It draws a bar; nothing hangs on how it ended.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A name as a message may show it.
+pub(crate) fn shown(path: &Path) -> String {
+    words::shown(&path.display().to_string())
+}

@@ -1,0 +1,354 @@
+//! From chunks of exports to sessions, on several threads.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use hashbrown::DefaultHashBuilder;
+
+use super::latest::Latest;
+use super::ordered::Ordered;
+use super::rejects::{Reject, RejectCounts, RejectWriter};
+use super::sessions::{Sessions, Shard};
+use super::sources::{Met, Plan, Resolver};
+use super::{FoldError, Reconciliation, SHARDS};
+use crate::engine::{EventKind, LineReader, Timestamp, Unreadable};
+use crate::files::{Chunk, Content, Export, LINE_BYTES_MAX, Lines, ReadError};
+
+/// Chunks that a thread may be ahead of the others.
+const CHUNKS_AHEAD_MAX: u64 = 16;
+
+/// Where a fold puts what is no event.
+#[derive(Default)]
+pub struct Sinks {
+    /// Rejected lines go here, an object a line.
+    pub rejects: Option<Box<dyn Write + Send>>,
+    /// An export that was opened before, because it can be read only once.
+    pub opened: Option<(usize, Export)>,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// Bytes of text, decompressed.
+    pub bytes: u64,
+    /// Lines, empty ones too.
+    pub lines: u64,
+    /// Lines that hold an event.
+    pub deliveries: u64,
+    /// Of these, how many repeat one that was there.
+    pub duplicates: u64,
+    /// Lines that hold none.
+    pub rejects: RejectCounts,
+    /// Exports that could not be read to their end. What came before is counted.
+    pub broken: Vec<ReadError>,
+    received: Latest,
+    emitted: Latest,
+}
+
+/// Sessions, folded and not yet judged.
+#[derive(Debug)]
+pub struct Folded {
+    /// What was read on the way.
+    pub reading: Reading,
+    pub(super) shards: Vec<Shard>,
+    /// Name and plan of each source that was met.
+    pub(super) sources: Vec<(String, Plan)>,
+}
+
+impl Folded {
+    /// The time to judge deadlines at when nobody says: the latest arrival if there is any, else
+    /// the latest time of a known kind.
+    #[must_use]
+    pub fn as_of(&self) -> Option<Timestamp> {
+        self.clock().latest()
+    }
+
+    /// The latest time but one, when that of [`Folded::as_of`] stands far from all others.
+    #[must_use]
+    pub fn lonely_as_of(&self) -> Option<Timestamp> {
+        self.clock().lonely()
+    }
+
+    /// The first and the last time of a known kind.
+    #[must_use]
+    pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
+        self.reading.emitted.earliest().zip(self.reading.emitted.latest())
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.shards.iter().map(|shard| shard.sessions.len()).sum()
+    }
+
+    fn clock(&self) -> Latest {
+        let Reading { received, emitted, .. } = self.reading;
+        if received.latest().is_some() { received } else { emitted }
+    }
+}
+
+impl Reconciliation {
+    /// Reads all exports and folds them.
+    ///
+    /// An export that breaks off, as a truncated gzip does, is no error here: what came before is
+    /// folded, and [`Reading::broken`] says where it ended.
+    ///
+    /// # Errors
+    /// When an export cannot be opened, or the rejects not written.
+    pub fn fold(&self, sinks: Sinks) -> Result<Folded, FoldError> {
+        let several = self.exports.len() > 1;
+        let met = Met::default();
+        let hasher = DefaultHashBuilder::default();
+        let queue = Mutex::new(Queue {
+            waiting: self.exports.iter().cloned().enumerate().collect(),
+            opened: sinks.opened,
+            current: None,
+            next: 0,
+            failed: None,
+            broken: Vec::new(),
+        });
+        let mut lines = LineCount::default();
+        let mut writer = RejectWriter::new(sinks.rejects);
+        let ordered = Ordered::new(CHUNKS_AHEAD_MAX, |piece: Piece| {
+            lines.start(piece.export);
+            for reject in piece.rejects {
+                let name = several.then(|| self.exports[piece.export].display().to_string());
+                writer.take(reject, name.as_deref(), lines.of_export, piece.offset)?;
+            }
+            lines.add(piece.lines);
+            Ok::<(), std::io::Error>(())
+        });
+
+        let workers: Vec<Worker<'_>> = std::thread::scope(|scope| {
+            let work = || {
+                let mut worker = Worker {
+                    resolver: Resolver::new(&self.sources, &met),
+                    reader: LineReader::new(self.body_at.clone()),
+                    sessions: Sessions::new(hasher.clone()),
+                    reading: Reading::default(),
+                };
+                let mut bytes = Vec::new();
+                loop {
+                    // The lock is let go before the chunk is worked on.
+                    let Some(taken) = lock(&queue).take(self, &mut bytes) else { break };
+                    let number = taken.number;
+                    let piece = worker.chunk(&taken, &bytes);
+                    if !ordered.give(number, piece) {
+                        break;
+                    }
+                }
+                worker
+            };
+            let threads: Vec<_> = (1..self.threads).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let others = threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            std::iter::once(own).chain(others).collect()
+        });
+        ordered.finish().map_err(FoldError::Rejects)?;
+        let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = queue.failed {
+            return Err(error);
+        }
+        let rejects = writer.finish().map_err(FoldError::Rejects)?;
+
+        let mut reading = Reading { broken: queue.broken, rejects, lines: lines.total, ..Reading::default() };
+        let mut tables = Vec::new();
+        for worker in workers {
+            reading.add(&worker.reading);
+            tables.push(worker.sessions.into_shards());
+        }
+        let shards = merge(tables, self.threads);
+        let distinct: usize =
+            shards.iter().flat_map(|shard| &shard.sessions).map(|session| session.partial.len()).sum();
+        reading.duplicates = reading.deliveries - distinct as u64;
+        let plans = self.sources.plans();
+        let sources = met.into_list().into_iter().map(|(name, plan)| (name, plans[plan].clone())).collect();
+        Ok(Folded { reading, shards, sources })
+    }
+}
+
+impl Reading {
+    fn add(&mut self, other: &Reading) {
+        self.bytes += other.bytes;
+        self.deliveries += other.deliveries;
+        self.received.merge(other.received);
+        self.emitted.merge(other.emitted);
+    }
+}
+
+/// Lines that were read, of one export after another.
+#[derive(Default)]
+struct LineCount {
+    export: usize,
+    of_export: u64,
+    total: u64,
+}
+
+impl LineCount {
+    fn start(&mut self, export: usize) {
+        if self.export != export {
+            self.export = export;
+            self.of_export = 0;
+        }
+    }
+
+    fn add(&mut self, lines: u64) {
+        self.of_export += lines;
+        self.total += lines;
+    }
+}
+
+/// The exports, of which any thread takes the next chunk.
+struct Queue {
+    waiting: VecDeque<(usize, PathBuf)>,
+    opened: Option<(usize, Export)>,
+    current: Option<(usize, Export)>,
+    next: u64,
+    failed: Option<FoldError>,
+    broken: Vec<ReadError>,
+}
+
+/// A chunk, and which it is.
+struct Taken {
+    number: u64,
+    export: usize,
+    chunk: Chunk,
+}
+
+/// What was found in a chunk, beside events.
+struct Piece {
+    export: usize,
+    offset: u64,
+    lines: u64,
+    rejects: Vec<Reject>,
+}
+
+impl Queue {
+    fn take(&mut self, of: &Reconciliation, into: &mut Vec<u8>) -> Option<Taken> {
+        loop {
+            if self.current.is_none() {
+                self.current = Some(self.open(of)?);
+            }
+            let (number, (export, reader)) = (self.next, self.current.as_mut()?);
+            match reader.next_chunk(into) {
+                Ok(Some(chunk)) => {
+                    self.next += 1;
+                    return Some(Taken { number, export: *export, chunk });
+                }
+                Ok(None) => self.current = None,
+                Err(error) => {
+                    self.broken.push(error);
+                    self.current = None;
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, of: &Reconciliation) -> Option<(usize, Export)> {
+        if self.failed.is_some() {
+            return None;
+        }
+        let (place, path) = self.waiting.pop_front()?;
+        if let Some((_, export)) = self.opened.take_if(|(opened, _)| *opened == place) {
+            return Some((place, export));
+        }
+        match Export::open(&path, &of.progress) {
+            Ok(export) => Some((place, export)),
+            Err(error) => {
+                self.failed = Some(FoldError::Open(error));
+                None
+            }
+        }
+    }
+}
+
+/// One thread's part of a fold.
+struct Worker<'s> {
+    resolver: Resolver<'s>,
+    reader: LineReader,
+    sessions: Sessions,
+    reading: Reading,
+}
+
+impl Worker<'_> {
+    fn chunk(&mut self, taken: &Taken, bytes: &[u8]) -> Piece {
+        let mut piece = Piece { export: taken.export, offset: taken.chunk.offset, lines: 0, rejects: Vec::new() };
+        if let Content::Overlong { length } = taken.chunk.content {
+            self.reading.bytes += length;
+            piece.rejects.push(Reject::too_long(0, 0, length, bytes));
+            piece.lines = 1;
+            return piece;
+        }
+        self.reading.bytes += bytes.len() as u64;
+        for (offset, line) in Lines::new(bytes) {
+            let number = piece.lines;
+            piece.lines += 1;
+            let (mut offset, mut line) = (offset as u64, line);
+            if piece.offset + offset == 0 && line.starts_with(b"\xEF\xBB\xBF") {
+                // A byte order mark stands before the first line, and is no part of it.
+                line = &line[3..];
+                offset = 3;
+            }
+            let length = line.len() as u64;
+            if line.len() > LINE_BYTES_MAX {
+                piece.rejects.push(Reject::too_long(number, offset, length, line));
+            } else if !line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
+                if let Err(error) = self.line(line) {
+                    piece.rejects.push(Reject::new(number, offset, &error, line));
+                }
+            }
+        }
+        piece
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), Unreadable> {
+        let arrival = self.reader.read(line, |name| self.resolver.resolve(name))?;
+        let (source, contract) = arrival.source;
+        self.reading.deliveries += 1;
+        arrival.received_at.iter().for_each(|at| self.reading.received.add(*at));
+        if let (Some(at), EventKind::Known(_)) = (arrival.event.at, arrival.event.kind) {
+            self.reading.emitted.add(at);
+        }
+        self.sessions.add(source, contract, &arrival.event, arrival.received_at);
+        Ok(())
+    }
+}
+
+/// Merges the tables of all threads, shard by shard, on as many threads.
+fn merge(tables: Vec<Vec<Shard>>, threads: usize) -> Vec<Shard> {
+    let mut stacks: Vec<Vec<Shard>> = (0..SHARDS).map(|_| Vec::with_capacity(tables.len())).collect();
+    for table in tables {
+        for (stack, shard) in stacks.iter_mut().zip(table) {
+            stack.push(shard);
+        }
+    }
+    let stacks: Vec<Mutex<Vec<Shard>>> = stacks.into_iter().map(Mutex::new).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(stack) = stacks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut stack = lock(stack);
+            // The largest takes the others in.
+            stack.sort_unstable_by_key(|shard| shard.sessions.len());
+            let mut all = stack.pop().unwrap_or_default();
+            stack.drain(..).for_each(|other| all.merge(other));
+            stack.push(all);
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| {
+            scope.spawn(work);
+        });
+        work();
+    });
+    let merged = stacks.into_iter().map(|stack| stack.into_inner().unwrap_or_else(PoisonError::into_inner).pop());
+    merged.map(Option::unwrap_or_default).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

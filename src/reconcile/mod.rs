@@ -1,0 +1,75 @@
+//! Exports of any size into records.
+//!
+//! [`Reconciliation::fold`] reads exports in chunks, on several threads, each folding what it reads
+//! into partials of its own; these are merged, which the laws of [`Partial`](crate::engine::Partial)
+//! make right whatever the order. [`Folded::print`] then judges every session and prints its record,
+//! sorted. The same events give the same bytes, however many threads there are.
+
+mod fold; // from chunks to sessions
+mod latest; // as-of, when nobody says
+mod look; // which provider an export is of
+mod ordered; // output of several threads in one order
+mod print; // from sessions to records
+mod rejects; // lines that are no events
+mod sessions; // partials by session
+mod sources; // where lines come from, and under which contract
+mod tally; // what is counted over records
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+pub use fold::{Folded, Reading, Sinks};
+pub use look::{Look, look};
+pub use print::{Ndjson, Print, PrintError};
+pub use rejects::{RejectCounts, RejectSample};
+pub use sources::{Plan, Sources};
+pub use tally::{Loss, Tally};
+
+use crate::engine::Pointer;
+use crate::files::OpenError;
+
+/// Sessions are spread over so many tables by hash, so that threads can merge side by side.
+const SHARDS: usize = 64;
+
+/// What is to be folded, and how.
+#[derive(Debug)]
+pub struct Reconciliation {
+    /// The exports; `-` is standard input.
+    pub exports: Vec<PathBuf>,
+    /// Where lines come from.
+    pub sources: Sources,
+    /// Where the payload stands in a line that is neither payload nor delivery.
+    pub body_at: Option<Pointer>,
+    /// Threads to use, at least 1.
+    pub threads: usize,
+    /// Bytes read so far, for whoever watches.
+    pub progress: Arc<AtomicU64>,
+}
+
+/// Why exports cannot be folded at all.
+#[derive(Debug)]
+pub enum FoldError {
+    /// One of them cannot be opened.
+    Open(OpenError),
+    /// The rejects cannot be written.
+    Rejects(std::io::Error),
+}
+
+impl std::fmt::Display for FoldError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FoldError::Open(error) => error.fmt(f),
+            FoldError::Rejects(_) => f.write_str("cannot write the rejects"),
+        }
+    }
+}
+
+impl std::error::Error for FoldError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            FoldError::Open(error) => error.source(),
+            FoldError::Rejects(error) => Some(error),
+        }
+    }
+}
