@@ -6,7 +6,7 @@ use crate::contract::draft::{TimeFormat, Unit};
 use crate::contract::{Contract, FieldId, KindId, Origin, Place, SubjectId};
 use crate::digest::Digest;
 use crate::json::{self, Canon, DEPTH_MAX, Found, JsonError, Shape, Slot, Tape};
-use crate::timestamp::{TimeError, Timestamp};
+use crate::timestamp::{TEXT_MAX, TimeError, Timestamp};
 
 /// Bytes of the longest session id, unescaped.
 pub const ID_BYTES_MAX: usize = 512;
@@ -213,7 +213,7 @@ impl Reader {
         let digest = digest(&look, contract, kind, id, subject);
 
         if let Some(kind) = known {
-            self.read_facts(contract, kind, text);
+            self.read_facts(contract, kind, text, at);
         }
         let texts = &self.texts;
         let resolve = |slice: Slice<'r>| -> &'r str {
@@ -235,16 +235,20 @@ impl Reader {
         })
     }
 
-    fn read_facts(&mut self, contract: &Contract, kind: KindId, text: &str) {
-        for (place, fact) in contract.kind(kind).facts.iter().enumerate() {
+    fn read_facts(&mut self, contract: &Contract, kind: KindId, text: &str, at: Option<Timestamp>) {
+        let kind = contract.kind(kind);
+        let own_time = kind.time.as_ref().and_then(|time| time.place.slot());
+        for (place, fact) in kind.facts.iter().enumerate() {
             let Some(found) = self.canon.found(fact.slot) else { continue };
             let mut value = Fact { field: fact.field, place: place as u8, start: found.start, end: found.end };
             if let Some(unit) = fact.unit {
                 let node = self.tape.node(found.node as usize);
                 let raw = &text[node.start as usize..node.end as usize];
+                // The event's own time was read before.
+                let known = at.filter(|_| Some(fact.slot) == own_time);
                 // Below 4 GiB: a value is never much longer than the text it was made from.
                 let start = self.canon.bytes().len() as u32;
-                if convert(unit, contract.reading.time_format, node.shape, raw, self.canon.bytes_mut()) {
+                if convert(unit, contract.reading.time_format, node.shape, raw, known, self.canon.bytes_mut()) {
                     (value.start, value.end) = (start, self.canon.bytes().len() as u32);
                 }
             }
@@ -332,7 +336,9 @@ fn check_id(id: &str, what: &impl Fn() -> String) -> Result<(), Unreadable> {
     if id.len() > ID_BYTES_MAX {
         return Err(Unreadable::IdTooLong { what: what(), bytes: id.len() });
     }
-    if id.chars().any(char::is_control) {
+    // Controls are below U+0080 or start with 0xC2 in UTF-8; ids of neither sort are the rule.
+    let doubtful = |byte: u8| byte < 0x20 || byte == 0x7F || byte == 0xC2;
+    if id.bytes().any(doubtful) && id.chars().any(char::is_control) {
         return Err(Unreadable::IdControl { what: what() });
     }
     Ok(())
@@ -389,15 +395,20 @@ fn unix_time(text: &str, scale: usize) -> Result<Timestamp, TimeError> {
     Timestamp::from_unix(count / unit, nanos, below.len()).ok_or(TimeError::Range("time"))
 }
 
-/// Appends the value in the unit of the record; `false` when it is not of the type that the unit
-/// speaks of: it then stays as it came.
-fn convert(unit: Unit, format: TimeFormat, shape: Shape, raw: &str, out: &mut Vec<u8>) -> bool {
+/// Appends the value in the unit of the record; `false` when it stays as it came: it is of that
+/// unit already, or not of the type that the unit speaks of.
+fn convert(unit: Unit, format: TimeFormat, shape: Shape, raw: &str, known: Option<Timestamp>, out: &mut Vec<u8>) -> bool {
     let number = matches!(shape, Shape::Integer | Shape::Double);
     match unit {
         Unit::Time => {
-            let Ok(at) = read_time(format, shape, raw) else { return false };
+            let Some(at) = known.or_else(|| read_time(format, shape, raw).ok()) else { return false };
+            let mut buffer = [0; TEXT_MAX];
+            let text = at.text(&mut buffer);
+            if shape == Shape::Plain && &raw[1..raw.len() - 1] == text {
+                return false;
+            }
             out.push(b'"');
-            out.extend_from_slice(at.text(&mut [0; crate::timestamp::TEXT_MAX]).as_bytes());
+            out.extend_from_slice(text.as_bytes());
             out.push(b'"');
             true
         }

@@ -46,6 +46,12 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// How it went, if anything says so.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
     /// Kinds that are due of this session, here or not, in the order of the contract's table.
     pub fn due(&self) -> impl Iterator<Item = KindId> {
         self.due.iter()
@@ -159,14 +165,19 @@ fn is_broken(says: &Says, here: KindSet, record: &Derived<'_>) -> bool {
 
 /// What the first derivation that applies says.
 fn derive<T: Copy>(derivations: &[Derivation<T>], partial: &Partial) -> Option<T> {
-    let applies = |evidence: &Evidence| match evidence {
+    // Derivations in a row are mostly about one field.
+    let mut last: Option<(FieldId, Option<&[u8]>)> = None;
+    let mut winner = |field: FieldId| match last {
+        Some((known, value)) if known == field => value,
+        _ => last.insert((field, partial.winner(field))).1,
+    };
+    let mut applies = |evidence: &Evidence| match evidence {
         Evidence::Kind { kind, fact } => {
             let winning = partial.winning(*kind);
             winning.is_some_and(|seen| fact.is_none_or(|fact| seen.has_fact(fact)))
         }
-        Evidence::Field { field, values } => partial.winner(*field).is_some_and(|value| {
-            values.as_ref().is_none_or(|values| values.iter().any(|known| known.as_bytes() == value))
-        }),
+        Evidence::Field { field, values } => winner(*field)
+            .is_some_and(|value| values.as_ref().is_none_or(|values| values.iter().any(|known| known.as_bytes() == value))),
     };
     derivations.iter().find(|derivation| applies(&derivation.evidence)).map(|derivation| derivation.is)
 }

@@ -100,6 +100,7 @@ impl LineReader {
 }
 
 /// The body, if the line looks like a delivery: it has one, and no key but the four.
+#[inline]
 fn delivery_body(tape: &Tape, line: &str) -> Option<usize> {
     let mut body = None;
     for (key, value) in tape.members(0) {

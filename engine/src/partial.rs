@@ -11,6 +11,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::contract::{Contract, FieldId, KindId, KindSet};
 use crate::digest::Digest;
@@ -30,6 +31,7 @@ const DEAD_BYTES_MAX: usize = 4096;
 #[derive(Clone, Debug, Default)]
 pub struct Partial {
     events: Vec<Seen>,
+    /// In the order of fields; those for one field in no particular order.
     claims: Vec<Claim>,
     /// Values and names of unknown kinds, one after another.
     bytes: Vec<u8>,
@@ -81,6 +83,12 @@ impl Partial {
             let seen = &mut self.events[place];
             seen.received_at = earliest(seen.received_at, received_at);
             return false;
+        }
+        if self.events.is_empty() {
+            // What a session usually comes to, so that it grows in place.
+            self.events.reserve_exact(4);
+            self.claims.reserve_exact(12);
+            self.bytes.reserve_exact(256);
         }
         let kind = match event.kind {
             EventKind::Known(kind) => {
@@ -159,15 +167,20 @@ impl Partial {
 
     /// What a field goes by.
     pub(crate) fn winner(&self, field: FieldId) -> Option<&[u8]> {
-        let claims = self.claims.iter().filter(|claim| claim.field == field);
-        claims.min_by(|left, right| self.compare(left, right)).map(|claim| self.slice(claim.value))
+        let claims = &self.claims[self.claims_for(field)];
+        claims.iter().min_by(|left, right| self.compare(left, right)).map(|claim| self.slice(claim.value))
     }
 
-    /// All claims, those for one field together in the order of fields, the strongest first.
-    pub(crate) fn sorted_claims<'s>(&'s self, into: &mut Vec<&'s Claim>) {
-        into.clear();
-        into.extend(&self.claims);
-        into.sort_unstable_by(|left, right| left.field.cmp(&right.field).then_with(|| self.compare(left, right)));
+    /// Claims by field, in the order of fields; those for one field in no particular order.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &[Claim]> {
+        self.claims.chunk_by(|left, right| left.field == right.field)
+    }
+
+    /// Claims for one field, the strongest first.
+    pub(crate) fn ranked<'s>(&'s self, claims: &'s [Claim]) -> Vec<&'s Claim> {
+        let mut ranked: Vec<&Claim> = claims.iter().collect();
+        ranked.sort_unstable_by(|left, right| self.compare(left, right));
+        ranked
     }
 
     /// Whether a field had more distinct values than it keeps.
@@ -220,8 +233,9 @@ impl Partial {
 
     /// Lets the event at `place` claim a value.
     fn claim(&mut self, field: FieldId, step: u16, place: u32, value: &[u8]) {
-        let known = self.claims.iter().position(|claim| claim.field == field && self.slice(claim.value) == value);
-        if let Some(known) = known {
+        let of_field = self.claims_for(field);
+        let known = self.claims[of_field.clone()].iter().position(|claim| self.slice(claim.value) == value);
+        if let Some(known) = known.map(|known| of_field.start + known) {
             let better = Claim { event: place, ..self.claims[known] };
             if self.compare(&better, &self.claims[known]) == Ordering::Less {
                 self.claims[known] = better;
@@ -229,18 +243,24 @@ impl Partial {
             return;
         }
         let claim = Claim { field, step, event: place, value: self.store(value) };
-        self.claims.push(claim);
-        if self.claims.iter().filter(|claim| claim.field == field).count() > VALUES_MAX {
-            self.drop_weakest(field);
+        self.claims.insert(of_field.end, claim);
+        if of_field.len() == VALUES_MAX {
+            self.drop_weakest(of_field.start..of_field.end + 1);
         }
     }
 
-    fn drop_weakest(&mut self, field: FieldId) {
-        self.set_more(field);
-        let of_field = self.claims.iter().enumerate().filter(|(_, claim)| claim.field == field);
-        let weakest = of_field.max_by(|(_, left), (_, right)| self.compare(left, right)).map(|(place, _)| place);
+    fn claims_for(&self, field: FieldId) -> Range<usize> {
+        // A session has a dozen claims or so: one after another is faster than halving.
+        let start = self.claims.iter().position(|claim| claim.field >= field).unwrap_or(self.claims.len());
+        let length = self.claims[start..].iter().take_while(|claim| claim.field == field).count();
+        start..start + length
+    }
+
+    fn drop_weakest(&mut self, of_field: Range<usize>) {
+        self.set_more(self.claims[of_field.start].field);
+        let weakest = of_field.max_by(|left, right| self.compare(&self.claims[*left], &self.claims[*right]));
         if let Some(weakest) = weakest {
-            let value = self.claims.swap_remove(weakest).value;
+            let value = self.claims.remove(weakest).value;
             self.dead += (value.end - value.start) as usize;
         }
         if self.dead > DEAD_BYTES_MAX && self.dead > self.bytes.len() / 2 {

@@ -124,27 +124,31 @@ impl<'a> Record<'a> {
     }
 
     fn read_claims(&mut self, partial: &'a Partial, contract: &'a Contract) {
-        let mut claims: Vec<&'a Claim> = Vec::new();
-        partial.sorted_claims(&mut claims);
-        let outcome = self.verdict.outcome.and_then(|outcome| Some((contract.field_named(OUTCOME)?, outcome)));
-        let mut place_of_outcome = outcome.map(|(field, outcome)| (field, outcome.as_json().as_bytes()));
-        for of_field in claims.chunk_by(|left, right| left.field == right.field) {
-            // A chunk is never empty.
-            let winner = of_field[0];
-            if let Some((_, value)) = place_of_outcome.take_if(|(field, _)| *field < winner.field) {
+        let outcome = contract.outcome_field.zip(self.verdict.outcome);
+        let mut outcome = outcome.map(|(field, outcome)| (field, outcome.as_json().as_bytes()));
+        self.fields.reserve_exact(contract.fields.len());
+        for claims in partial.claims() {
+            // No chunk is empty.
+            let id = claims[0].field;
+            if let Some((_, value)) = outcome.take_if(|(field, _)| *field < id) {
                 self.fields.push((OUTCOME, value));
             }
-            let field = contract.field(winner.field);
+            let field = contract.field(id);
+            if let [only] = claims {
+                self.fields.push((&field.name, partial.value(only)));
+                continue;
+            }
+            let ranked = partial.ranked(claims);
+            let winner = ranked[0];
             self.fields.push((&field.name, partial.value(winner)));
-            let rivals: Vec<&Claim> =
-                of_field.iter().copied().filter(|claim| Partial::same_step(claim, winner)).collect();
-            if field.conflict && rivals.len() > 1 {
+            let rivals = ranked.iter().take_while(|claim| Partial::same_step(claim, winner)).count();
+            if field.conflict && rivals > 1 {
                 // What lies on the way to the winner's step is let go first.
-                let more = partial.has_more(winner.field) && rivals.len() == of_field.len();
-                self.conflicts.push(conflict(partial, contract, winner.field, &rivals, more));
+                let more = partial.has_more(id) && rivals == ranked.len();
+                self.conflicts.push(conflict(partial, contract, id, &ranked[..rivals], more));
             }
         }
-        self.fields.extend(place_of_outcome.map(|(_, value)| (OUTCOME, value)));
+        self.fields.extend(outcome.map(|(_, value)| (OUTCOME, value)));
         self.conflicts.sort_unstable_by_key(|conflict| conflict.field);
     }
 

@@ -4,9 +4,12 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{Datelike, Days, NaiveDate};
+use chrono::{Datelike, NaiveDate};
 
 const SECONDS_PER_DAY: i64 = 86_400;
+
+/// Days from the first of the common era, as chrono counts them, to 1970-01-01.
+const EPOCH_DAYS_FROM_CE: i64 = 719_163;
 
 /// A point in time, from year 1 to year 9999 in UTC, to the nanosecond.
 ///
@@ -147,29 +150,27 @@ impl Timestamp {
         let days = self.seconds.div_euclid(SECONDS_PER_DAY);
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
         let date = date_of(days);
-        let mut at = 0;
-        let mut put = |value: u32, width: usize, after: u8| {
-            let mut rest = value;
-            for place in (at..at + width).rev() {
+        // A second of the day is below 86,400.
+        let second = second as u32;
+        let year = date.year().unsigned_abs();
+        let pairs = [year / 100, year % 100, date.month(), date.day(), second / 3600, second / 60 % 60, second % 60];
+        buffer[..20].copy_from_slice(b"0000-00-00T00:00:00Z");
+        for (place, pair) in [0, 2, 5, 8, 11, 14, 17].into_iter().zip(pairs) {
+            // Each is below 100.
+            buffer[place] = b'0' + (pair / 10) as u8;
+            buffer[place + 1] = b'0' + (pair % 10) as u8;
+        }
+        let digits = self.precision as usize;
+        let mut at = 20;
+        if digits > 0 {
+            buffer[19] = b'.';
+            at = 21 + digits;
+            let mut rest = self.nanos / 10_u32.pow(9 - digits as u32);
+            for place in (20..20 + digits).rev() {
                 buffer[place] = b'0' + (rest % 10) as u8;
                 rest /= 10;
             }
-            buffer[at + width] = after;
-            at += width + 1;
-        };
-        put(date.year().unsigned_abs(), 4, b'-');
-        put(date.month(), 2, b'-');
-        put(date.day(), 2, b'T');
-        // A second of the day is below 86,400.
-        let second = second as u32;
-        put(second / 3600, 2, b':');
-        put(second / 60 % 60, 2, b':');
-        let digits = self.precision as usize;
-        if digits == 0 {
-            put(second % 60, 2, b'Z');
-        } else {
-            put(second % 60, 2, b'.');
-            put(self.nanos / 10_u32.pow(9 - digits as u32), digits, b'Z');
+            buffer[at - 1] = b'Z';
         }
         // Only ASCII was put, so this cannot fail.
         std::str::from_utf8(&buffer[..at]).unwrap_or_default()
@@ -201,46 +202,30 @@ impl std::error::Error for TimeError {}
 
 /// The date this many days after 1970-01-01.
 fn date_of(days: i64) -> NaiveDate {
-    let distance = Days::new(days.unsigned_abs());
-    let date = if days < 0 {
-        NaiveDate::default().checked_sub_days(distance)
-    } else {
-        NaiveDate::default().checked_add_days(distance)
-    };
     // A timestamp lies in years 1 to 9999, well inside chrono's range.
-    date.unwrap_or_default()
+    i32::try_from(days + EPOCH_DAYS_FROM_CE).ok().and_then(NaiveDate::from_num_days_from_ce_opt).unwrap_or_default()
 }
 
 fn parse(text: &[u8]) -> Result<Timestamp, TimeError> {
-    let number = |from: usize, width: usize| -> Result<u32, TimeError> {
-        let digits = text.get(from..from + width).ok_or(TimeError::Form)?;
-        digits.iter().try_fold(0, |value, byte| match byte {
-            b'0'..=b'9' => Ok(value * 10 + u32::from(byte - b'0')),
-            _ => Err(TimeError::Form),
-        })
-    };
-    let expect = |place: usize, bytes: &[u8]| match text.get(place) {
-        Some(byte) if bytes.contains(byte) => Ok(()),
-        _ => Err(TimeError::Form),
-    };
-    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
-    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
-    expect(4, b"-")?;
-    expect(7, b"-")?;
-    expect(10, b"Tt")?;
-    expect(13, b":")?;
-    expect(16, b":")?;
-
-    let fraction = match text.get(19) {
-        Some(b'.') => text[20..].iter().take_while(|byte| byte.is_ascii_digit()).count(),
-        _ => 0,
-    };
-    if text.get(19) == Some(&b'.') && !(1..=9).contains(&fraction) {
+    let (head, tail) = text.split_first_chunk::<19>().ok_or(TimeError::Form)?;
+    let separators = [head[4], head[7], head[10] & !0x20, head[13], head[16]];
+    if separators != *b"--T::" {
         return Err(TimeError::Form);
     }
-    let nanos = if fraction == 0 { 0 } else { number(20, fraction)? * 10_u32.pow(9 - fraction as u32) };
-    let zone_at = if fraction == 0 { 19 } else { 20 + fraction };
-    let offset = zone(&text[zone_at..])?;
+    let two = |place: usize| digits([head[place], head[place + 1]]);
+    let year = two(0)? * 100 + two(2)?;
+    let (month, day, hour, minute, second) = (two(5)?, two(8)?, two(11)?, two(14)?, two(17)?);
+
+    let (fraction, zone_text) = match tail.split_first() {
+        Some((b'.', rest)) => rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_digit()).count()),
+        _ => (&[][..], tail),
+    };
+    if tail.first() == Some(&b'.') && !(1..=9).contains(&fraction.len()) {
+        return Err(TimeError::Form);
+    }
+    let nanos = fraction.iter().fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0'));
+    let nanos = nanos * 10_u32.pow(9 - fraction.len() as u32);
+    let offset = zone(zone_text)?;
 
     let in_range = |value: u32, max: u32, what| (value <= max).then_some(()).ok_or(TimeError::Range(what));
     in_range(hour, 23, "hour")?;
@@ -254,26 +239,30 @@ fn parse(text: &[u8]) -> Result<Timestamp, TimeError> {
     }
     // Four digits of a year fit an i32.
     let date = NaiveDate::from_ymd_opt(year as i32, month, day).ok_or(TimeError::Range("day"))?;
-    let days = i64::from(date.num_days_from_ce()) - 719_163;
+    let days = i64::from(date.num_days_from_ce()) - EPOCH_DAYS_FROM_CE;
     let seconds = days * SECONDS_PER_DAY + i64::from(hour * 3600 + minute * 60 + second) - offset;
-    Timestamp::from_unix(seconds, nanos, fraction).ok_or(TimeError::Range("year in UTC"))
+    Timestamp::from_unix(seconds, nanos, fraction.len()).ok_or(TimeError::Range("year in UTC"))
+}
+
+/// The number that two digits write.
+fn digits(pair: [u8; 2]) -> Result<u32, TimeError> {
+    match pair {
+        [high @ b'0'..=b'9', low @ b'0'..=b'9'] => Ok(u32::from(high - b'0') * 10 + u32::from(low - b'0')),
+        _ => Err(TimeError::Form),
+    }
 }
 
 /// Seconds that the zone is ahead of UTC.
 fn zone(text: &[u8]) -> Result<i64, TimeError> {
-    let two = |high: u8, low: u8| match (high, low) {
-        (b'0'..=b'9', b'0'..=b'9') => Ok(i64::from(high - b'0') * 10 + i64::from(low - b'0')),
-        _ => Err(TimeError::Form),
-    };
     match *text {
         [] => Err(TimeError::Zone),
         [b'Z' | b'z'] => Ok(0),
         [sign @ (b'+' | b'-'), h1, h0, b':', m1, m0] => {
-            let (hours, minutes) = (two(h1, h0)?, two(m1, m0)?);
+            let (hours, minutes) = (digits([h1, h0])?, digits([m1, m0])?);
             if hours > 23 || minutes > 59 {
                 return Err(TimeError::Range("offset"));
             }
-            let seconds = hours * 3600 + minutes * 60;
+            let seconds = i64::from(hours * 3600 + minutes * 60);
             Ok(if sign == b'-' { -seconds } else { seconds })
         }
         _ => Err(TimeError::Form),

@@ -112,9 +112,9 @@ impl Reconciliation {
         });
         let mut lines = LineCount::default();
         let mut writer = RejectWriter::new(sinks.rejects);
-        let ordered = Ordered::new(CHUNKS_AHEAD_MAX, |piece: Piece| {
+        let ordered = Ordered::new(CHUNKS_AHEAD_MAX, |piece: &mut Piece| {
             lines.start(piece.export);
-            for reject in piece.rejects {
+            for reject in piece.rejects.drain(..) {
                 let name = several.then(|| self.exports[piece.export].display().to_string());
                 writer.take(reject, name.as_deref(), lines.of_export, piece.offset)?;
             }
@@ -136,7 +136,7 @@ impl Reconciliation {
                     let Some(taken) = lock(&queue).take(self, &mut bytes) else { break };
                     let number = taken.number;
                     let piece = worker.chunk(&taken, &bytes);
-                    if !ordered.give(number, piece) {
+                    if ordered.give(number, piece).is_none() {
                         break;
                     }
                 }
@@ -221,6 +221,7 @@ struct Taken {
 }
 
 /// What was found in a chunk, beside events.
+#[derive(Default)]
 struct Piece {
     export: usize,
     offset: u64,

@@ -12,7 +12,7 @@ use super::tally::Tally;
 use crate::engine::{Certifier, Key, Record, Timestamp};
 
 /// Records that a thread prints at a time.
-const BLOCK_RECORDS: usize = 2048;
+const BLOCK_RECORDS: usize = 256;
 
 /// Blocks that a thread may be ahead of the others.
 const BLOCKS_AHEAD_MAX: u64 = 8;
@@ -92,15 +92,16 @@ impl Folded {
     ) -> Result<Tally, PrintError> {
         let entries = self.entries();
         let blocks: Vec<&[Entry<'f>]> = entries.chunks(BLOCK_RECORDS).collect();
-        let ordered = Ordered::new(BLOCKS_AHEAD_MAX, |block: Vec<u8>| out.write_all(&block));
+        let ordered = Ordered::new(BLOCKS_AHEAD_MAX, |block: &mut Vec<u8>| out.write_all(block));
         let next = AtomicUsize::new(0);
         let work = || {
             let mut tally = Tally::default();
             let mut printer = printer();
+            let mut printed = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(block) = blocks.get(number) else { break };
-                let mut printed = Vec::with_capacity(block.len() * 1024);
+                printed.clear();
                 for entry in *block {
                     let (name, plan) = &self.sources[entry.session.source.0 as usize];
                     let session = entry.session;
@@ -109,9 +110,8 @@ impl Folded {
                     tally.add(&record, &plan.contract);
                     printer.print(&record, plan, session.source.0 as usize, &mut printed);
                 }
-                if !ordered.give(number as u64, printed) {
-                    break;
-                }
+                let Some(used) = ordered.give(number as u64, printed) else { break };
+                printed = used;
             }
             tally
         };

@@ -20,7 +20,7 @@ pub struct Tally {
     /// Records by channel.
     pub by_channel: BTreeMap<&'static str, u64>,
     /// Records by outcome.
-    pub by_outcome: BTreeMap<String, u64>,
+    pub by_outcome: BTreeMap<&'static str, u64>,
     /// How often each kind is missing.
     pub missing: BTreeMap<String, u64>,
     /// How often each kind is inferred.
@@ -71,9 +71,8 @@ impl Tally {
             _ => {}
         }
         *self.by_channel.entry(verdict.channel.as_str()).or_default() += 1;
-        if let Some((_, outcome)) = record.fields.iter().find(|(name, _)| *name == "outcome") {
-            let outcome = String::from_utf8_lossy(outcome);
-            count(&mut self.by_outcome, outcome.trim_matches('"'));
+        if let Some(outcome) = verdict.outcome() {
+            *self.by_outcome.entry(outcome.as_str()).or_default() += 1;
         }
         record.missing.iter().for_each(|kind| count(&mut self.missing, kind));
         record.inferred.iter().for_each(|kind| count(&mut self.inferred, kind));
@@ -114,10 +113,11 @@ impl Tally {
     }
 
     fn loss(&mut self, kind: &str) -> &mut Loss {
+        // Looked up twice, for a kind is nearly always there and its name then needs no copy.
         if !self.loss.contains_key(kind) {
             self.loss.insert(kind.to_owned(), Loss::default());
         }
-        self.loss.entry(kind.to_owned()).or_default()
+        self.loss.get_mut(kind).expect("it was put there a line above")
     }
 }
 

@@ -278,6 +278,7 @@ impl Check {
             fields,
             channel: Vec::new(),
             outcome: Vec::new(),
+            outcome_field: None,
             rules: Vec::new(),
             assets: Vec::new(),
             reading: Reading {
@@ -340,6 +341,7 @@ impl Check {
         }
         contract.channel = self.derivations(contract, "channel", &draft.channel);
         contract.outcome = self.derivations(contract, OUTCOME, &draft.outcome);
+        contract.outcome_field = contract.field_named(OUTCOME).filter(|_| !contract.outcome.is_empty());
         self.unfilled(contract);
         self.rules(contract, draft);
         for (place, asset) in draft.assets.iter().enumerate() {
@@ -485,7 +487,7 @@ impl Check {
                 );
             }
         }
-        if !contract.outcome.is_empty() && contract.field_named(OUTCOME).is_none() {
+        if !contract.outcome.is_empty() && contract.outcome_field.is_none() {
             self.fault(
                 &["outcome"],
                 "there are rules but no [[field]] called `outcome`: declare it where records are to print it",

@@ -46,7 +46,7 @@ impl Condition {
         self.parts.iter().all(|part| {
             let same = match part.of {
                 Of::Channel => facts.channel().as_str() == part.value,
-                Of::Outcome => facts.outcome().is_some_and(|outcome| outcome.as_json().trim_matches('"') == part.value),
+                Of::Outcome => facts.outcome().is_some_and(|outcome| outcome.as_str() == part.value),
                 Of::Field(field) => facts.field(field) == Some(part.value.as_bytes()),
             };
             same == part.equal

@@ -40,6 +40,8 @@ pub struct Contract {
     pub(crate) fields: Vec<Field>,
     pub(crate) channel: Vec<Derivation<Channel>>,
     pub(crate) outcome: Vec<Derivation<Outcome>>,
+    /// The field that they fill, if there are any.
+    pub(crate) outcome_field: Option<FieldId>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) assets: Vec<Asset>,
     pub(crate) reading: Reading,
@@ -241,6 +243,12 @@ impl Word for Outcome {
 }
 
 impl Outcome {
+    /// The word in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.as_json().trim_matches('"')
+    }
+
     /// The word as a field's value, in canonical form.
     pub(crate) fn as_json(self) -> &'static str {
         match self {
@@ -340,6 +348,16 @@ impl Contract {
     }
 }
 
+impl Place {
+    /// Where the walk of a payload finds it, unless it is in a header.
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        match self.origin {
+            Origin::Payload(slot) => Some(slot),
+            Origin::Header(_) => None,
+        }
+    }
+}
+
 impl Field {
     /// Place of a value in the field's progress, 0 the furthest; past all steps when it has none.
     pub(crate) fn step(&self, value: &[u8]) -> u16 {
@@ -384,6 +402,11 @@ impl KindSet {
 
     /// Members, in the order of the contract's table.
     pub(crate) fn iter(self) -> impl Iterator<Item = KindId> {
-        (0..KINDS_MAX as u16).map(KindId).filter(move |kind| self.has(*kind))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let next = (rest != 0).then(|| KindId(rest.trailing_zeros() as u16));
+            rest &= rest.wrapping_sub(1);
+            next
+        })
     }
 }

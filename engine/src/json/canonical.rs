@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::scan::{JsonError, Shape, Tape};
+use super::paths::prefix;
 use super::{DEPTH_MAX, Paths, number, text};
 
 /// Writes canonical forms. Scratch space: meant to be used again and again.
@@ -43,6 +44,7 @@ impl Canon {
     /// Writes the value at `place` of the tape anew, and finds `paths` in it.
     pub(crate) fn write(&mut self, text: &str, tape: &Tape, place: usize, paths: &Paths) -> Result<(), JsonError> {
         self.start(paths);
+        self.out.reserve(text.len());
         self.value(&Walk { text, tape, paths }, place, Some(0), DEPTH_MAX)
     }
 
@@ -114,8 +116,7 @@ impl Canon {
             let member = self.member(walk, key, value);
             self.members.push(member);
         }
-        let keys = &self.keys;
-        self.members[first..].sort_unstable_by(|left, right| left.cmp(right, walk.text, keys));
+        sort(&mut self.members[first..], walk.text, &self.keys);
 
         self.out.push(b'{');
         let branch = branch.filter(|branch| walk.paths.has_children(*branch));
@@ -123,25 +124,24 @@ impl Canon {
         let mut written = false;
         for index in first..last {
             let member = self.members[index];
-            if index > first && member.cmp(&self.members[index - 1], walk.text, &self.keys) == Ordering::Equal {
+            let twice = |before: Member| {
+                before.prefix == member.prefix && member.cmp(&before, walk.text, &self.keys) == Ordering::Equal
+            };
+            if index > first && twice(self.members[index - 1]) {
                 let key = String::from_utf8_lossy(member.key(walk.text, &self.keys)).into_owned();
                 return Err(JsonError::DuplicateKey { key });
             }
-            let below = branch.and_then(|branch| walk.paths.child(branch, member.key(walk.text, &self.keys)));
+            let below = branch.and_then(|branch| {
+                walk.paths.child(branch, member.prefix, member.key(walk.text, &self.keys))
+            });
             let before = self.out.len();
             if written {
                 self.out.push(b',');
             }
-            if member.escaped {
-                let key = &self.keys[member.start as usize..member.end as usize];
-                // Made of UTF-8 runs and characters, as above.
-                text::write_string(std::str::from_utf8(key).unwrap_or_default(), &mut self.out);
-            } else {
-                let quoted = member.start as usize - 1..member.end as usize + 1;
-                self.out.extend_from_slice(&walk.text.as_bytes()[quoted]);
+            if !self.copy_member(walk, &member, below) {
+                self.key(walk, &member);
+                self.value(walk, member.value as usize, below, depth - 1)?;
             }
-            self.out.push(b':');
-            self.value(walk, member.value as usize, below, depth - 1)?;
             // What is volatile was walked all the same: its keys must not stand twice either.
             if below.is_some_and(|below| walk.paths.is_volatile(below)) {
                 self.out.truncate(before);
@@ -155,6 +155,42 @@ impl Canon {
         Ok(())
     }
 
+    /// Copies a member that stands in the text as it does in canonical form, which most do: `false`
+    /// when this one does not.
+    #[inline]
+    fn copy_member(&mut self, walk: &Walk<'_>, member: &Member, below: Option<u16>) -> bool {
+        let value = walk.tape.node(member.value as usize);
+        let raw = &walk.text.as_bytes()[value.start as usize..value.end as usize];
+        let same = match value.shape {
+            Shape::Plain | Shape::Literal => true,
+            Shape::Integer => raw != b"-0",
+            _ => false,
+        };
+        // Between them stand a quote and a colon, and nothing else.
+        if !same || member.escaped || member.end + 2 != value.start {
+            return false;
+        }
+        let length = value.end - value.start;
+        self.out.extend_from_slice(&walk.text.as_bytes()[member.start as usize - 1..value.end as usize]);
+        if let Some(slot) = below.and_then(|below| walk.paths.slot_at(below)) {
+            let end = self.out.len() as u32;
+            self.found[usize::from(slot)] = Some(Found { node: member.value, start: end - length, end });
+        }
+        true
+    }
+
+    fn key(&mut self, walk: &Walk<'_>, member: &Member) {
+        if member.escaped {
+            let key = &self.keys[member.start as usize..member.end as usize];
+            // Made of UTF-8 runs and characters, as above.
+            text::write_string(std::str::from_utf8(key).unwrap_or_default(), &mut self.out);
+        } else {
+            let quoted = member.start as usize - 1..member.end as usize + 1;
+            self.out.extend_from_slice(&walk.text.as_bytes()[quoted]);
+        }
+        self.out.push(b':');
+    }
+
     fn array(&mut self, walk: &Walk<'_>, place: usize, branch: Option<u16>, depth: usize) -> Result<(), JsonError> {
         let branch = branch.filter(|branch| walk.paths.has_children(*branch));
         let end = walk.tape.node(place).next as usize;
@@ -165,7 +201,10 @@ impl Canon {
             if index > 0 {
                 self.out.push(b',');
             }
-            let below = branch.and_then(|branch| walk.paths.child(branch, index.to_string().as_bytes()));
+            let below = branch.and_then(|branch| {
+                let index = index.to_string();
+                walk.paths.child(branch, prefix(index.as_bytes()), index.as_bytes())
+            });
             self.value(walk, element, below, depth - 1)?;
             element = walk.tape.node(element).next as usize;
             index += 1;
@@ -185,14 +224,38 @@ impl Canon {
             (node.start + 1, node.end - 1)
         };
         let mut member = Member { prefix: 0, start, end, escaped, value: value as u32 };
-        let name = member.key(walk.text, &self.keys);
-        let mut prefix = [0; 8];
-        let length = name.len().min(8);
-        prefix[..length].copy_from_slice(&name[..length]);
-        member.prefix = u64::from_be_bytes(prefix);
+        member.prefix = prefix(member.key(walk.text, &self.keys));
         member
     }
 }
+
+/// Sorts members by key. Most objects have a few keys that differ in their first eight bytes, and
+/// for these numbers are all that is compared.
+fn sort(members: &mut [Member], text: &str, keys: &[u8]) {
+    if members.len() <= SORTED_BY_PREFIX_MAX {
+        for place in 1..members.len() {
+            let member = members[place];
+            let mut to = place;
+            while to > 0 && members[to - 1].prefix > member.prefix {
+                members[to] = members[to - 1];
+                to -= 1;
+            }
+            members[to] = member;
+        }
+        let told_apart = members.windows(2).all(|pair| pair[0].prefix < pair[1].prefix);
+        let ascii = members.iter().fold(0, |bits, member| bits | member.prefix) & NOT_ASCII == 0;
+        if told_apart && ascii {
+            return;
+        }
+    }
+    members.sort_unstable_by(|left, right| left.cmp(right, text, keys));
+}
+
+/// Members of an object that is worth sorting by insertion.
+const SORTED_BY_PREFIX_MAX: usize = 24;
+
+/// Bits that no byte of ASCII has.
+const NOT_ASCII: u64 = u64::from_be_bytes([0x80; 8]);
 
 impl Member {
     fn key<'a>(&self, text: &'a str, keys: &'a [u8]) -> &'a [u8] {
@@ -201,8 +264,9 @@ impl Member {
     }
 
     /// RFC 8785 §3.2.3: by UTF-16 code units.
+    #[inline]
     fn cmp(&self, other: &Member, text: &str, keys: &[u8]) -> Ordering {
-        let ascii = (self.prefix | other.prefix) & 0x8080_8080_8080_8080 == 0;
+        let ascii = (self.prefix | other.prefix) & NOT_ASCII == 0;
         if ascii && self.prefix != other.prefix {
             return self.prefix.cmp(&other.prefix);
         }

@@ -59,10 +59,26 @@ pub(crate) struct Paths {
 
 #[derive(Clone, Debug, Default)]
 struct Branch {
-    children: Vec<(Box<[u8]>, u16)>,
+    children: Vec<Child>,
     slot: Option<Slot>,
     /// What is here is no part of the identity.
     volatile: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Child {
+    /// See [`prefix`]: nearly all keys that differ differ here already.
+    prefix: u64,
+    key: Box<[u8]>,
+    branch: u16,
+}
+
+/// The first eight bytes of a key as a number that sorts as they do.
+pub(super) fn prefix(key: &[u8]) -> u64 {
+    if let Some(first) = key.first_chunk::<8>() {
+        return u64::from_be_bytes(*first);
+    }
+    key.iter().zip(0..).fold(0, |prefix, (byte, place)| prefix | u64::from(*byte) << (56 - 8 * place))
 }
 
 impl Default for Paths {
@@ -92,10 +108,12 @@ impl Paths {
         self.slots
     }
 
-    /// The branch for `key` below `branch`.
-    pub(crate) fn child(&self, branch: u16, key: &[u8]) -> Option<u16> {
+    /// The branch for a key below `branch`.
+    #[inline]
+    pub(super) fn child(&self, branch: u16, prefix: u64, key: &[u8]) -> Option<u16> {
         let children = &self.branches[usize::from(branch)].children;
-        children.iter().find(|(token, _)| **token == *key).map(|(_, child)| *child)
+        let child = children.iter().find(|child| child.prefix == prefix && *child.key == *key);
+        child.map(|child| child.branch)
     }
 
     pub(super) fn has_children(&self, branch: u16) -> bool {
@@ -113,13 +131,14 @@ impl Paths {
     fn grow(&mut self, pointer: &Pointer) -> usize {
         let mut place = 0;
         for token in pointer.tokens() {
-            let known = self.child(place as u16, token.as_bytes());
+            let known = self.child(place as u16, prefix(token.as_bytes()), token.as_bytes());
             place = known.map_or_else(
                 || {
                     // Contracts bound their paths far below 65,536.
                     let child = self.branches.len();
                     self.branches.push(Branch::default());
-                    self.branches[place].children.push((token.into_bytes().into(), child as u16));
+                    let (prefix, branch) = (prefix(token.as_bytes()), child as u16);
+                    self.branches[place].children.push(Child { prefix, key: token.into_bytes().into(), branch });
                     child
                 },
                 usize::from,

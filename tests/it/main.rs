@@ -1,0 +1,21 @@
+//! What finis promises, through its public door: the command, given files, and what it then writes,
+//! prints and answers.
+//!
+//! A story is a folder of `fixtures/`: what was delivered, and what must come of it. It is told
+//! byte for byte, and once more with its lines in another order, twice over, compressed, and on
+//! other numbers of threads, because none of that may show. Beside the stories stand the faulty
+//! contracts, each with what is said of it, the lines that are no events, the options of the
+//! command, and the certificates.
+//!
+//! `UPDATE_FIXTURES=1 cargo test --test it` writes what the command now says into the fixtures, for
+//! a person to read and judge. What an oracle wrote (the records under `fixtures/pathors/`) is
+//! never written over.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
+
+// mod bad_lines; // lines that are no events, and exports that break off
+// mod command; // what can be asked, and how it ends
+mod door; // the command as a person starts it
+// mod faulty_contracts; // mistakes in contracts, and what is said of them
+mod stories; // deliveries in, records out
+// mod verify; // records held against exports
