@@ -402,13 +402,11 @@ fn convert(unit: Unit, format: TimeFormat, shape: Shape, raw: &str, known: Optio
     match unit {
         Unit::Time => {
             let Some(at) = known.or_else(|| read_time(format, shape, raw).ok()) else { return false };
-            let mut buffer = [0; TEXT_MAX];
-            let text = at.text(&mut buffer);
-            if shape == Shape::Plain && &raw[1..raw.len() - 1] == text {
+            if shape == Shape::Plain && format == TimeFormat::Rfc3339 && raw.ends_with("Z\"") && raw.as_bytes()[11] == b'T' {
                 return false;
             }
             out.push(b'"');
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(at.text(&mut [0; TEXT_MAX]).as_bytes());
             out.push(b'"');
             true
         }

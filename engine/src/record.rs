@@ -195,8 +195,10 @@ impl<'a> Record<'a> {
         write_list(out, &self.conflicts, |out, conflict| conflict.write(out));
         out.extend_from_slice(b"],\"fields\":{");
         write_list(out, &self.fields, |out, (name, value)| {
-            write_string(name, out);
-            out.push(b':');
+            // Names of fields need no escape: the contract sees to it.
+            out.push(b'"');
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\":");
             out.extend_from_slice(value);
         });
         out.extend_from_slice(b"},\"events\":[");

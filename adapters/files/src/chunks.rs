@@ -44,6 +44,7 @@ pub(crate) struct Chunker {
     /// Where `ahead` starts.
     offset: u64,
     ended: bool,
+    room: Vec<u8>,
     failed: Option<io::Error>,
 }
 
@@ -127,7 +128,23 @@ impl Chunker {
     /// that came before it was given out.
     fn read(&mut self, reader: &mut dyn Read, into: &mut Vec<u8>, length: usize) {
         let before = into.len();
-        let outcome = reader.take(length as u64).read_to_end(into);
+        // Read into room that was written to before: fresh room would be cleared first.
+        if self.room.len() < length {
+            self.room.resize(length, 0);
+        }
+        let mut outcome = Ok(());
+        while into.len() - before < length {
+            let missing = length - (into.len() - before);
+            match reader.read(&mut self.room[..missing]) {
+                Ok(0) => break,
+                Ok(read) => into.extend_from_slice(&self.room[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
         self.ended = outcome.is_err() || into.len() - before < length;
         self.failed = outcome.err();
     }

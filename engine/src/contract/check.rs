@@ -99,12 +99,7 @@ impl Check {
             let found = draft.language;
             self.fault(&["language"], format!("this finis reads language {LANGUAGE}, not {found}: use a finis that does, or write `language = {LANGUAGE}`"));
         }
-        if !simple(&draft.provider) {
-            self.fault(
-                &["provider"],
-                format!("`{}` is no short name: use lower-case letters, digits, `-` and `_`", draft.provider),
-            );
-        }
+        self.name(&["provider"], &draft.provider);
         for (key, text) in [("version", &draft.version), ("title", &draft.title)] {
             if text.trim().is_empty() {
                 self.fault(&[key], "it is empty: records and certificates name it");
@@ -166,6 +161,7 @@ impl Check {
         let mut fields: Vec<Field> = Vec::new();
         for (place, field) in draft.fields.iter().enumerate() {
             let place = place.to_string();
+            self.name(&["field", &place, "name"], &field.name);
             if fields.iter().any(|known| known.name == field.name) {
                 self.fault(&["field", &place, "name"], format!("`{}` is declared twice: remove one", field.name));
             }
@@ -199,12 +195,7 @@ impl Check {
         let mut subjects: Vec<Subject> = Vec::new();
         for (place, subject) in draft.subjects.iter().enumerate() {
             let place = place.to_string();
-            if !simple(&subject.name) {
-                self.fault(
-                    &["subject", &place, "name"],
-                    format!("`{}` is no short name: use lower-case letters, digits, `-` and `_`", subject.name),
-                );
-            }
+            self.name(&["subject", &place, "name"], &subject.name);
             if subjects.iter().any(|known| known.name == subject.name) {
                 self.fault(&["subject", &place, "name"], format!("`{}` is declared twice: remove one", subject.name));
             }
@@ -498,6 +489,7 @@ impl Check {
     fn rules(&mut self, contract: &mut Contract, draft: &Draft) {
         for (place, rule) in draft.rules.iter().enumerate() {
             let at = place.to_string();
+            self.name(&["rule", &at, "name"], &rule.name);
             if draft.rules[..place].iter().any(|known| known.name == rule.name) {
                 self.fault(&["rule", &at, "name"], format!("`{}` is declared twice: remove one", rule.name));
             }
@@ -556,6 +548,14 @@ impl Check {
         Condition::parse(text, contract).map_err(|problem| self.fault(key, problem)).ok()
     }
 
+    /// Names of ours can stand in a command line, a file name and a record as they are.
+    fn name(&mut self, key: &[&str], name: &str) {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+        if name.is_empty() || !name.bytes().all(fits) {
+            self.fault(key, format!("`{name}` is no short name: use lower-case letters, digits, `-` and `_`"));
+        }
+    }
+
     fn place(&mut self, key: &[&str], locator: &Locator) -> Place {
         let mut place =
             Place { origin: Origin::Header(String::new()), written: String::new(), assumed: locator.assumed };
@@ -607,12 +607,6 @@ impl Check {
     fn optional_span(&mut self, key: &[&str], text: Option<&str>) -> Option<Duration> {
         text.map(|text| self.span(key, text))
     }
-}
-
-/// Whether a name can stand in a command line, a file name and a record.
-fn simple(name: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    !name.is_empty() && name.bytes().all(fits)
 }
 
 /// A text as a canonical JSON string.

@@ -4,6 +4,7 @@ use super::JsonError;
 
 /// Reads the number that starts at `start`: where it ends, and whether it is an integer literal.
 /// A number that is none must be a finite double.
+#[inline]
 pub(super) fn scan(text: &[u8], start: usize) -> Result<(usize, bool), JsonError> {
     let digits = |from: usize| -> Result<usize, JsonError> {
         let count = text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();

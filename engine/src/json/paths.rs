@@ -60,6 +60,9 @@ pub(crate) struct Paths {
 #[derive(Clone, Debug, Default)]
 struct Branch {
     children: Vec<Child>,
+    /// Places of the children, plus one, by the hash of their prefix; then by the next free place.
+    /// A power of two of them, at least twice as many as children.
+    table: Vec<u16>,
     slot: Option<Slot>,
     /// What is here is no part of the identity.
     volatile: bool,
@@ -79,6 +82,27 @@ pub(super) fn prefix(key: &[u8]) -> u64 {
         return u64::from_be_bytes(*first);
     }
     key.iter().zip(0..).fold(0, |prefix, (byte, place)| prefix | u64::from(*byte) << (56 - 8 * place))
+}
+
+/// Where in a table of this many places the search for a prefix begins.
+fn home(prefix: u64, places: usize) -> usize {
+    let spread = prefix.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48;
+    spread as usize & places.wrapping_sub(1)
+}
+
+impl Branch {
+    fn add(&mut self, child: Child) {
+        self.children.push(child);
+        let places = (self.children.len() * 2).next_power_of_two();
+        self.table = vec![0; places];
+        for (child, place) in self.children.iter().zip(1..) {
+            let mut at = home(child.prefix, places);
+            while self.table[at] > 0 {
+                at = (at + 1) & (places - 1);
+            }
+            self.table[at] = place;
+        }
+    }
 }
 
 impl Default for Paths {
@@ -111,9 +135,16 @@ impl Paths {
     /// The branch for a key below `branch`.
     #[inline]
     pub(super) fn child(&self, branch: u16, prefix: u64, key: &[u8]) -> Option<u16> {
-        let children = &self.branches[usize::from(branch)].children;
-        let child = children.iter().find(|child| child.prefix == prefix && *child.key == *key);
-        child.map(|child| child.branch)
+        let Branch { children, table, .. } = &self.branches[usize::from(branch)];
+        let mut at = home(prefix, table.len());
+        while let Some(place) = table.get(at).filter(|place| **place > 0) {
+            let child = &children[usize::from(*place) - 1];
+            if child.prefix == prefix && *child.key == *key {
+                return Some(child.branch);
+            }
+            at = (at + 1) & (table.len() - 1);
+        }
+        None
     }
 
     pub(super) fn has_children(&self, branch: u16) -> bool {
@@ -138,7 +169,7 @@ impl Paths {
                     let child = self.branches.len();
                     self.branches.push(Branch::default());
                     let (prefix, branch) = (prefix(token.as_bytes()), child as u16);
-                    self.branches[place].children.push(Child { prefix, key: token.into_bytes().into(), branch });
+                    self.branches[place].add(Child { prefix, key: token.into_bytes().into(), branch });
                     child
                 },
                 usize::from,

@@ -97,9 +97,12 @@ impl Tape {
         if u32::try_from(text.len()).is_err() {
             return Err(JsonError::TooLong);
         }
-        let mut scan = Scan { text: text.as_bytes(), at: 0, nodes: &mut self.nodes };
+        let mut scan = Scan { text: text.as_bytes(), at: 0, nodes: &mut self.nodes, error: None };
         scan.space();
-        scan.value(depth_max)?;
+        if scan.value(depth_max).is_err() {
+            // Whoever stops says why.
+            return Err(scan.error.unwrap_or(JsonError::Truncated));
+        }
         scan.space();
         if scan.at < text.len() {
             return Err(JsonError::Trailing { offset: scan.at });
@@ -130,9 +133,17 @@ struct Scan<'a> {
     text: &'a [u8],
     at: usize,
     nodes: &'a mut Vec<Node>,
+    /// Why it stopped. Kept here, so that steps hand a bit back and no error.
+    error: Option<JsonError>,
 }
 
+/// The scan stopped; it has the error.
+struct Stopped;
+
+type Step = Result<(), Stopped>;
+
 impl Scan<'_> {
+    #[inline]
     fn space(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.text.get(self.at) {
             self.at += 1;
@@ -140,32 +151,34 @@ impl Scan<'_> {
     }
 
     /// Reads the value that starts here; `depth` more containers may open.
-    fn value(&mut self, depth: usize) -> Result<(), JsonError> {
+    #[inline]
+    fn value(&mut self, depth: usize) -> Step {
         match self.text.get(self.at) {
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
             Some(b'"') => self.string(),
             Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
             Some(b't') => self.literal(b"true"),
             Some(b'f') => self.literal(b"false"),
             Some(b'n') => self.literal(b"null"),
-            _ => Err(self.expected("a value")),
+            _ => self.expected("a value"),
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<(), JsonError> {
+    fn object(&mut self, depth: usize) -> Step {
         let object = self.open(Shape::Object, depth)?;
         if self.text.get(self.at) == Some(&b'}') {
-            return self.close(object);
+            self.close(object);
+            return Ok(());
         }
         loop {
             if self.text.get(self.at) != Some(&b'"') {
-                return Err(self.expected("a key in quotes"));
+                return self.expected("a key in quotes");
             }
             self.string()?;
             self.space();
             if self.text.get(self.at) != Some(&b':') {
-                return Err(self.expected("`:`"));
+                return self.expected("`:`");
             }
             self.at += 1;
             self.space();
@@ -176,16 +189,20 @@ impl Scan<'_> {
                     self.at += 1;
                     self.space();
                 }
-                Some(b'}') => return self.close(object),
-                _ => return Err(self.expected("`,` or `}`")),
+                Some(b'}') => {
+                    self.close(object);
+                    return Ok(());
+                }
+                _ => return self.expected("`,` or `}`"),
             }
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<(), JsonError> {
+    fn array(&mut self, depth: usize) -> Step {
         let array = self.open(Shape::Array, depth)?;
         if self.text.get(self.at) == Some(&b']') {
-            return self.close(array);
+            self.close(array);
+            return Ok(());
         }
         loop {
             self.value(depth - 1)?;
@@ -195,41 +212,66 @@ impl Scan<'_> {
                     self.at += 1;
                     self.space();
                 }
-                Some(b']') => return self.close(array),
-                _ => return Err(self.expected("`,` or `]`")),
+                Some(b']') => {
+                    self.close(array);
+                    return Ok(());
+                }
+                _ => return self.expected("`,` or `]`"),
             }
         }
     }
 
-    fn string(&mut self) -> Result<(), JsonError> {
+    #[inline]
+    fn string(&mut self) -> Step {
         let start = self.at;
-        let (end, plain) = text::scan(self.text, start)?;
-        self.at = end;
-        self.push(if plain { Shape::Plain } else { Shape::Escaped }, start);
-        Ok(())
+        let end = text::next_special(self.text, start + 1);
+        if self.text.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            self.push(Shape::Plain, start);
+            return Ok(());
+        }
+        self.escaped(start, end)
     }
 
-    fn number(&mut self) -> Result<(), JsonError> {
-        let start = self.at;
-        let (end, integer) = number::scan(self.text, start)?;
-        self.at = end;
-        self.push(if integer { Shape::Integer } else { Shape::Double }, start);
-        Ok(())
+    /// Reads on from the first character of a string that does not stand for itself.
+    #[cold]
+    fn escaped(&mut self, start: usize, at: usize) -> Step {
+        match text::scan_escaped(self.text, at) {
+            Ok(end) => {
+                self.at = end;
+                self.push(Shape::Escaped, start);
+                Ok(())
+            }
+            Err(error) => self.stop(error),
+        }
     }
 
-    fn literal(&mut self, word: &'static [u8]) -> Result<(), JsonError> {
+    fn number(&mut self) -> Step {
+        let start = self.at;
+        match number::scan(self.text, start) {
+            Ok((end, integer)) => {
+                self.at = end;
+                self.push(if integer { Shape::Integer } else { Shape::Double }, start);
+                Ok(())
+            }
+            Err(error) => self.stop(error),
+        }
+    }
+
+    fn literal(&mut self, word: &'static [u8]) -> Step {
         let start = self.at;
         if !self.text[start..].starts_with(word) {
-            return Err(self.expected("a value"));
+            return self.expected("a value");
         }
         self.at += word.len();
         self.push(Shape::Literal, start);
         Ok(())
     }
 
-    fn open(&mut self, shape: Shape, depth: usize) -> Result<usize, JsonError> {
+    fn open(&mut self, shape: Shape, depth: usize) -> Result<usize, Stopped> {
         if depth == 0 {
-            return Err(JsonError::TooDeep);
+            self.error = Some(JsonError::TooDeep);
+            return Err(Stopped);
         }
         let place = self.nodes.len();
         self.at += 1;
@@ -238,26 +280,30 @@ impl Scan<'_> {
         Ok(place)
     }
 
-    #[allow(clippy::unnecessary_wraps, reason = "the last step of a container reads as a result")]
-    fn close(&mut self, place: usize) -> Result<(), JsonError> {
+    fn close(&mut self, place: usize) {
         self.at += 1;
         let next = self.nodes.len() as u32;
         let node = &mut self.nodes[place];
         node.end = self.at as u32;
         node.next = next;
-        Ok(())
     }
 
     /// Puts what was read from `start` to here on the tape. Offsets fit: the text is below 4 GiB.
+    #[inline]
     fn push(&mut self, shape: Shape, start: usize) {
         let next = self.nodes.len() as u32 + 1;
         self.nodes.push(Node { shape, start: start as u32, end: self.at as u32, next });
     }
 
-    fn expected(&self, expected: &'static str) -> JsonError {
-        if self.at >= self.text.len() {
-            return JsonError::Truncated;
-        }
-        JsonError::Expected { expected, offset: self.at }
+    #[cold]
+    fn expected(&mut self, expected: &'static str) -> Step {
+        let truncated = self.at >= self.text.len();
+        self.stop(if truncated { JsonError::Truncated } else { JsonError::Expected { expected, offset: self.at } })
+    }
+
+    #[cold]
+    fn stop(&mut self, error: JsonError) -> Step {
+        self.error = Some(error);
+        Err(Stopped)
     }
 }

@@ -5,33 +5,31 @@ use super::JsonError;
 const ONES: u64 = u64::from_le_bytes([1; 8]);
 const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// Reads the string whose opening quote is at `start`: where it ends, closing quote included, and
-/// whether it is free of escapes.
-pub(super) fn scan(text: &[u8], start: usize) -> Result<(usize, bool), JsonError> {
-    let mut at = start + 1;
-    let mut plain = true;
+/// Reads a string on from `at`, where something stands that is no plain character: where the string
+/// ends, closing quote included.
+pub(super) fn scan_escaped(text: &[u8], mut at: usize) -> Result<usize, JsonError> {
     loop {
-        at = next_special(text, at);
         match text.get(at) {
-            Some(b'"') => return Ok((at + 1, plain)),
-            Some(b'\\') => {
-                plain = false;
-                at = escape(text, at)?.1;
-            }
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at = escape(text, at)?.1,
             Some(_) => {
                 let expected = "no raw control character in a string";
                 return Err(JsonError::Expected { expected, offset: at });
             }
             None => return Err(JsonError::Truncated),
         }
+        at = next_special(text, at);
     }
 }
 
 /// The first quote, backslash or control character from `at` on, or the end of the text. Eight
 /// bytes are looked at together: a byte's high bit comes to be set where the byte is special.
-fn next_special(text: &[u8], mut at: usize) -> usize {
-    while let Some(Ok(word)) = text.get(at..at + 8).map(<[u8; 8]>::try_from) {
-        let word = u64::from_le_bytes(word);
+#[inline]
+pub(super) fn next_special(text: &[u8], from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    let (words, tail) = rest.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
         let zero = |word: u64| word.wrapping_sub(ONES) & !word;
         let quote = zero(word ^ ONES * u64::from(b'"'));
         let slash = zero(word ^ ONES * u64::from(b'\\'));
@@ -39,13 +37,11 @@ fn next_special(text: &[u8], mut at: usize) -> usize {
         // A borrow can mark a byte above a special one, never one below: the lowest mark is true.
         let marks = (quote | slash | control) & HIGHS;
         if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
+            return from + place * 8 + marks.trailing_zeros() as usize / 8;
         }
-        at += 8;
     }
-    let rest = &text[at.min(text.len())..];
     let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    at + rest.iter().position(special).unwrap_or(rest.len())
+    text.len() - tail.len() + tail.iter().position(special).unwrap_or(tail.len())
 }
 
 /// Reads the escape whose backslash is at `at`: the character, and where the text goes on.
