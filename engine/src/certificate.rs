@@ -45,7 +45,9 @@ impl<'c> Certifier<'c> {
         let mut paths = Paths::default();
         for place in ["/source", "/status", "/by", "/certificate"] {
             // These four are pointers.
-            Pointer::parse(place).iter().for_each(|pointer| paths.set_volatile(pointer));
+            if let Ok(pointer) = Pointer::parse(place) {
+                paths.set_volatile(&pointer);
+            }
         }
         Certifier { contract, head, paths, tape: Tape::default(), canon: Canon::default() }
     }

@@ -397,12 +397,23 @@ fn unix_time(text: &str, scale: usize) -> Result<Timestamp, TimeError> {
 
 /// Appends the value in the unit of the record; `false` when it stays as it came: it is of that
 /// unit already, or not of the type that the unit speaks of.
-fn convert(unit: Unit, format: TimeFormat, shape: Shape, raw: &str, known: Option<Timestamp>, out: &mut Vec<u8>) -> bool {
+fn convert(
+    unit: Unit,
+    format: TimeFormat,
+    shape: Shape,
+    raw: &str,
+    known: Option<Timestamp>,
+    out: &mut Vec<u8>,
+) -> bool {
     let number = matches!(shape, Shape::Integer | Shape::Double);
     match unit {
         Unit::Time => {
             let Some(at) = known.or_else(|| read_time(format, shape, raw).ok()) else { return false };
-            if shape == Shape::Plain && format == TimeFormat::Rfc3339 && raw.ends_with("Z\"") && raw.as_bytes()[11] == b'T' {
+            if shape == Shape::Plain
+                && format == TimeFormat::Rfc3339
+                && raw.ends_with("Z\"")
+                && raw.as_bytes()[11] == b'T'
+            {
                 return false;
             }
             out.push(b'"');

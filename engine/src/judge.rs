@@ -1,9 +1,11 @@
 //! From a partial to a verdict: a function of the evidence, the contract, the terms and the time.
 
+use std::time::Duration;
+
 use crate::contract::{
     Channel, Contract, Derivation, Due, Evidence, Facts, FieldId, KindId, KindSet, Outcome, Says, SubjectId, Terms,
 };
-use crate::partial::Partial;
+use crate::partial::{Partial, Seen, Since};
 use crate::timestamp::Timestamp;
 
 /// Where a session stands.
@@ -131,7 +133,7 @@ pub fn judge(partial: &Partial, subject: SubjectId, contract: &Contract, terms: 
         Some(closed) if is_over(closed, terms.grace(subject), now) => (Status::Complete, Some(By::Deadline)),
         Some(_) => (Status::Settling, None),
         None => {
-            let last = partial.events().iter().map(crate::partial::Seen::clock).max().flatten();
+            let last = partial.events().iter().map(Seen::since).max().unwrap_or(Since::Ever);
             match terms.stall(subject) {
                 Some(stall) if is_over(last, stall, now) => (Status::Stalled, Some(By::Deadline)),
                 _ => (Status::Open, None),
@@ -141,15 +143,18 @@ pub fn judge(partial: &Partial, subject: SubjectId, contract: &Contract, terms: 
     Verdict { status, by, channel, outcome, due: all_due, missing, inferred, broken }
 }
 
-/// When the first closing event came; `Some(None)` when that is not known, which is before all else.
-fn first_close(partial: &Partial, closes: KindSet) -> Option<Option<Timestamp>> {
+/// Since when there is a closing event.
+fn first_close(partial: &Partial, closes: KindSet) -> Option<Since> {
     let closing = partial.events().iter().filter(|seen| seen.known_kind().is_some_and(|kind| closes.has(kind)));
-    closing.map(crate::partial::Seen::clock).min()
+    closing.map(Seen::since).min()
 }
 
-/// Whether a wait is over. One that began at no known time is.
-fn is_over(since: Option<Timestamp>, wait: std::time::Duration, now: Timestamp) -> bool {
-    since.is_none_or(|since| now >= since.plus(wait))
+/// Whether a wait is over.
+fn is_over(since: Since, wait: Duration, now: Timestamp) -> bool {
+    match since {
+        Since::Ever => true,
+        Since::At(at) => now >= at.plus(wait),
+    }
 }
 
 fn is_broken(says: &Says, here: KindSet, record: &Derived<'_>) -> bool {
@@ -176,8 +181,9 @@ fn derive<T: Copy>(derivations: &[Derivation<T>], partial: &Partial) -> Option<T
             let winning = partial.winning(*kind);
             winning.is_some_and(|seen| fact.is_none_or(|fact| seen.has_fact(fact)))
         }
-        Evidence::Field { field, values } => winner(*field)
-            .is_some_and(|value| values.as_ref().is_none_or(|values| values.iter().any(|known| known.as_bytes() == value))),
+        Evidence::Field { field, values } => winner(*field).is_some_and(|value| {
+            values.as_ref().is_none_or(|values| values.iter().any(|known| known.as_bytes() == value))
+        }),
     };
     derivations.iter().find(|derivation| applies(&derivation.evidence)).map(|derivation| derivation.is)
 }

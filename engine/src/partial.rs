@@ -39,7 +39,8 @@ pub struct Partial {
     dead: usize,
     /// Fields with more than [`VALUES_MAX`] distinct values, in order.
     more: Vec<FieldId>,
-    /// Events by digest, once there are more than [`SCANNED_MAX`].
+    /// Events by digest, once there are more than [`SCANNED_MAX`]; boxed, for few sessions have it.
+    #[allow(clippy::box_collection, reason = "a pointer in each of millions of sessions, not three words")]
     places: Option<Box<BTreeMap<Digest, u32>>>,
 }
 
@@ -57,6 +58,14 @@ pub(crate) struct Seen {
 enum SeenKind {
     Known { kind: KindId, rank: u16, facts: u64 },
     Unknown { name: Slice },
+}
+
+/// When something began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Since {
+    /// Before every deadline: nothing says when.
+    Ever,
+    At(Timestamp),
 }
 
 /// A value that was claimed for a field, with the best claim to it.
@@ -344,8 +353,8 @@ impl Seen {
     }
 
     /// What its age counts from: the receiver's time where there is one, else the provider's.
-    pub(crate) fn clock(&self) -> Option<Timestamp> {
-        self.received_at.or(self.at)
+    pub(crate) fn since(&self) -> Since {
+        self.received_at.or(self.at).map_or(Since::Ever, Since::At)
     }
 
     fn rank(&self) -> u16 {

@@ -86,7 +86,7 @@ impl Timestamp {
         let nanos = self.nanos + span.subsec_nanos();
         let carry = i64::from(nanos / 1_000_000_000);
         let mut digits = self.precision as usize;
-        while span.subsec_nanos() % 10_u32.pow(9 - digits as u32) != 0 {
+        while !span.subsec_nanos().is_multiple_of(10_u32.pow(9 - digits as u32)) {
             digits += 1;
         }
         i64::try_from(span.as_secs())

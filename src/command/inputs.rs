@@ -144,10 +144,10 @@ impl Inputs {
             set(sources, "--subscribe", text, kinds)?;
         }
         for text in &self.grace {
-            set(sources, "--grace", text, |plan, text| Ok(plan.terms.set_grace(span(text)?)))?;
+            set(sources, "--grace", text, |plan, text| span(text).map(|span| plan.terms.set_grace(span)))?;
         }
         for text in &self.stall {
-            set(sources, "--stall", text, |plan, text| Ok(plan.terms.set_stall(span(text)?)))?;
+            set(sources, "--stall", text, |plan, text| span(text).map(|span| plan.terms.set_stall(span)))?;
         }
         Ok(())
     }

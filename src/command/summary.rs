@@ -129,8 +129,7 @@ impl Summary<'_> {
             )?;
         }
         if !tally.by_outcome.is_empty() {
-            let mut outcomes: Vec<_> =
-                tally.by_outcome.iter().map(|(word, sessions)| (*word, *sessions)).collect();
+            let mut outcomes: Vec<_> = tally.by_outcome.iter().map(|(word, sessions)| (*word, *sessions)).collect();
             outcomes.sort_by_key(|(_, sessions)| std::cmp::Reverse(*sessions));
             writeln!(out, "  outcome   {}", words(&mut outcomes.into_iter()))?;
         }

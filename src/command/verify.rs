@@ -1,7 +1,7 @@
 //! `finis verify`: certified records against the exports they were made from.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use finis::engine::{Certifier, Record, Timestamp};
@@ -188,7 +188,7 @@ fn differing(given: &Value, made: &Value) -> Vec<String> {
     names
 }
 
-fn read_records(path: &PathBuf, findings: &mut Vec<Finding>) -> Result<BTreeMap<Whose, Given>, Failure> {
+fn read_records(path: &Path, findings: &mut Vec<Finding>) -> Result<BTreeMap<Whose, Given>, Failure> {
     let mut export = Export::open(path, &std::sync::Arc::default())?;
     let mut given = BTreeMap::new();
     let mut bytes = Vec::new();

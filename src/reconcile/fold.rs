@@ -298,10 +298,10 @@ impl Worker<'_> {
             let length = line.len() as u64;
             if line.len() > LINE_BYTES_MAX {
                 piece.rejects.push(Reject::too_long(number, offset, length, line));
-            } else if !line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
-                if let Err(error) = self.line(line) {
-                    piece.rejects.push(Reject::new(number, offset, &error, line));
-                }
+            } else if !is_blank(line)
+                && let Err(error) = self.line(line)
+            {
+                piece.rejects.push(Reject::new(number, offset, &error, line));
             }
         }
         piece
@@ -318,6 +318,11 @@ impl Worker<'_> {
         self.sessions.add(source, contract, &arrival.event, arrival.received_at);
         Ok(())
     }
+}
+
+/// Whether there is nothing on a line but what is ignored around lines.
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
 }
 
 /// Merges the tables of all threads, shard by shard, on as many threads.

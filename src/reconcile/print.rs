@@ -125,7 +125,9 @@ impl Folded {
         ordered.finish().map_err(PrintError)?;
         out.flush().map_err(PrintError)?;
         let mut all = Tally::default();
-        tallies.into_iter().for_each(|tally| all.merge(tally));
+        for tally in tallies {
+            all.merge(tally);
+        }
         Ok(all)
     }
 

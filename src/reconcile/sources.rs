@@ -136,21 +136,20 @@ impl<'s> Resolver<'s> {
             let contract = &*self.sources.plans[plan].contract;
             ((source, contract), contract)
         };
-        if let Some((last, source, plan)) = &*self.last.borrow() {
-            if last.as_deref() == name {
-                return Ok(of(*source, *plan));
-            }
+        if let Some((last, source, plan)) = &*self.last.borrow()
+            && last.as_deref() == name
+        {
+            return Ok(of(*source, *plan));
         }
         let owned = name.map(str::to_owned);
         let known = self.known.borrow().get(&owned).copied();
-        let (source, plan) = match known {
-            Some(known) => known,
-            None => {
-                let (resolved, plan) = self.sources.resolve(name)?;
-                let met = (self.met.number(resolved, plan), plan);
-                self.known.borrow_mut().insert(owned.clone(), met);
-                met
-            }
+        let (source, plan) = if let Some(known) = known {
+            known
+        } else {
+            let (resolved, plan) = self.sources.resolve(name)?;
+            let met = (self.met.number(resolved, plan), plan);
+            self.known.borrow_mut().insert(owned.clone(), met);
+            met
         };
         self.last.replace(Some((owned, source, plan)));
         Ok(of(source, plan))

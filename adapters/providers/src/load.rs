@@ -96,5 +96,5 @@ fn locate(text: &str, table: &DeTable<'_>, fault: &Fault) -> LocatedFault {
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+    text.get(..offset).map_or(0, |before| before.matches('\n').count()) + 1
 }

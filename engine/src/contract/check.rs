@@ -394,7 +394,7 @@ impl Check {
             match contract.kind_named(name) {
                 None => self.unknown_kind(contract, &["authority", &at], name),
                 Some(kind) if ranked.has(kind) => {
-                    self.fault(&["authority", &at], format!("`{name}` stands in it twice"))
+                    self.fault(&["authority", &at], format!("`{name}` stands in it twice"));
                 }
                 Some(kind) => {
                     ranked.insert(kind);

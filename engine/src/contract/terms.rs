@@ -122,7 +122,9 @@ impl Terms {
             if terms.closes.is_empty() && !own.is_empty() {
                 let lifecycle = contract.kinds_of(subject).filter(|(_, kind)| kind.role == Role::Lifecycle);
                 let last = lifecycle.map(|(id, _)| id).filter(|id| self.subscribed.has(*id)).last();
-                last.into_iter().for_each(|kind| terms.closes.insert(kind));
+                if let Some(kind) = last {
+                    terms.closes.insert(kind);
+                }
             }
         }
     }

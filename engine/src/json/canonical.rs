@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::scan::{JsonError, Shape, Tape};
 use super::paths::prefix;
+use super::scan::{JsonError, Shape, Tape};
 use super::{DEPTH_MAX, Paths, number, text};
 
 /// Writes canonical forms. Scratch space: meant to be used again and again.
@@ -72,10 +72,6 @@ impl Canon {
         &mut self.out
     }
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.out
-    }
-
     /// Where the path of a slot was found.
     pub(crate) fn found(&self, slot: super::Slot) -> Option<Found> {
         self.found.get(usize::from(slot)).copied().flatten()
@@ -131,9 +127,8 @@ impl Canon {
                 let key = String::from_utf8_lossy(member.key(walk.text, &self.keys)).into_owned();
                 return Err(JsonError::DuplicateKey { key });
             }
-            let below = branch.and_then(|branch| {
-                walk.paths.child(branch, member.prefix, member.key(walk.text, &self.keys))
-            });
+            let below =
+                branch.and_then(|branch| walk.paths.child(branch, member.prefix, member.key(walk.text, &self.keys)));
             let before = self.out.len();
             if written {
                 self.out.push(b',');

@@ -31,8 +31,8 @@ pub(super) fn next_special(text: &[u8], from: usize) -> usize {
     for (place, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-        let quote = zero(word ^ ONES * u64::from(b'"'));
-        let slash = zero(word ^ ONES * u64::from(b'\\'));
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let slash = zero(word ^ (ONES * u64::from(b'\\')));
         let control = word.wrapping_sub(ONES * 0x20) & !word;
         // A borrow can mark a byte above a special one, never one below: the lowest mark is true.
         let marks = (quote | slash | control) & HIGHS;
