@@ -35,3 +35,8 @@ pub mod reconcile; // exports of any size into records
 pub use finis_engine as engine;
 pub use finis_files as files;
 pub use finis_providers as providers;
+
+/// What the README shows of the library compiles and holds.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

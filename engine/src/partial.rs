@@ -97,7 +97,7 @@ impl Partial {
             // What a session usually comes to, so that it grows in place.
             self.events.reserve_exact(4);
             self.claims.reserve_exact(12);
-            self.bytes.reserve_exact(256);
+            self.bytes.reserve_exact(384);
         }
         let kind = match event.kind {
             EventKind::Known(kind) => {

@@ -4,8 +4,6 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
 
-use crate::open::{Export, ReadError};
-
 /// Bytes read at a time. A chunk is about as large.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
@@ -48,80 +46,72 @@ pub(crate) struct Chunker {
     failed: Option<io::Error>,
 }
 
-impl Export {
+impl Chunker {
     /// The first bytes of the text, at least `length` if there are as many. Nothing is used up.
-    pub fn peek(&mut self, length: usize) -> &[u8] {
-        while self.chunker.ahead.len() < length && !self.chunker.ended {
-            let missing = length - self.chunker.ahead.len();
-            self.chunker.fill(&mut self.reader, missing);
+    pub(crate) fn peek(&mut self, reader: &mut dyn Read, length: usize) -> &[u8] {
+        let mut ahead = std::mem::take(&mut self.ahead);
+        while ahead.len() < length && !self.ended {
+            let missing = length - ahead.len();
+            self.read(reader, &mut ahead, missing);
         }
-        &self.chunker.ahead
+        self.ahead = ahead;
+        &self.ahead
     }
 
-    /// Gives out the next chunk; its bytes are put into `into`, in place of what was there.
-    ///
-    /// # Errors
-    /// When the export cannot be read further. What could be read was given out before, and after
-    /// the error there is nothing more.
-    pub fn next_chunk(&mut self, into: &mut Vec<u8>) -> Result<Option<Chunk>, ReadError> {
+    /// Bytes that were given out.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Puts the bytes of the next chunk into `into`. An error comes after all that could be read.
+    pub(crate) fn next(&mut self, reader: &mut dyn Read, into: &mut Vec<u8>) -> io::Result<Option<Chunk>> {
         into.clear();
-        std::mem::swap(into, &mut self.chunker.ahead);
-        let offset = self.chunker.offset;
+        std::mem::swap(into, &mut self.ahead);
+        let offset = self.offset;
         let mut searched = 0;
         loop {
             if let Some(end) = memrchr(b'\n', &into[searched..]) {
                 let end = searched + end + 1;
-                self.chunker.ahead.extend_from_slice(&into[end..]);
+                self.ahead.extend_from_slice(&into[end..]);
                 into.truncate(end);
-                self.chunker.offset += end as u64;
+                self.offset += end as u64;
                 return Ok(Some(Chunk { offset, content: Content::Lines }));
             }
             if into.len() > LINE_BYTES_MAX {
-                let length = self.skip_line(into);
+                let length = self.skip_line(reader, into);
                 return Ok(Some(Chunk { offset, content: Content::Overlong { length } }));
             }
-            if self.chunker.ended {
+            if self.ended {
                 break;
             }
             searched = into.len();
-            self.chunker.read(&mut self.reader, into, CHUNK_BYTES);
+            self.read(reader, into, CHUNK_BYTES);
         }
-        self.chunker.offset += into.len() as u64;
+        self.offset += into.len() as u64;
         if !into.is_empty() {
             return Ok(Some(Chunk { offset, content: Content::Lines }));
         }
-        match self.chunker.failed.take() {
-            Some(error) => Err(self.read_error(self.chunker.offset, error)),
-            None => Ok(None),
-        }
+        self.failed.take().map_or(Ok(None), Err)
     }
 
     /// Reads to the end of the line that starts in `into`, keeping its first bytes alone.
-    fn skip_line(&mut self, into: &mut Vec<u8>) -> u64 {
+    fn skip_line(&mut self, reader: &mut dyn Read, into: &mut Vec<u8>) -> u64 {
         let mut length = into.len() as u64;
         into.truncate(KEPT_BYTES);
         let mut block = Vec::with_capacity(CHUNK_BYTES);
-        while !self.chunker.ended {
+        while !self.ended {
             block.clear();
-            self.chunker.read(&mut self.reader, &mut block, CHUNK_BYTES);
+            self.read(reader, &mut block, CHUNK_BYTES);
             if let Some(end) = memchr(b'\n', &block) {
                 length += end as u64;
-                self.chunker.ahead.extend_from_slice(&block[end + 1..]);
-                self.chunker.offset += 1;
+                self.ahead.extend_from_slice(&block[end + 1..]);
+                self.offset += 1;
                 break;
             }
             length += block.len() as u64;
         }
-        self.chunker.offset += length;
+        self.offset += length;
         length
-    }
-}
-
-impl Chunker {
-    fn fill(&mut self, reader: &mut dyn Read, length: usize) {
-        let mut ahead = std::mem::take(&mut self.ahead);
-        self.read(reader, &mut ahead, length);
-        self.ahead = ahead;
     }
 
     /// Reads `length` bytes more, fewer at the end. An error ends the export; it is said when all
@@ -184,6 +174,7 @@ impl<'a> Iterator for Lines<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Export;
 
     /// All that an export gives out: offset, length if overlong, bytes.
     fn chunks(bytes: Vec<u8>) -> Vec<(u64, Option<u64>, Vec<u8>)> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::chunks::Chunker;
+use crate::chunks::{Chunk, Chunker};
 
 /// Bytes that tell one form from another.
 const MAGIC_BYTES: usize = 4;
@@ -31,8 +31,8 @@ pub struct Export {
     pub name: String,
     /// How it is compressed.
     pub compression: Compression,
-    pub(crate) chunker: Chunker,
-    pub(crate) reader: Box<dyn Read + Send>,
+    chunker: Chunker,
+    reader: Box<dyn Read + Send>,
 }
 
 /// Why an export cannot be opened. The cause is the `source`.
@@ -135,8 +135,23 @@ impl Export {
         Ok(Export { name, compression, chunker: Chunker::default(), reader })
     }
 
-    pub(crate) fn read_error(&self, after: u64, error: io::Error) -> ReadError {
-        ReadError { name: self.name.clone(), after, compression: self.compression, error }
+    /// The first bytes of the text, at least `length` if there are as many. Nothing is used up.
+    pub fn peek(&mut self, length: usize) -> &[u8] {
+        self.chunker.peek(&mut self.reader, length)
+    }
+
+    /// Gives out the next chunk; its bytes are put into `into`, in place of what was there.
+    ///
+    /// # Errors
+    /// When the export cannot be read further. What could be read was given out before, and after
+    /// the error there is nothing more.
+    pub fn next_chunk(&mut self, into: &mut Vec<u8>) -> Result<Option<Chunk>, ReadError> {
+        self.chunker.next(&mut self.reader, into).map_err(|error| ReadError {
+            name: self.name.clone(),
+            after: self.chunker.offset(),
+            compression: self.compression,
+            error,
+        })
     }
 }
 

@@ -1,41 +1,14 @@
 //! From a draft to a contract: every name, path and condition looked at, every fault reported.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Duration;
 
 use super::draft::{Draft, LANGUAGE, Locator, Mac, Role, Step, TimeFormat, Unit};
+use super::faults::{Fault, Faults, list, nearest};
 use super::{
     Asset, Condition, Contract, Derivation, Due, Evidence, FACTS_MAX, Fact, Field, FieldId, KINDS_MAX, Kind, KindId,
     KindSet, OUTCOME, Origin, Place, Reading, Rule, Says, Subject, SubjectId, Time, Word,
 };
 use crate::json::{Paths, Pointer, write_string};
-use crate::span::parse_span;
-
-/// One thing that is wrong with a contract.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Where in the draft, outermost first: keys, and places in lists from 0, as
-    /// `["event", "2", "due"]`.
-    pub key: Vec<String>,
-    /// What is wrong, and what would be right.
-    pub problem: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, part) in self.key.iter().enumerate() {
-            match part.parse::<usize>() {
-                Ok(index) => write!(f, "[{}]", index + 1)?,
-                Err(_) if place == 0 => f.write_str(part)?,
-                Err(_) => write!(f, ".{part}")?,
-            }
-        }
-        write!(f, ": {}", self.problem)
-    }
-}
-
-impl std::error::Error for Fault {}
 
 impl Contract {
     /// Checks a draft.
@@ -43,16 +16,13 @@ impl Contract {
     /// # Errors
     /// With all faults that were found, in the order of the draft. There is at least one.
     pub fn new(draft: Draft) -> Result<Contract, Vec<Fault>> {
-        let mut check = Check { faults: Vec::new(), paths: Paths::default(), read: Vec::new() };
+        let mut check = Check { faults: Faults::default(), paths: Paths::default(), read: Vec::new() };
         check.head(&draft);
         let fields = check.fields(&draft);
         let mut contract = check.skeleton(draft, fields);
         check.lookups(&mut contract);
-        let mut faults = check.faults;
-        faults.sort_by_key(|(order, _)| *order);
-        // A common place is looked at for each kind that uses it.
-        faults.dedup();
-        if faults.is_empty() { Ok(contract.0) } else { Err(faults.into_iter().map(|(_, fault)| fault).collect()) }
+        let faults = check.faults.into_list();
+        if faults.is_empty() { Ok(contract.0) } else { Err(faults) }
     }
 }
 
@@ -60,60 +30,33 @@ impl Contract {
 struct Skeleton(Contract, Draft);
 
 struct Check {
-    /// Each with the place of its part in the file, so that they come out in reading order.
-    faults: Vec<(usize, Fault)>,
+    faults: Faults,
     paths: Paths,
     /// Paths that something is read from, with what reads them.
     read: Vec<Pointer>,
 }
 
-/// Parts of a file in their usual order.
-const ORDER: [&str; 16] = [
-    "language",
-    "provider",
-    "version",
-    "title",
-    "documents",
-    "authority",
-    "delivery",
-    "signature",
-    "identity",
-    "subject",
-    "event",
-    "field",
-    "channel",
-    "outcome",
-    "rule",
-    "asset",
-];
-
 impl Check {
-    fn fault(&mut self, key: &[&str], problem: impl Into<String>) {
-        let order = key.first().and_then(|first| ORDER.iter().position(|part| part == first)).unwrap_or(ORDER.len());
-        let key = key.iter().map(|part| (*part).to_owned()).collect();
-        self.faults.push((order, Fault { key, problem: problem.into() }));
-    }
-
     fn head(&mut self, draft: &Draft) {
         if draft.language != LANGUAGE {
             let found = draft.language;
-            self.fault(&["language"], format!("this finis reads language {LANGUAGE}, not {found}: use a finis that does, or write `language = {LANGUAGE}`"));
+            self.faults.add(&["language"], format!("this finis reads language {LANGUAGE}, not {found}: use a finis that does, or write `language = {LANGUAGE}`"));
         }
-        self.name(&["provider"], &draft.provider);
+        self.faults.name(&["provider"], &draft.provider);
         for (key, text) in [("version", &draft.version), ("title", &draft.title)] {
             if text.trim().is_empty() {
-                self.fault(&[key], "it is empty: records and certificates name it");
+                self.faults.add(&[key], "it is empty: records and certificates name it");
             }
         }
         if let Some(span) = &draft.delivery.retries_for {
-            self.span(&["delivery", "retries_for"], span);
+            self.faults.span(&["delivery", "retries_for"], span);
         }
         self.signature(draft);
         if draft.subjects.is_empty() {
-            self.fault(&["subject"], "a contract needs at least one [[subject]]: what its events are about");
+            self.faults.add(&["subject"], "a contract needs at least one [[subject]]: what its events are about");
         }
         if draft.events.is_empty() || draft.events.len() > KINDS_MAX {
-            self.fault(
+            self.faults.add(
                 &["event"],
                 format!("a contract has from 1 to {KINDS_MAX} kinds, this one {}", draft.events.len()),
             );
@@ -123,11 +66,11 @@ impl Check {
     fn signature(&mut self, draft: &Draft) {
         let Some(signature) = &draft.signature else { return };
         if let Some(span) = &signature.tolerance {
-            self.span(&["signature", "tolerance"], span);
+            self.faults.span(&["signature", "tolerance"], span);
         }
         if signature.mac == Mac::Equal {
             if signature.signed.is_some() || signature.encoding.is_some() {
-                self.fault(
+                self.faults.add(
                     &["signature", "mac"],
                     "`equal` compares a header with the secret: leave `signed` and `encoding` out",
                 );
@@ -140,7 +83,7 @@ impl Check {
             ("encoding", signature.encoding.is_none()),
         ] {
             if missing {
-                self.fault(
+                self.faults.add(
                     &["signature"],
                     format!("`{key}` is missing: a computed signature needs `header`, `signed` and `encoding`"),
                 );
@@ -149,7 +92,7 @@ impl Check {
         for name in signature.signed.iter().flat_map(|signed| signed.split('{').skip(1)) {
             let name = name.split('}').next().unwrap_or_default();
             if !["body", "timestamp", "id"].contains(&name) {
-                self.fault(
+                self.faults.add(
                     &["signature", "signed"],
                     format!("`{{{name}}}` stands for nothing: use {{body}}, {{timestamp}} or {{id}}"),
                 );
@@ -161,9 +104,9 @@ impl Check {
         let mut fields: Vec<Field> = Vec::new();
         for (place, field) in draft.fields.iter().enumerate() {
             let place = place.to_string();
-            self.name(&["field", &place, "name"], &field.name);
+            self.faults.name(&["field", &place, "name"], &field.name);
             if fields.iter().any(|known| known.name == field.name) {
-                self.fault(&["field", &place, "name"], format!("`{}` is declared twice: remove one", field.name));
+                self.faults.add(&["field", &place, "name"], format!("`{}` is declared twice: remove one", field.name));
             }
             let mut progress: Vec<Vec<String>> = Vec::new();
             for step in &field.progress {
@@ -174,7 +117,7 @@ impl Check {
                 let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
                 if let Some(twice) = values.iter().find(|value| progress.iter().flatten().any(|known| known == *value))
                 {
-                    self.fault(
+                    self.faults.add(
                         &["field", &place, "progress"],
                         format!("{twice} stands in it twice: a value has one step"),
                     );
@@ -195,17 +138,18 @@ impl Check {
         let mut subjects: Vec<Subject> = Vec::new();
         for (place, subject) in draft.subjects.iter().enumerate() {
             let place = place.to_string();
-            self.name(&["subject", &place, "name"], &subject.name);
+            self.faults.name(&["subject", &place, "name"], &subject.name);
             if subjects.iter().any(|known| known.name == subject.name) {
-                self.fault(&["subject", &place, "name"], format!("`{}` is declared twice: remove one", subject.name));
+                self.faults
+                    .add(&["subject", &place, "name"], format!("`{}` is declared twice: remove one", subject.name));
             }
             let id = self.place(&["subject", &place, "id"], &subject.id);
             let (grace, stall) = (
-                self.optional_span(&["subject", &place, "grace"], subject.grace.as_deref()),
-                self.optional_span(&["subject", &place, "stall"], subject.stall.as_deref()),
+                self.faults.optional_span(&["subject", &place, "grace"], subject.grace.as_deref()),
+                self.faults.optional_span(&["subject", &place, "stall"], subject.stall.as_deref()),
             );
             if !subject.closes.is_empty() && (grace.is_none() || stall.is_none()) {
-                self.fault(&["subject", &place], "what closes has deadlines: say `grace` (after the end, as `2m`) and `stall` (without one, as `1h`)");
+                self.faults.add(&["subject", &place], "what closes has deadlines: say `grace` (after the end, as `2m`) and `stall` (without one, as `1h`)");
             }
             subjects.push(Subject {
                 name: subject.name.clone(),
@@ -222,7 +166,7 @@ impl Check {
             && identity.time_format.is_some()
             && draft.events.iter().all(|event| event.time.is_none())
         {
-            self.fault(
+            self.faults.add(
                 &["identity", "time_format"],
                 "there is a format but no time: say where it stands with `time`, or leave the format out",
             );
@@ -231,10 +175,10 @@ impl Check {
         for (place, event) in draft.events.iter().enumerate().take(KINDS_MAX) {
             let place = place.to_string();
             if event.kind.is_empty() {
-                self.fault(&["event", &place, "kind"], "a kind has a name: it is what stands in the payload");
+                self.faults.add(&["event", &place, "kind"], "a kind has a name: it is what stands in the payload");
             }
             if kinds.iter().any(|known| known.name == event.kind) {
-                self.fault(&["event", &place, "kind"], format!("`{}` is declared twice: remove one", event.kind));
+                self.faults.add(&["event", &place, "kind"], format!("`{}` is declared twice: remove one", event.kind));
             }
             let time = match (&event.time, &identity.time) {
                 (Some(own), _) => Some(self.time(&["event", &place, "time"], own)),
@@ -290,7 +234,7 @@ impl Check {
             if let Some(name) = &event.subject {
                 match contract.subject_named(name) {
                     Some(subject) => contract.kinds[place].subject = subject,
-                    None => self.fault(
+                    None => self.faults.add(
                         &["event", &at, "subject"],
                         format!(
                             "no [[subject]] is called `{name}`: there are {}",
@@ -301,7 +245,7 @@ impl Check {
             }
             contract.kinds[place].subsumes = self.kind_set(contract, &["event", &at, "subsumes"], &event.subsumes);
             if contract.kinds[place].subsumes.has(KindId(place as u16)) {
-                self.fault(&["event", &at, "subsumes"], "a kind does not subsume itself");
+                self.faults.add(&["event", &at, "subsumes"], "a kind does not subsume itself");
             }
             contract.kinds[place].due = match event.due.as_str() {
                 "always" => Due::Always,
@@ -323,9 +267,9 @@ impl Check {
                         contract.subject_name(kind.subject),
                         subject.name
                     );
-                    self.fault(&key, problem);
+                    self.faults.add(&key, problem);
                 } else if kind.role == Role::Independent {
-                    self.fault(&key, format!("`{}` is independent: what closes is of the lifecycle", kind.name));
+                    self.faults.add(&key, format!("`{}` is independent: what closes is of the lifecycle", kind.name));
                 }
             }
             contract.subjects[place].closes = closes;
@@ -337,7 +281,7 @@ impl Check {
         self.rules(contract, draft);
         for (place, asset) in draft.assets.iter().enumerate() {
             let at = place.to_string();
-            let expires_after = self.span(&["asset", &at, "expires_after"], &asset.expires_after);
+            let expires_after = self.faults.span(&["asset", &at, "expires_after"], &asset.expires_after);
             if let Some(field) = self.field(contract, &["asset", &at, "field"], &asset.field) {
                 contract.assets.push(Asset { field, expires_after });
             }
@@ -346,7 +290,7 @@ impl Check {
 
     fn facts(&mut self, place: &str, facts: &BTreeMap<String, Locator>, fields: &[Field]) -> Vec<Fact> {
         if facts.len() > FACTS_MAX {
-            self.fault(
+            self.faults.add(
                 &["event", place, "facts"],
                 format!("a kind has at most {FACTS_MAX} facts, this one {}", facts.len()),
             );
@@ -356,17 +300,17 @@ impl Check {
             let key = ["event", place, "facts", name];
             let Some(field) = fields.iter().position(|field| field.name == *name) else {
                 let near = nearest(name, fields.iter().map(|field| field.name.as_str()));
-                self.fault(&key, format!("no [[field]] is called `{name}`: declare it{near}"));
+                self.faults.add(&key, format!("no [[field]] is called `{name}`: declare it{near}"));
                 continue;
             };
             if name == OUTCOME {
-                self.fault(
+                self.faults.add(
                     &key,
                     "`outcome` is derived: fill a field of another name, and say in [[outcome]] what follows from it",
                 );
             }
             let Some(path) = &locator.path else {
-                self.fault(&key, "a fact comes from the payload: give its `path`");
+                self.faults.add(&key, "a fact comes from the payload: give its `path`");
                 continue;
             };
             if let Some(pointer) = self.pointer(&key, path) {
@@ -394,7 +338,7 @@ impl Check {
             match contract.kind_named(name) {
                 None => self.unknown_kind(contract, &["authority", &at], name),
                 Some(kind) if ranked.has(kind) => {
-                    self.fault(&["authority", &at], format!("`{name}` stands in it twice"));
+                    self.faults.add(&["authority", &at], format!("`{name}` stands in it twice"));
                 }
                 Some(kind) => {
                     ranked.insert(kind);
@@ -420,7 +364,7 @@ impl Check {
             let word = T::WORDS.iter().find(|(_, word)| *word == draft.is);
             if word.is_none() {
                 let words = list(T::WORDS.iter().map(|(_, word)| *word));
-                self.fault(&[part, &at, "is"], format!("`{}` is no {part}: one of {words} is", draft.is));
+                self.faults.add(&[part, &at, "is"], format!("`{}` is no {part}: one of {words} is", draft.is));
             }
             let evidence = match (&draft.kind, &draft.field) {
                 (Some(kind), None) if draft.values.is_none() => {
@@ -431,7 +375,7 @@ impl Check {
                     self.field(contract, &[part, &at, "field"], field).map(|field| Evidence::Field { field, values })
                 }
                 _ => {
-                    self.fault(&[part, &at], "a rule goes by a kind (`kind`, and `has` if a fact matters) or by a field (`field`, and `in` if its value matters)");
+                    self.faults.add(&[part, &at], "a rule goes by a kind (`kind`, and `has` if a fact matters) or by a field (`field`, and `in` if its value matters)");
                     None
                 }
             };
@@ -460,7 +404,7 @@ impl Check {
         let fact = facts.iter().position(|fact| contract.field(fact.field).name == has);
         if fact.is_none() {
             let has_facts = list(facts.iter().map(|fact| contract.field(fact.field).name.as_str()));
-            self.fault(&[key[0], key[1], "has"], format!("`{name}` has no fact `{has}`: it has {has_facts}"));
+            self.faults.add(&[key[0], key[1], "has"], format!("`{name}` has no fact `{has}`: it has {has_facts}"));
         }
         // At most FACTS_MAX, which fits.
         fact.map(|fact| Evidence::Kind { kind, fact: Some(fact as u8) })
@@ -472,14 +416,14 @@ impl Check {
             let filled = contract.kinds.iter().flat_map(|kind| &kind.facts).any(|fact| fact.field.0 == place);
             let derived = name == OUTCOME && !contract.outcome.is_empty();
             if !filled && !derived {
-                self.fault(
+                self.faults.add(
                     &["field", &place.to_string(), "name"],
                     format!("nothing fills `{name}`: name it in the facts of an event, or remove it"),
                 );
             }
         }
         if !contract.outcome.is_empty() && contract.outcome_field.is_none() {
-            self.fault(
+            self.faults.add(
                 &["outcome"],
                 "there are rules but no [[field]] called `outcome`: declare it where records are to print it",
             );
@@ -489,9 +433,9 @@ impl Check {
     fn rules(&mut self, contract: &mut Contract, draft: &Draft) {
         for (place, rule) in draft.rules.iter().enumerate() {
             let at = place.to_string();
-            self.name(&["rule", &at, "name"], &rule.name);
+            self.faults.name(&["rule", &at, "name"], &rule.name);
             if draft.rules[..place].iter().any(|known| known.name == rule.name) {
-                self.fault(&["rule", &at, "name"], format!("`{}` is declared twice: remove one", rule.name));
+                self.faults.add(&["rule", &at, "name"], format!("`{}` is declared twice: remove one", rule.name));
             }
             let says = match (&rule.last, rule.never.is_empty()) {
                 (Some(last), true) if rule.when.is_none() && !rule.before.is_empty() => {
@@ -508,7 +452,7 @@ impl Check {
                     Some(Says::Never { kinds, when })
                 }
                 _ => {
-                    self.fault(&["rule", &at], "a rule says either which kind is `last` and which must be `before` it, or which kinds are `never` here, and `when`");
+                    self.faults.add(&["rule", &at], "a rule says either which kind is `last` and which must be `before` it, or which kinds are `never` here, and `when`");
                     None
                 }
             };
@@ -532,35 +476,27 @@ impl Check {
 
     fn unknown_kind(&mut self, contract: &Contract, key: &[&str], name: &str) {
         let near = nearest(name, contract.kinds().map(|(_, kind)| kind));
-        self.fault(key, format!("no [[event]] has the kind `{name}`: declare it{near}"));
+        self.faults.add(key, format!("no [[event]] has the kind `{name}`: declare it{near}"));
     }
 
     fn field(&mut self, contract: &Contract, key: &[&str], name: &str) -> Option<FieldId> {
         let field = contract.field_named(name);
         if field.is_none() {
             let near = nearest(name, contract.fields().map(|(_, field)| field));
-            self.fault(key, format!("no [[field]] is called `{name}`: declare it{near}"));
+            self.faults.add(key, format!("no [[field]] is called `{name}`: declare it{near}"));
         }
         field
     }
 
     fn condition(&mut self, contract: &Contract, key: &[&str], text: &str) -> Option<Condition> {
-        Condition::parse(text, contract).map_err(|problem| self.fault(key, problem)).ok()
-    }
-
-    /// Names of ours can stand in a command line, a file name and a record as they are.
-    fn name(&mut self, key: &[&str], name: &str) {
-        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-        if name.is_empty() || !name.bytes().all(fits) {
-            self.fault(key, format!("`{name}` is no short name: use lower-case letters, digits, `-` and `_`"));
-        }
+        Condition::parse(text, contract).map_err(|problem| self.faults.add(key, problem)).ok()
     }
 
     fn place(&mut self, key: &[&str], locator: &Locator) -> Place {
         let mut place =
             Place { origin: Origin::Header(String::new()), written: String::new(), assumed: locator.assumed };
         if locator.unit.is_some_and(|unit| unit != Unit::Time) {
-            self.fault(key, "an id, a kind and a time have no `unit`: leave it out");
+            self.faults.add(key, "an id, a kind and a time have no `unit`: leave it out");
         }
         match (&locator.path, &locator.header) {
             (Some(path), None) => {
@@ -574,14 +510,14 @@ impl Check {
                 place.written = format!("header {header}");
                 place.origin = Origin::Header(header.to_ascii_lowercase());
             }
-            _ => self.fault(key, "it stands either at a `path` or in a `header`: give one of them"),
+            _ => self.faults.add(key, "it stands either at a `path` or in a `header`: give one of them"),
         }
         place
     }
 
     fn time(&mut self, key: &[&str], locator: &Locator) -> Time {
         if locator.header.is_some() {
-            self.fault(key, "a time is read from the payload: give its `path`");
+            self.faults.add(key, "a time is read from the payload: give its `path`");
         }
         Time { place: self.place(key, locator), optional: locator.optional }
     }
@@ -591,21 +527,13 @@ impl Check {
         let Some(pointer) = self.pointer(&key, path) else { return };
         if let Some(read) = self.read.iter().find(|read| read.is_within(&pointer)) {
             let problem = format!("`{read}` is read from `{path}`: what an event says is part of its identity");
-            self.fault(&key, problem);
+            self.faults.add(&key, problem);
         }
         self.paths.set_volatile(&pointer);
     }
 
     fn pointer(&mut self, key: &[&str], path: &str) -> Option<Pointer> {
-        Pointer::parse(path).map_err(|problem| self.fault(key, problem)).ok()
-    }
-
-    fn span(&mut self, key: &[&str], text: &str) -> Duration {
-        parse_span(text).map_err(|problem| self.fault(key, problem)).unwrap_or_default()
-    }
-
-    fn optional_span(&mut self, key: &[&str], text: Option<&str>) -> Option<Duration> {
-        text.map(|text| self.span(key, text))
+        Pointer::parse(path).map_err(|problem| self.faults.add(key, problem)).ok()
     }
 }
 
@@ -615,31 +543,4 @@ fn quoted(text: &str) -> String {
     write_string(text, &mut out);
     // Written from a str.
     String::from_utf8(out).unwrap_or_default()
-}
-
-fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// `, or use …` when one of the names is nearly this one.
-fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> String {
-    let near = names.map(|known| (distance(name, known), known)).min();
-    near.filter(|(distance, _)| *distance <= 2)
-        .map_or_else(String::new, |(_, known)| format!(", or did you mean `{known}`?"))
-}
-
-/// Letters to add, drop or change (Levenshtein), for names that are a few dozen letters long.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, letter) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in right.iter().enumerate() {
-            let change = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[right.len()]
 }

@@ -7,14 +7,15 @@ mod check;
 mod condition;
 mod describe;
 pub mod draft;
+mod faults;
 mod terms;
 
 use std::time::Duration;
 
-pub use check::Fault;
 pub(crate) use condition::{Condition, Facts};
 pub use draft::Draft;
 use draft::{Delivery, Document, Role, Signature, TimeFormat, Unit};
+pub use faults::Fault;
 pub use terms::{Terms, UnknownKind};
 
 use crate::json::{Paths, Slot};
