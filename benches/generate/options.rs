@@ -106,7 +106,6 @@ fn probability(name: &str, value: &str) -> Result<Probability, String> {
 }
 
 /// A day at most: delays are stretched, and what is on its way is held in memory.
-#[expect(clippy::cast_sign_loss, reason = "not negative, as was checked")]
 fn seconds(name: &str, value: &str) -> Result<Micros, String> {
     let seconds = number_up_to(86_400.0, name, value)?;
     Ok((seconds * SECOND as f64) as Micros)

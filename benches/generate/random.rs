@@ -87,7 +87,6 @@ pub(crate) struct Probability(u64);
 
 impl Probability {
     /// From a fraction; what is below 0 counts as 0, what is above 1 as 1.
-    #[expect(clippy::cast_sign_loss, reason = "a negative number becomes 0, and should")]
     pub(crate) fn new(fraction: f64) -> Self {
         // Exact, but that 1 becomes the greatest u64: one case of 2^64 is lost.
         Self((fraction * 18_446_744_073_709_551_616.0) as u64)

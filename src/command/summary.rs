@@ -121,6 +121,10 @@ impl Summary<'_> {
         let words = |counts: &mut dyn Iterator<Item = (&str, u64)>| {
             counts.map(|(word, sessions)| format!("{word} {}", number(sessions))).collect::<Vec<_>>().join(", ")
         };
+        if tally.by_subject.keys().any(|subject| subject != "session") {
+            let mut subjects = tally.by_subject.iter().map(|(subject, records)| (subject.as_str(), *records));
+            writeln!(out, "  about     {}", words(&mut subjects))?;
+        }
         if tally.sessions > 0 {
             writeln!(
                 out,
@@ -222,6 +226,7 @@ impl Summary<'_> {
             "events": self.tally.events,
             "duplicates": reading.duplicates,
             "sessions": self.tally.sessions,
+            "by_subject": self.tally.by_subject,
             "by_status": self.tally.by_status,
             "complete_by_evidence": self.tally.complete_by_evidence,
             "complete_by_deadline": self.tally.complete_by_deadline,

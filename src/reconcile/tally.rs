@@ -11,6 +11,8 @@ use crate::engine::{Contract, Record, Status};
 pub struct Tally {
     /// Records in all.
     pub sessions: u64,
+    /// By what they are about: sessions, campaigns, uploads.
+    pub by_subject: BTreeMap<String, u64>,
     /// By status; `complete` also by what decided it.
     pub by_status: BTreeMap<&'static str, u64>,
     /// Records complete by evidence.
@@ -64,6 +66,7 @@ impl Tally {
         let verdict = &record.verdict;
         self.sessions += 1;
         self.events += record.events.len() as u64;
+        count(&mut self.by_subject, record.subject.unwrap_or("session"));
         *self.by_status.entry(verdict.status.as_str()).or_default() += 1;
         match (verdict.status, verdict.by) {
             (Status::Complete, Some(crate::engine::By::Evidence)) => self.complete_by_evidence += 1,
@@ -97,6 +100,7 @@ impl Tally {
         self.complete_by_deadline += other.complete_by_deadline;
         self.sessions_missing += other.sessions_missing;
         self.sessions_in_conflict += other.sessions_in_conflict;
+        merge(&mut self.by_subject, other.by_subject);
         merge(&mut self.by_status, other.by_status);
         merge(&mut self.by_channel, other.by_channel);
         merge(&mut self.by_outcome, other.by_outcome);
