@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::fold::Folded;
 use super::ordered::Ordered;
-use super::sessions::Session;
+use super::sessions::{Session, Shard};
 use super::sources::Plan;
 use super::tally::Tally;
 use crate::engine::{Certifier, Key, Record, Timestamp};
@@ -71,9 +71,9 @@ impl Print for Ndjson<'_> {
 
 /// Where a session stands in the order of output: source, then id, then subject.
 struct Entry<'f> {
-    source: usize,
-    /// The first sixteen bytes of the id, so that most comparisons touch nothing else.
-    prefix: u128,
+    source: u32,
+    /// The first bytes of the id, so that most comparisons touch nothing else.
+    prefix: u64,
     session: &'f Session,
 }
 
@@ -90,7 +90,7 @@ impl Folded {
         printer: impl Fn() -> P + Sync,
         out: &mut (dyn Write + Send),
     ) -> Result<Tally, PrintError> {
-        let entries = self.entries();
+        let entries = self.entries(threads);
         let blocks: Vec<&[Entry<'f>]> = entries.chunks(BLOCK_RECORDS).collect();
         let ordered = Ordered::new(BLOCKS_AHEAD_MAX, |block: &mut Vec<u8>| out.write_all(block));
         let next = AtomicUsize::new(0);
@@ -131,31 +131,49 @@ impl Folded {
         Ok(all)
     }
 
-    fn entries(&self) -> Vec<Entry<'_>> {
+    /// All sessions in the order of output.
+    fn entries(&self, threads: usize) -> Vec<Entry<'_>> {
         let mut names: Vec<usize> = (0..self.sources.len()).collect();
         names.sort_by(|left, right| self.sources[*left].0.cmp(&self.sources[*right].0));
         let mut order = vec![0; names.len()];
-        names.iter().enumerate().for_each(|(place, source)| order[*source] = place);
+        names.iter().enumerate().for_each(|(place, source)| order[*source] = place as u32);
 
-        let sessions = self.shards.iter().flat_map(|shard| &shard.sessions);
-        let mut entries: Vec<Entry<'_>> = sessions
-            .map(|session| {
-                let mut prefix = [0; 16];
-                let length = session.id.len().min(16);
-                prefix[..length].copy_from_slice(&session.id.as_bytes()[..length]);
-                let source = order[session.source.0 as usize];
-                Entry { source, prefix: u128::from_be_bytes(prefix), session }
-            })
-            .collect();
-        entries.sort_unstable_by(|left, right| {
-            let by_prefix = left.source.cmp(&right.source).then(left.prefix.cmp(&right.prefix));
-            by_prefix.then_with(|| left.session.id.cmp(&right.session.id)).then_with(|| {
-                let subject = |session: &Session| {
-                    self.sources[session.source.0 as usize].1.contract.subject_name(session.subject)
-                };
-                subject(left.session).cmp(subject(right.session))
-            })
+        let parts = self.shards.chunks(self.shards.len().div_ceil(threads).max(1));
+        let mut entries: Vec<Entry<'_>> = std::thread::scope(|scope| {
+            let parts: Vec<_> = parts.map(|shards| scope.spawn(|| self.sorted(shards, &order))).collect();
+            let parts =
+                parts.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            parts.flatten().collect()
         });
+        // This sort finds the sorted parts, and only merges them.
+        entries.sort_by(|left, right| self.compare(left, right));
         entries
+    }
+
+    /// The sessions of some shards, in the order of output.
+    fn sorted<'f>(&'f self, shards: &'f [Shard], order: &[u32]) -> Vec<Entry<'f>> {
+        let sessions = shards.iter().flat_map(|shard| &shard.sessions);
+        let mut entries: Vec<Entry<'f>> = sessions.map(|session| Entry::new(session, order)).collect();
+        entries.sort_unstable_by(|left, right| self.compare(left, right));
+        entries
+    }
+
+    fn compare(&self, left: &Entry<'_>, right: &Entry<'_>) -> std::cmp::Ordering {
+        let by_prefix = left.source.cmp(&right.source).then(left.prefix.cmp(&right.prefix));
+        by_prefix.then_with(|| left.session.id.cmp(&right.session.id)).then_with(|| {
+            let subject =
+                |session: &Session| self.sources[session.source.0 as usize].1.contract.subject_name(session.subject);
+            subject(left.session).cmp(subject(right.session))
+        })
+    }
+}
+
+impl<'f> Entry<'f> {
+    /// `order`: the place of each source among all, by name.
+    fn new(session: &'f Session, order: &[u32]) -> Entry<'f> {
+        let mut prefix = [0; 8];
+        let length = session.id.len().min(8);
+        prefix[..length].copy_from_slice(&session.id.as_bytes()[..length]);
+        Entry { source: order[session.source.0 as usize], prefix: u64::from_be_bytes(prefix), session }
     }
 }
