@@ -169,10 +169,12 @@ fn read_envelope<'a>(tape: &Tape, line: &'a str) -> Result<Envelope<'a>, Unreada
 fn find(tape: &Tape, line: &str, pointer: &Pointer) -> Result<usize, Unreadable> {
     let mut place = 0;
     for token in pointer.tokens() {
-        let mut members =
-            tape.members(place).filter(|(key, _)| string(tape, line, *key).is_some_and(|key| key == token));
+        let is_it = |key: usize| string(tape, line, key).is_some_and(|key| key == token);
+        let member = tape.members(place).find(|(key, _)| is_it(*key)).map(|(_, value)| value);
+        let index = || token.parse().ok().filter(|index: &usize| index.to_string() == token);
+        let inside = member.or_else(|| tape.elements(place).nth(index()?));
         let absent = || Unreadable::Absent { what: "payload".into(), at: pointer.to_string(), assumed: false };
-        place = members.next().ok_or_else(absent)?.1;
+        place = inside.ok_or_else(absent)?;
     }
     Ok(place)
 }

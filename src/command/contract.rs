@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use finis::providers::{Catalogue, load};
 
-use super::{Failure, Outcome, words};
+use super::{Failure, Outcome, say, warn, words};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -40,14 +40,14 @@ pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
             let contract = catalogue.get(provider).ok_or_else(|| {
                 Failure(format!("no contract is called `{provider}`: there are {}", catalogue.names()))
             })?;
-            anstream::print!("{}", contract.describe());
+            say(&contract.describe())?;
             Ok(Outcome::Fine)
         }
         Command::List { contracts } => {
             let catalogue = catalogue(contracts.as_ref())?;
             let width = catalogue.iter().map(|contract| contract.provider().len()).max().unwrap_or(0);
             for contract in catalogue.iter() {
-                anstream::println!("{:width$}  {}  {}", contract.provider(), contract.version(), contract.title());
+                say(&format!("{:width$}  {}  {}\n", contract.provider(), contract.version(), contract.title()))?;
             }
             Ok(Outcome::Fine)
         }
@@ -58,20 +58,29 @@ fn check(files: &[PathBuf]) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Fine;
     for file in files {
         let name = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|error| Failure(format!("cannot read `{name}`: {error}")))?;
+        let text = match std::fs::read(file).map(String::from_utf8) {
+            Ok(Ok(text)) => text,
+            Ok(Err(_)) => {
+                warn(&format!("`{name}` is not UTF-8: save it as UTF-8"));
+                outcome = outcome.max(Outcome::Objection);
+                continue;
+            }
+            Err(error) => {
+                warn(&format!("{} cannot read `{name}`: {error}", words::bad("finis:")));
+                outcome = Outcome::Incomplete;
+                continue;
+            }
+        };
         match load(&name, &text) {
             Ok(contract) => {
                 let (kinds, fields) = (contract.kinds().count(), contract.fields().count());
                 let (kinds, fields) = (words::count(kinds as u64, "kind"), words::count(fields as u64, "field"));
-                anstream::println!(
-                    "{name}: fine: {} {}, {kinds} of event, {fields}",
-                    contract.provider(),
-                    contract.version()
-                );
+                let (provider, version) = (contract.provider(), contract.version());
+                say(&format!("{name}: fine: {provider} {version}, {kinds} of event, {fields}\n"))?;
             }
             Err(error) => {
-                anstream::eprintln!("{error}");
-                outcome = Outcome::Objection;
+                warn(&error.to_string());
+                outcome = outcome.max(Outcome::Objection);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use finis::engine::{Contract, Pointer, parse_span};
-use finis::files::Export;
+use finis::files::{Export, LINE_BYTES_MAX};
 use finis::providers::Catalogue;
 use finis::reconcile::{Look, Plan, Reconciliation, Sinks, Sources, look};
 
@@ -138,8 +138,12 @@ impl Inputs {
     fn set_terms(&self, sources: &mut Sources) -> Result<(), Failure> {
         for text in &self.subscribe {
             let kinds = |plan: &mut Plan, kinds: &str| {
-                let list = kinds.split(',').map(str::trim).filter(|kind| !kind.is_empty());
-                plan.terms.subscribe(&plan.contract, list).map_err(|error| error.to_string())
+                let list: Vec<&str> = kinds.split(',').map(str::trim).filter(|kind| !kind.is_empty()).collect();
+                if list.is_empty() {
+                    return Err("it names no kind: leave it out to be subscribed to all".into());
+                }
+                let provider = plan.contract.provider();
+                plan.terms.subscribe(&plan.contract, list).map_err(|error| format!("{provider}: {error}"))
             };
             set(sources, "--subscribe", text, kinds)?;
         }
@@ -157,7 +161,15 @@ impl Inputs {
         let mut heads = Vec::new();
         for (place, path) in exports.iter().enumerate() {
             let mut export = Export::open(path, &Arc::default())?;
-            heads.push(whole_lines(export.peek(HEAD_BYTES)).to_vec());
+            let mut length = HEAD_BYTES;
+            // At least a whole line, however long.
+            while !export.peek(length).contains(&b'\n')
+                && export.peek(length).len() >= length
+                && length < LINE_BYTES_MAX
+            {
+                length *= 2;
+            }
+            heads.push(whole_lines(export.peek(length)).to_vec());
             if is_stdin(path) {
                 sinks.opened = Some((place, export));
             }
@@ -227,6 +239,6 @@ fn whole_lines(head: &[u8]) -> &[u8] {
     }
 }
 
-fn is_stdin(path: &Path) -> bool {
+pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }

@@ -11,6 +11,7 @@ mod words; // numbers, times and colours as people like them
 
 use std::error::Error;
 use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -38,7 +39,7 @@ enum Command {
 }
 
 /// How a command ended that did its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     /// Nothing to object to.
     Fine,
@@ -71,6 +72,23 @@ impl<E: Error> From<E> for Failure {
     }
 }
 
+/// Says something on standard output. Whoever stopped listening has heard enough; anything else that
+/// goes wrong with it is a failure.
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says something on standard error, if anybody listens there.
+fn warn(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
 /// Runs what the command line asks for.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -84,7 +102,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(Outcome::Objection) => ExitCode::from(1),
         Ok(Outcome::Incomplete) => ExitCode::from(2),
         Err(failure) => {
-            anstream::eprintln!("{} {failure}", words::bad("finis:"));
+            warn(&format!("{} {failure}", words::bad("finis:")));
             ExitCode::from(2)
         }
     }

@@ -1,6 +1,6 @@
 //! Files that are whole or not there: written beside their place, and moved in when done.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -20,20 +20,25 @@ impl Output {
         if path.as_os_str() == "-" {
             return Ok(Output { writer: Some(Box::new(BufWriter::new(io::stdout()))), moved: None });
         }
-        let same = |input: &&PathBuf| {
-            fs::canonicalize(input).ok().zip(fs::canonicalize(path).ok()).is_some_and(|(a, b)| a == b)
-        };
-        if let Some(input) = inputs.iter().find(same) {
+        if let Some(input) = inputs.iter().find(|input| is_same(input, path)) {
             let (path, input) = (path.display(), input.display());
             return Err(Failure(format!("`{path}` is the export `{input}` itself: write to another file")));
         }
         let cannot = |error: io::Error| Failure(format!("cannot write `{}`: {error}", path.display()));
+        // A link stays, and what it leads to is written.
+        let path_behind = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let special = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let file = File::create(if special { path } else { &partial }).map_err(cannot)?;
-        let moved = (!special).then(|| (partial, path.to_owned()));
+        let mut options = OpenOptions::new();
+        options.write(true);
+        let (file, moved) = if special {
+            (options.open(path).map_err(cannot)?, None)
+        } else {
+            let mut partial = path_behind.clone().into_os_string();
+            partial.push(format!(".{}.partial", std::process::id()));
+            let partial = PathBuf::from(partial);
+            // Of our own making: whatever else is called so is not touched.
+            (options.create_new(true).open(&partial).map_err(cannot)?, Some((partial, path_behind)))
+        };
         Ok(Output { writer: Some(Box::new(BufWriter::with_capacity(1 << 16, file))), moved })
     }
 
@@ -60,4 +65,10 @@ impl Drop for Output {
             let _ = fs::remove_file(partial);
         }
     }
+}
+
+/// Whether two paths lead to one file, be it there or not.
+pub(crate) fn is_same(left: &Path, right: &Path) -> bool {
+    let whole = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path)).ok();
+    whole(left).zip(whole(right)).is_some_and(|(left, right)| left == right)
 }

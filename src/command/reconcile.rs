@@ -12,9 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::csv::Csv;
 use super::inputs::{Inputs, Prepared};
-use super::output::Output;
+use super::output::{Output, is_same};
 use super::summary::{AsOf, Summary};
-use super::{Failure, Outcome, words};
+use super::{Failure, Outcome, say, warn, words};
 
 /// How often progress is shown.
 const TICK: Duration = Duration::from_millis(100);
@@ -73,6 +73,13 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     if stdout(&args.out) && stdout(&args.rejects) {
         return Err(Failure("records and rejects cannot both go to standard output: give one of them a file".into()));
     }
+    if let (Some(out), Some(rejects)) = (&args.out, &args.rejects)
+        && is_same(out, rejects)
+        && out.as_os_str() != "/dev/null"
+    {
+        let out = out.display();
+        return Err(Failure(format!("records and rejects cannot both go to `{out}`: give each a file of its own")));
+    }
     let format = args.out.as_deref().map(format_of).transpose()?;
     if format == Some(Format::Csv) && args.certify {
         return Err(Failure("--certify needs records as JSON: name the output .ndjson".into()));
@@ -107,9 +114,12 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     };
     let text = if args.json { summary.json() } else { summary.text() };
     if stdout(&args.out) || stdout(&args.rejects) {
-        anstream::eprint!("{text}");
+        warn(text.trim_end());
     } else {
-        let _ = write!(anstream::stdout(), "{text}");
+        say(&text)?;
+    }
+    for broken in &folded.reading.broken {
+        warn(&format!("{} {}", words::bad("Broken:"), words::shown(&broken.to_string())));
     }
     let outcome = if !folded.reading.broken.is_empty() {
         Outcome::Incomplete

@@ -9,7 +9,7 @@ use finis::reconcile::{Folded, Look, Reconciliation, Tally};
 use serde_json::json;
 
 use super::reconcile::shown;
-use super::words::{aside, bad, bytes, count, doubtful, heading, number, seconds, shown as shown_name};
+use super::words::{aside, bytes, count, doubtful, heading, number, seconds, shown as shown_name};
 
 /// Rows of a list that may be as long as a sender likes.
 const ROWS_MAX: usize = 10;
@@ -60,6 +60,7 @@ impl Summary<'_> {
     fn write_reading(&self, out: &mut String) -> std::fmt::Result {
         let reading = &self.folded.reading;
         let exports = match self.reconciliation.exports.as_slice() {
+            [only] if only.as_os_str() == "-" => "standard input".to_owned(),
             [only] => shown(only),
             several => count(several.len() as u64, "export"),
         };
@@ -95,7 +96,7 @@ impl Summary<'_> {
         match self.as_of {
             AsOf::Given(at) => writeln!(out, "  as of     {at}, as given"),
             AsOf::Latest(at) => writeln!(out, "  as of     {at}, the latest time in the exports"),
-            AsOf::Unknown => writeln!(out, "  as of     no event has a time: no deadline is over"),
+            AsOf::Unknown => writeln!(out, "  as of     no known event has a time: sessions without any are over"),
         }
     }
 
@@ -184,9 +185,6 @@ impl Summary<'_> {
         if let (AsOf::Latest(at), Some(second)) = (self.as_of, self.folded.lonely_as_of()) {
             let warning = format!("Warning: one event stands at {at}, far from all others: the next is at {second}.");
             writeln!(out, "\n{} Deadlines are judged at its time; give another with --as-of.", doubtful(&warning))?;
-        }
-        for broken in &self.folded.reading.broken {
-            writeln!(out, "\n{} {}", bad("Broken:"), shown_name(&broken.to_string()))?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `finis verify`: certified records against the exports they were made from.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -9,15 +10,15 @@ use finis::files::{Content, Export, Lines};
 use finis::reconcile::{Ndjson, Plan, Print};
 use serde_json::Value;
 
-use super::inputs::{Inputs, Prepared};
+use super::inputs::{Inputs, Prepared, is_stdin};
 use super::reconcile::Watch;
 use super::words::{self, bad, count, heading, number};
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, say, warn};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Records are made with `finis reconcile --certify`. Give the same --provider, --source and --subscribe \
-as then; when and where it ran does not matter.
+as then; when and where it ran does not matter, and so `status`, `by` and `source` are not certified.
 
 Exits 0 when every record is confirmed; 1 when one differs or cannot be checked; 2 when something \
 could not be read.")]
@@ -56,6 +57,9 @@ struct Given {
 }
 
 pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
+    if is_stdin(&args.records) && args.exports.iter().any(|export| is_stdin(export)) {
+        return Err(Failure("standard input can be read only once: name `-` once".into()));
+    }
     let mut findings = Vec::new();
     let given = read_records(&args.records, &mut findings)?;
     let total = given.len() as u64;
@@ -74,14 +78,18 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
         findings.push(Finding { line: Some(given.line), whose, why: "no export has an event of it".into() });
     }
     findings.sort_by(|left, right| left.whose.cmp(&right.whose).then(left.line.cmp(&right.line)));
-    if args.json {
-        print_json(total, &findings);
-    } else {
-        print_text(total, &findings);
+    say(&if args.json { json(total, &findings) } else { text(total, &findings) })?;
+    let refused = folded.reading.rejects.lines;
+    if refused > 0 && !args.json {
+        warn(&format!(
+            "{} of the exports {} no event; `finis reconcile` says why",
+            count(refused, "line"),
+            are(refused as usize)
+        ));
     }
     let mut outcome = if findings.is_empty() { Outcome::Fine } else { Outcome::Objection };
     for broken in &folded.reading.broken {
-        anstream::eprintln!("{} {}", bad("Broken:"), words::shown(&broken.to_string()));
+        warn(&format!("{} {}", bad("Broken:"), words::shown(&broken.to_string())));
         outcome = Outcome::Incomplete;
     }
     Ok(outcome)
@@ -147,7 +155,8 @@ fn difference(given: &Given, made: &Value, certifier: &mut Certifier<'_>) -> Opt
     }
     let members = differing(&given.value, made);
     if !members.is_empty() {
-        parts.push(format!("{} differ", members.join(", ")));
+        let differ = if members.len() == 1 { "differs" } else { "differ" };
+        parts.push(format!("{} {differ}", members.join(", ")));
     }
     if !intact {
         parts.push(
@@ -219,26 +228,33 @@ fn read_records(path: &Path, findings: &mut Vec<Finding>) -> Result<BTreeMap<Who
     Ok(given)
 }
 
-fn print_text(total: u64, findings: &[Finding]) {
+fn text(total: u64, findings: &[Finding]) -> String {
+    // Writing into a String does not fail.
+    let mut out = String::new();
     for finding in findings {
         let (source, session, subject) = &finding.whose;
         let subject = if subject == "session" { String::new() } else { format!("{subject} ") };
         let line = finding.line.map_or_else(String::new, |line| format!(" (line {})", number(line)));
-        anstream::println!(
-            "{subject}{} of {}{line}\n  {}",
-            heading(&words::shown(session)),
-            words::shown(source),
-            words::shown(&finding.why)
-        );
+        let (session, source) = (heading(&words::shown(session)), words::shown(source));
+        let _ = write!(out, "{subject}{session} of {source}{line}\n  {}\n", words::shown(&finding.why));
     }
     if findings.is_empty() {
-        anstream::println!("{} confirmed: the exports say the same", count(total, "record"));
-    } else {
-        anstream::println!("\n{} of {} not confirmed", bad(&number(findings.len() as u64)), count(total, "record"));
+        let _ = writeln!(out, "{} confirmed: the exports say the same", count(total, "record"));
+        return out;
     }
+    let lacking = findings.iter().filter(|finding| finding.line.is_none()).count() as u64;
+    let failed = findings.len() as u64 - lacking;
+    let confirmed = number(total.saturating_sub(failed));
+    let _ = write!(out, "\n{} of {} confirmed", bad(&confirmed), count(total, "record"));
+    if lacking > 0 {
+        let have = if lacking == 1 { "has" } else { "have" };
+        let _ = write!(out, "; {} of the exports {have} no record", count(lacking, "session"));
+    }
+    out.push('\n');
+    out
 }
 
-fn print_json(total: u64, findings: &[Finding]) {
+fn json(total: u64, findings: &[Finding]) -> String {
     let findings: Vec<Value> = findings
         .iter()
         .map(|finding| {
@@ -246,5 +262,5 @@ fn print_json(total: u64, findings: &[Finding]) {
             serde_json::json!({"source": source, "session": session, "subject": subject, "line": finding.line, "why": finding.why})
         })
         .collect();
-    anstream::println!("{:#}", serde_json::json!({"records": total, "findings": findings}));
+    format!("{:#}\n", serde_json::json!({"records": total, "findings": findings}))
 }

@@ -69,12 +69,13 @@ impl Sources {
         &self.plans
     }
 
-    /// Every plan, to be changed, with the name of its source if it is of one alone.
+    /// Every plan, to be changed, with the name of its source; of the plan that is for any source, that
+    /// of lines which name none.
     pub fn plans_mut(&mut self) -> impl Iterator<Item = (Option<&str>, &mut Plan)> {
-        let named = &self.named;
-        self.plans.iter_mut().enumerate().map(|(place, plan)| {
-            let name = named.iter().find(|(_, of)| **of == place).map(|(name, _)| name.as_str());
-            (name, plan)
+        let Sources { plans, named, unnamed, .. } = self;
+        plans.iter_mut().enumerate().map(|(place, plan)| {
+            let name = named.iter().find(|(_, of)| **of == place).map(|(name, _)| name);
+            (name.or(unnamed.as_ref()).map(String::as_str), plan)
         })
     }
 

@@ -89,6 +89,21 @@ pub(crate) fn joined<L: AsRef<[u8]>>(lines: &[L]) -> Vec<u8> {
     lines.iter().flat_map(|line| [line.as_ref(), b"\n"].concat()).collect()
 }
 
+/// Bytes as one gzip member.
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Bytes as one zstd frame, with a checksum as the tools of zstd write it.
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 0).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// Each line of NDJSON.
 #[track_caller]
 pub(crate) fn json_lines(text: &str) -> Vec<Value> {

@@ -13,9 +13,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
 
-// mod bad_lines; // lines that are no events, and exports that break off
-// mod command; // what can be asked, and how it ends
+mod bad_lines; // lines that are no events, and exports that break off
+mod command; // what can be asked, and how it ends
 mod door; // the command as a person starts it
-// mod faulty_contracts; // mistakes in contracts, and what is said of them
+mod faulty_contracts; // mistakes in contracts, and what is said of them
+mod readme; // what the README shows
 mod stories; // deliveries in, records out
-// mod verify; // records held against exports
+mod verify; // records held against exports

@@ -51,24 +51,50 @@ pub fn load(file: &str, text: &str) -> Result<Contract, LoadError> {
     Contract::new(draft).map_err(|faults| {
         // It parsed a moment ago.
         let table = DeTable::parse(text).map(toml::Spanned::into_inner).unwrap_or_default();
-        error(faults.iter().map(|fault| locate(text, &table, fault)).collect())
+        let mut faults: Vec<LocatedFault> = faults.iter().map(|fault| locate(text, &table, fault)).collect();
+        faults.sort_by_key(|fault| fault.line);
+        error(faults)
     })
 }
 
 /// What the TOML parser or the shape of the language found.
 fn located(text: &str, error: &toml::de::Error) -> LocatedFault {
-    let line = error.span().map_or(0, |span| line_of(text, span.start));
+    let start = error.span().map(|span| span.start);
     // The first line says what; what follows are hints of the same parser.
-    let message = error.message().lines().collect::<Vec<_>>().join("; ");
-    let remedy = if message.contains("unknown field")
-        || message.contains("missing field")
-        || message.contains("unknown variant")
-    {
-        ": see docs/contracts.md"
-    } else {
-        ""
-    };
-    LocatedFault { line, message: format!("{message}{remedy}") }
+    let mut message = error.message().lines().collect::<Vec<_>>().join("; ");
+    for (theirs, ours) in WORDS {
+        message = message.replace(theirs, ours);
+    }
+    if let Some(key) = start.and_then(|start| key_before(text, start)).filter(|key| !message.contains(*key)) {
+        message = format!("{key}: {message}");
+    }
+    if ["key `", "word `", "expected"].iter().any(|about| message.contains(about)) {
+        message.push_str("; see docs/contracts.md");
+    }
+    LocatedFault { line: start.map_or(0, |start| line_of(text, start)), message }
+}
+
+/// What a parser says of types and shapes, and what a person who writes TOML says.
+const WORDS: [(&str, &str); 9] = [
+    ("unknown field", "unknown key"),
+    ("missing field", "missing key"),
+    ("duplicate key", "a key stands twice in one table: remove one"),
+    ("unknown variant", "unknown word"),
+    ("invalid type:", "wrong type:"),
+    ("a sequence", "a list"),
+    ("expected u32", "expected a whole number"),
+    ("expected a map", "expected a table"),
+    ("sequence, expected", "a list, expected"),
+];
+
+/// The key whose value starts at `start`, if it stands on the same line.
+fn key_before(text: &str, start: usize) -> Option<&str> {
+    let before = text.get(..start)?;
+    let line = &before[before.rfind('\n').map_or(0, |end| end + 1)..];
+    let key = line.strip_suffix(' ').unwrap_or(line).strip_suffix('=')?.trim();
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
+    let key = key.rsplit(['{', ',']).next()?.trim();
+    (!key.is_empty() && key.chars().all(bare)).then_some(key)
 }
 
 /// Finds the line of the longest part of the fault's key that stands in the text.

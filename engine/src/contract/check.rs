@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::draft::{Draft, LANGUAGE, Locator, Mac, Role, Step, TimeFormat, Unit};
+use super::draft::{Draft, LANGUAGE, Locator, Mac, Role, Step, TimeFormat};
 use super::faults::{Fault, Faults, list, nearest};
 use super::{
     Asset, Condition, Contract, Derivation, Due, Evidence, FACTS_MAX, Fact, Field, FieldId, KINDS_MAX, Kind, KindId,
@@ -43,9 +43,13 @@ impl Check {
             self.faults.add(&["language"], format!("this finis reads language {LANGUAGE}, not {found}: use a finis that does, or write `language = {LANGUAGE}`"));
         }
         self.faults.name(&["provider"], &draft.provider);
-        for (key, text) in [("version", &draft.version), ("title", &draft.title)] {
-            if text.trim().is_empty() {
-                self.faults.add(&[key], "it is empty: records and certificates name it");
+        let heads = [
+            ("version", &draft.version, "certificates name it; write one, as `2026-01`"),
+            ("title", &draft.title, "give the name that people know"),
+        ];
+        for (key, text, remedy) in heads {
+            if text.trim().is_empty() || text.contains(char::is_control) {
+                self.faults.add(&[key], format!("it is empty: {remedy}"));
             }
         }
         if let Some(span) = &draft.delivery.retries_for {
@@ -89,14 +93,35 @@ impl Check {
                 );
             }
         }
-        for name in signature.signed.iter().flat_map(|signed| signed.split('{').skip(1)) {
-            let name = name.split('}').next().unwrap_or_default();
+        let Some(signed) = &signature.signed else { return };
+        let mut rest = signed.as_str();
+        while let Some((_, opened)) = rest.split_once('{') {
+            let Some((name, after)) = opened.split_once('}') else {
+                self.faults
+                    .add(&["signature", "signed"], "a `{` is not closed: write `{body}`, `{timestamp}` or `{id}`");
+                return;
+            };
+            rest = after;
+            let missing = match name {
+                "timestamp" if signature.timestamp_header.is_none() && signature.timestamp_key.is_none() => {
+                    "timestamp_header` or `timestamp_key"
+                }
+                "id" if signature.id_header.is_none() => "id_header",
+                _ => "",
+            };
+            if !missing.is_empty() {
+                self.faults
+                    .add(&["signature", "signed"], format!("nothing says where `{{{name}}}` stands: give `{missing}`"));
+            }
             if !["body", "timestamp", "id"].contains(&name) {
                 self.faults.add(
                     &["signature", "signed"],
                     format!("`{{{name}}}` stands for nothing: use {{body}}, {{timestamp}} or {{id}}"),
                 );
             }
+        }
+        if !signed.contains("{body}") {
+            self.faults.add(&["signature", "signed"], "the body is not in it, so nothing protects it: add `{body}`");
         }
     }
 
@@ -115,11 +140,14 @@ impl Check {
                     Step::Several(values) => values,
                 };
                 let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+                if values.is_empty() {
+                    self.faults.add(&["field", &place, "progress"], "a step has at least one value: remove it");
+                }
                 if let Some(twice) = values.iter().find(|value| progress.iter().flatten().any(|known| known == *value))
                 {
                     self.faults.add(
                         &["field", &place, "progress"],
-                        format!("{twice} stands in it twice: a value has one step"),
+                        format!("{twice} stands in it twice: remove one, for a value has one step"),
                     );
                 }
                 progress.push(values);
@@ -198,7 +226,10 @@ impl Check {
                 facts,
             });
         }
-        for path in &identity.volatile {
+        for (place, path) in identity.volatile.iter().enumerate() {
+            if identity.volatile[..place].contains(path) {
+                self.faults.add(&["identity", "volatile"], format!("`{path}` stands in it twice: remove one"));
+            }
             self.volatile(path);
         }
         let contract = Contract {
@@ -237,7 +268,7 @@ impl Check {
                     None => self.faults.add(
                         &["event", &at, "subject"],
                         format!(
-                            "no [[subject]] is called `{name}`: there are {}",
+                            "no [[subject]] is called `{name}`: there is {}",
                             list(contract.subjects().map(|(_, name)| name))
                         ),
                     ),
@@ -245,7 +276,7 @@ impl Check {
             }
             contract.kinds[place].subsumes = self.kind_set(contract, &["event", &at, "subsumes"], &event.subsumes);
             if contract.kinds[place].subsumes.has(KindId(place as u16)) {
-                self.faults.add(&["event", &at, "subsumes"], "a kind does not subsume itself");
+                self.faults.add(&["event", &at, "subsumes"], "a kind does not subsume itself: leave it out");
             }
             contract.kinds[place].due = match event.due.as_str() {
                 "always" => Due::Always,
@@ -262,17 +293,23 @@ impl Check {
                 let kind = contract.kind(kind);
                 if usize::from(kind.subject.0) != place {
                     let problem = format!(
-                        "`{}` is about `{}`, not about `{}`",
+                        "`{}` is about `{}`, not about `{}`: leave it out, or change the subject of the event",
                         kind.name,
                         contract.subject_name(kind.subject),
                         subject.name
                     );
                     self.faults.add(&key, problem);
                 } else if kind.role == Role::Independent {
-                    self.faults.add(&key, format!("`{}` is independent: what closes is of the lifecycle", kind.name));
+                    self.faults.add(
+                        &key,
+                        format!("`{}` is independent: leave it out, or give it the role `lifecycle`", kind.name),
+                    );
                 }
             }
             contract.subjects[place].closes = closes;
+            if subject.closes.is_empty() {
+                self.endless(contract, place);
+            }
         }
         contract.channel = self.derivations(contract, "channel", &draft.channel);
         contract.outcome = self.derivations(contract, OUTCOME, &draft.outcome);
@@ -282,8 +319,25 @@ impl Check {
         for (place, asset) in draft.assets.iter().enumerate() {
             let at = place.to_string();
             let expires_after = self.faults.span(&["asset", &at, "expires_after"], &asset.expires_after);
+            if draft.assets[..place].iter().any(|known| known.field == asset.field) {
+                let problem = format!("`{}` is an asset already: remove one", asset.field);
+                self.faults.add(&["asset", &at, "field"], problem);
+            }
             if let Some(field) = self.field(contract, &["asset", &at, "field"], &asset.field) {
                 contract.assets.push(Asset { field, expires_after });
+            }
+        }
+    }
+
+    /// Nothing is waited for where nothing ends.
+    fn endless(&mut self, contract: &Contract, subject: usize) {
+        for (place, kind) in contract.kinds.iter().enumerate() {
+            if usize::from(kind.subject.0) == subject && !matches!(kind.due, Due::Never) {
+                let problem = format!(
+                    "nothing closes a `{}`, so nothing of it is due: write `never`",
+                    contract.subjects[subject].name
+                );
+                self.faults.add(&["event", &place.to_string(), "due"], problem);
             }
         }
     }
@@ -309,10 +363,13 @@ impl Check {
                     "`outcome` is derived: fill a field of another name, and say in [[outcome]] what follows from it",
                 );
             }
-            let Some(path) = &locator.path else {
-                self.faults.add(&key, "a fact comes from the payload: give its `path`");
+            let (Some(path), None) = (&locator.path, &locator.header) else {
+                self.faults.add(&key, "a fact comes from the payload: give its `path`, and no `header`");
                 continue;
             };
+            if locator.optional {
+                self.faults.add(&key, "a fact may always be absent: leave `optional` out");
+            }
             if let Some(pointer) = self.pointer(&key, path) {
                 let slot = self.paths.slot(&pointer);
                 self.read.push(pointer);
@@ -338,7 +395,7 @@ impl Check {
             match contract.kind_named(name) {
                 None => self.unknown_kind(contract, &["authority", &at], name),
                 Some(kind) if ranked.has(kind) => {
-                    self.faults.add(&["authority", &at], format!("`{name}` stands in it twice"));
+                    self.faults.add(&["authority", &at], format!("`{name}` stands in it twice: remove one"));
                 }
                 Some(kind) => {
                     ranked.insert(kind);
@@ -365,6 +422,9 @@ impl Check {
             if word.is_none() {
                 let words = list(T::WORDS.iter().map(|(_, word)| *word));
                 self.faults.add(&[part, &at, "is"], format!("`{}` is no {part}: one of {words} is", draft.is));
+            }
+            if draft.values.as_ref().is_some_and(Vec::is_empty) {
+                self.faults.add(&[part, &at, "in"], "it is empty, so nothing is in it: leave it out to mean any value");
             }
             let evidence = match (&draft.kind, &draft.field) {
                 (Some(kind), None) if draft.values.is_none() => {
@@ -412,6 +472,10 @@ impl Check {
 
     /// Fields that nothing would ever fill, and an outcome that would have no place.
     fn unfilled(&mut self, contract: &Contract) {
+        if !self.faults.is_empty() {
+            // What fills a field may be what is at fault.
+            return;
+        }
         for (FieldId(place), name) in contract.fields() {
             let filled = contract.kinds.iter().flat_map(|kind| &kind.facts).any(|fact| fact.field.0 == place);
             let derived = name == OUTCOME && !contract.outcome.is_empty();
@@ -440,6 +504,10 @@ impl Check {
             let says = match (&rule.last, rule.never.is_empty()) {
                 (Some(last), true) if rule.when.is_none() && !rule.before.is_empty() => {
                     let before = self.kind_set(contract, &["rule", &at, "before"], &rule.before);
+                    if rule.before.contains(last) {
+                        self.faults
+                            .add(&["rule", &at, "before"], format!("`{last}` is not before itself: leave it out"));
+                    }
                     if contract.kind_named(last).is_none() {
                         self.unknown_kind(contract, &["rule", &at, "last"], last);
                     }
@@ -495,8 +563,14 @@ impl Check {
     fn place(&mut self, key: &[&str], locator: &Locator) -> Place {
         let mut place =
             Place { origin: Origin::Header(String::new()), written: String::new(), assumed: locator.assumed };
-        if locator.unit.is_some_and(|unit| unit != Unit::Time) {
+        if locator.unit.is_some() {
             self.faults.add(key, "an id, a kind and a time have no `unit`: leave it out");
+        }
+        if locator.optional && key.last() != Some(&"time") {
+            self.faults.add(key, "only a time may be `optional`: leave it out");
+        }
+        if locator.header.as_ref().is_some_and(|header| header.trim().is_empty()) {
+            self.faults.add(key, "a header has a name: give it");
         }
         match (&locator.path, &locator.header) {
             (Some(path), None) => {
@@ -510,7 +584,8 @@ impl Check {
                 place.written = format!("header {header}");
                 place.origin = Origin::Header(header.to_ascii_lowercase());
             }
-            _ => self.faults.add(key, "it stands either at a `path` or in a `header`: give one of them"),
+            (Some(_), Some(_)) => self.faults.add(key, "it has a `path` and a `header`: leave one out"),
+            (None, None) => self.faults.add(key, "it says nowhere to look: give a `path` or a `header`"),
         }
         place
     }
@@ -526,7 +601,9 @@ impl Check {
         let key = ["identity", "volatile"];
         let Some(pointer) = self.pointer(&key, path) else { return };
         if let Some(read) = self.read.iter().find(|read| read.is_within(&pointer)) {
-            let problem = format!("`{read}` is read from `{path}`: what an event says is part of its identity");
+            let problem = format!(
+                "`{read}` is read from `{path}`: leave `{path}` out, for what an event says is part of its identity"
+            );
             self.faults.add(&key, problem);
         }
         self.paths.set_volatile(&pointer);

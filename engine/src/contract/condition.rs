@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::faults::{list, nearest};
 use super::{Channel, Contract, FieldId, Outcome};
 use crate::json;
 
@@ -62,7 +63,10 @@ impl fmt::Display for Condition {
 
 fn parse_part(text: &str, contract: &Contract) -> Result<Part, String> {
     let form = || {
-        format!("`{}` is not a condition: write one as `channel = \"call\"`, several joined by ` and `", text.trim())
+        format!(
+            "`{}` is not a condition: write `always`, `never`, or one as `channel = \"call\"`; several are joined by ` and `",
+            text.trim()
+        )
     };
     let (name, equal, value) = if let Some((name, value)) = text.split_once("!=") {
         (name, false, value)
@@ -77,7 +81,7 @@ fn parse_part(text: &str, contract: &Contract) -> Result<Part, String> {
     let name = name.trim();
     let one_of = |words: Vec<&str>| {
         let known = words.contains(&value);
-        known.then_some(()).ok_or_else(|| format!("`{value}` is no {name}: one of {} is", words.join(", ")))
+        known.then_some(()).ok_or_else(|| format!("`{value}` is no {name}: one of {} is", list(words.iter().copied())))
     };
     let (of, value) = match name {
         "channel" => {
@@ -90,7 +94,8 @@ fn parse_part(text: &str, contract: &Contract) -> Result<Part, String> {
         }
         _ => {
             let field = contract.field_named(name).ok_or_else(|| {
-                format!("`{name}` is neither `channel`, `outcome` nor a field: declare it with [[field]]")
+                let near = nearest(name, contract.fields().map(|(_, field)| field));
+                format!("`{name}` is neither `channel`, `outcome` nor a field: declare it with [[field]]{near}")
             })?;
             let mut canonical = Vec::new();
             json::write_string(value, &mut canonical);

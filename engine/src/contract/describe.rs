@@ -23,7 +23,7 @@ impl Contract {
         }
         writeln!(out, "\nDelivery\n  {}", self.delivery_words())?;
         if let Some(order) = &self.delivery.order {
-            writeln!(out, "  {order}")?;
+            writeln!(out, "  order: {order}")?;
         }
         writeln!(out, "  {}", self.signature_words())?;
         writeln!(out, "  the kind of an event stands {}", self.reading.kind.words())?;
@@ -150,7 +150,7 @@ impl Contract {
             Guarantee::None => "nothing is promised of how often an event comes",
         };
         match self.delivery.retries_for.as_deref().map(parse_span) {
-            Some(Ok(span)) => format!("{guarantee}; a refused delivery is tried again for {}", print_span(span)),
+            Some(Ok(span)) => format!("{guarantee}; a refused delivery is tried again for up to {}", print_span(span)),
             _ => format!("{guarantee}; a refused delivery is not tried again"),
         }
     }

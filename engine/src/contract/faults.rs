@@ -64,6 +64,10 @@ impl Faults {
         self.faults.push((order, Fault { key, problem: problem.into() }));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.faults.is_empty()
+    }
+
     /// All of them, in the order of the file.
     pub(super) fn into_list(mut self) -> Vec<Fault> {
         self.faults.sort_by_key(|(order, _)| *order);

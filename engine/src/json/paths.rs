@@ -12,8 +12,12 @@ impl Pointer {
     /// # Errors
     /// When the text does not start with `/`, or `~` is not followed by `0` or `1`.
     pub fn parse(text: &str) -> Result<Pointer, String> {
+        if text.is_empty() {
+            return Err("it is empty: write a JSON Pointer, as `/sessionId`".to_owned());
+        }
         if !text.starts_with('/') {
-            return Err(format!("`{text}` is not a JSON Pointer: write it with a leading `/`, as `/{text}`"));
+            let meant = text.replace('.', "/");
+            return Err(format!("`{text}` is not a JSON Pointer: write it with a leading `/`, as `/{meant}`"));
         }
         let sound = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         if !sound {

@@ -129,6 +129,16 @@ impl Tape {
     }
 }
 
+impl Tape {
+    /// The elements of the list at `place`: their places. Nothing if it is no list.
+    pub(crate) fn elements(&self, place: usize) -> impl Iterator<Item = usize> + '_ {
+        let list = self.nodes[place];
+        let end = if list.shape == Shape::Array { list.next as usize } else { 0 };
+        let next = move |at: usize| (at < end).then_some(at);
+        std::iter::successors(next(place + 1), move |at| next(self.nodes[*at].next as usize))
+    }
+}
+
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,

@@ -1,0 +1,46 @@
+//! What the README shows is what comes out.
+
+use std::process::Command;
+
+const README: &str = include_str!("../../README.md");
+
+/// The first console block: its commands, and what the first of them prints.
+fn console() -> (Vec<&'static str>, Vec<&'static str>) {
+    let block = README.split("```console\n").nth(1).and_then(|rest| rest.split("\n```").next()).unwrap();
+    block.lines().partition(|line| line.starts_with("$ "))
+}
+
+/// All but what a clock decides.
+fn timeless(line: &str) -> &str {
+    line.split(" in ").next().filter(|_| line.starts_with("  lines ")).unwrap_or(line).trim_end()
+}
+
+#[test]
+fn the_first_command_prints_what_the_readme_shows() {
+    let (commands, shown) = console();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("records.ndjson");
+    let arguments = commands[0].strip_prefix("$ cargo run --release --locked -- ").unwrap();
+    let arguments = arguments.replace("target/records.ndjson", out.to_str().unwrap());
+    let output = Command::new(env!("CARGO_BIN_EXE_finis"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let printed: Vec<&str> = printed.trim_end().lines().map(timeless).collect();
+    let shown: Vec<&str> = shown.into_iter().map(timeless).collect();
+    let shown = shown.strip_suffix(&[""]).unwrap_or(&shown);
+    assert_eq!(printed, shown);
+
+    let record = README.split("```json\n").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+    let records = std::fs::read_to_string(out).unwrap();
+    assert!(records.lines().any(|line| line == record), "the record in the README is one of the export's");
+}
+
+#[test]
+fn the_second_command_is_the_test_command() {
+    let (commands, _) = console();
+    assert_eq!(commands[1..], ["$ cargo test --workspace --locked"]);
+}
