@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::draft::{Guarantee, Mac, Role};
+use super::draft::{Guarantee, Mac, Role, Unit};
 use super::{Contract, Derivation, Due, Evidence, KindSet, Origin, Says, Subject, SubjectId, Word};
 use crate::span::{parse_span, print_span};
 
@@ -27,6 +27,9 @@ impl Contract {
         }
         writeln!(out, "  {}", self.signature_words())?;
         writeln!(out, "  the kind of an event stands {}", self.reading.kind.words())?;
+        if let Some(event_id) = &self.reading.event_id {
+            writeln!(out, "  the provider's own id of an event stands {}; it never decides alone", event_id.words())?;
+        }
         for (place, subject) in self.subjects.iter().enumerate() {
             self.write_subject(out, SubjectId(place as u16), subject)?;
         }
@@ -98,7 +101,12 @@ impl Contract {
             let width = kind.facts.iter().map(|fact| self.field(fact.field).name.len()).max().unwrap_or(0);
             for fact in &kind.facts {
                 let assumed = if fact.assumed { "  (assumed: no page says so)" } else { "" };
-                writeln!(out, "    {:width$} ← {}{assumed}", self.field(fact.field).name, fact.written)?;
+                let unit = match fact.unit {
+                    Some(Unit::Ms) => ", from milliseconds to seconds",
+                    Some(Unit::Min) => ", from minutes to seconds",
+                    Some(Unit::S | Unit::Time) | None => "",
+                };
+                writeln!(out, "    {:width$} ← {}{unit}{assumed}", self.field(fact.field).name, fact.written)?;
             }
         }
         Ok(())
@@ -117,6 +125,10 @@ impl Contract {
         let width = self.fields.iter().map(|field| field.name.len()).max().unwrap_or(0);
         for field in &self.fields {
             writeln!(out, "  {:width$}  {}", field.name, field.about)?;
+            if !field.progress.is_empty() {
+                let steps: Vec<String> = field.progress.iter().map(|step| step.join(" or ")).collect();
+                writeln!(out, "  {:width$}  the furthest wins: {}", "", steps.join(", then "))?;
+            }
         }
         let mut order: Vec<_> = self.kinds.iter().collect();
         order.sort_by_key(|kind| kind.rank);
@@ -168,7 +180,12 @@ impl Contract {
             Mac::Ed25519 => "Ed25519",
             Mac::Equal => "equality",
         };
-        format!("signed with {mac} over {signed}, in {header}")
+        let tolerance = signature.tolerance.as_deref().map(parse_span);
+        let tolerance = match tolerance {
+            Some(Ok(span)) => format!("; its time may be off by {}", print_span(span)),
+            _ => String::new(),
+        };
+        format!("signed with {mac} over {signed}, in {header}{tolerance}")
     }
 
     fn names(&self, kinds: KindSet, word: &str) -> String {
