@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::json::write_string;
+
 /// The identity of an event: the first 16 bytes of BLAKE3 over its payload in canonical form.
 /// Equal digests mean one event, delivered again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,10 +18,12 @@ impl Digest {
             let mut hasher = blake3::Hasher::new();
             hasher.update(canonical);
             for (name, value) in headers {
-                // A line each; a canonical form has no raw line end, so nothing can be confused.
-                for part in ["\n", name, ": ", value] {
-                    hasher.update(part.as_bytes());
-                }
+                // A line each, the value as JSON: neither has a raw line end, so nothing can be confused.
+                let mut line = b"\n".to_vec();
+                line.extend_from_slice(name.as_bytes());
+                line.extend_from_slice(b": ");
+                write_string(value, &mut line);
+                hasher.update(&line);
             }
             hasher.finalize()
         };

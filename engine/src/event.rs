@@ -1,5 +1,6 @@
 //! From a payload to an event: what a contract reads from it, as slices.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::contract::draft::{TimeFormat, Unit};
@@ -146,7 +147,7 @@ impl From<JsonError> for Unreadable {
 }
 
 /// Headers of a delivery, by name in lower case.
-pub(crate) type Headers<'a> = [(String, &'a str)];
+pub(crate) type Headers<'a> = [(String, Cow<'a, str>)];
 
 /// Reads payloads. It owns the room that events are slices of, so one reader serves any number of
 /// payloads, one after another, without allocating.
@@ -195,10 +196,18 @@ impl Reader {
         let reading = &contract.reading;
         let kind = look.text(&reading.kind, &|| "kind".to_owned())?;
         let known = contract.kind_named(look.resolve(kind));
-        let subject = known.map_or(SubjectId(0), |kind| contract.kind(kind).subject);
-        let id_name = || format!("{} id", contract.subject(subject).name);
-        let id = look.text(&contract.subject(subject).id, &id_name)?;
-        check_id(look.resolve(id), &id_name)?;
+        let (subject, id) = if let Some(kind) = known {
+            let subject = contract.kind(kind).subject;
+            (subject, look.id(contract, subject)?)
+        } else {
+            // An unknown kind is about the first subject whose id it has.
+            let main = look.id(contract, SubjectId(0)).map(|id| (SubjectId(0), id));
+            main.or_else(|unreadable| {
+                let others = contract.subjects().skip(1);
+                let mut others = others.filter_map(|(subject, _)| Some((subject, look.id(contract, subject).ok()?)));
+                others.next().ok_or(unreadable)
+            })?
+        };
         let at = match known.map(|kind| contract.kind(kind).time.as_ref()) {
             Some(Some(time)) => look.time(&time.place, time.optional, reading.time_format)?,
             Some(None) => None,
@@ -242,13 +251,15 @@ impl Reader {
             let Some(found) = self.canon.found(fact.slot) else { continue };
             let mut value = Fact { field: fact.field, place: place as u8, start: found.start, end: found.end };
             if let Some(unit) = fact.unit {
-                let node = self.tape.node(found.node as usize);
-                let raw = &text[node.start as usize..node.end as usize];
+                let (shape, raw) = raw(&self.tape, text, found);
+                // A number may be written in many ways, and is one value.
+                let number = is_number(shape).then(|| self.canon.text(found).to_owned());
+                let raw = number.as_deref().unwrap_or(raw);
                 // The event's own time was read before.
                 let known = at.filter(|_| Some(fact.slot) == own_time);
                 // Below 4 GiB: a value is never much longer than the text it was made from.
                 let start = self.canon.bytes().len() as u32;
-                if convert(unit, contract.reading.time_format, node.shape, raw, known, self.canon.bytes_mut()) {
+                if convert(unit, contract.reading.time_format, shape, raw, known, self.canon.bytes_mut()) {
                     (value.start, value.end) = (start, self.canon.bytes().len() as u32);
                 }
             }
@@ -275,9 +286,16 @@ struct Look<'l, 'r> {
 
 impl<'r> Look<'_, 'r> {
     fn found(&self, slot: Slot) -> Option<(Shape, &'r str)> {
-        let Found { node, .. } = self.canon.found(slot)?;
-        let node = self.tape.node(node as usize);
-        Some((node.shape, &self.text[node.start as usize..node.end as usize]))
+        Some(raw(self.tape, self.text, self.canon.found(slot)?))
+    }
+
+    /// The id of a subject: a text that can stand for it.
+    fn id(&mut self, contract: &Contract, subject: SubjectId) -> Result<Slice<'r>, Unreadable> {
+        let subject = contract.subject(subject);
+        let what = || format!("{} id", subject.name);
+        let id = self.text(&subject.id, &what)?;
+        check_id(self.resolve(id), &what)?;
+        Ok(id)
     }
 
     /// The string at a place: not absent, not empty.
@@ -287,17 +305,16 @@ impl<'r> Look<'_, 'r> {
         let slice = match &place.origin {
             Origin::Header(name) => {
                 let header = self.headers.iter().find(|(header, _)| header == name);
-                Slice::Whole(header.map(|(_, value)| *value).ok_or_else(absent)?)
+                match &header.ok_or_else(absent)?.1 {
+                    Cow::Borrowed(text) => Slice::Whole(text),
+                    Cow::Owned(text) => self.keep(|texts| texts.extend_from_slice(text.as_bytes())),
+                }
             }
             Origin::Payload(slot) => {
                 let (shape, raw) = self.found(*slot).ok_or_else(absent)?;
                 match shape {
                     Shape::Plain => Slice::Whole(&raw[1..raw.len() - 1]),
-                    Shape::Escaped => {
-                        let start = self.texts.len();
-                        json::unescape(&raw[1..raw.len() - 1], self.texts);
-                        Slice::Unescaped(start, self.texts.len())
-                    }
+                    Shape::Escaped => self.keep(|texts| json::unescape(&raw[1..raw.len() - 1], texts)),
                     _ => return Err(Unreadable::NotAString { what: what(), at: at() }),
                 }
             }
@@ -306,6 +323,13 @@ impl<'r> Look<'_, 'r> {
             return Err(Unreadable::Empty { what: what(), at: at() });
         }
         Ok(slice)
+    }
+
+    /// Keeps what is written to the texts.
+    fn keep(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Slice<'r> {
+        let start = self.texts.len();
+        write(self.texts);
+        Slice::Unescaped(start, self.texts.len())
     }
 
     fn resolve<'s>(&'s self, slice: Slice<'s>) -> &'s str {
@@ -318,13 +342,15 @@ impl<'r> Look<'_, 'r> {
 
     fn time(&mut self, place: &Place, optional: bool, format: TimeFormat) -> Result<Option<Timestamp>, Unreadable> {
         let Origin::Payload(slot) = place.origin else { return Ok(None) };
-        let Some((shape, raw)) = self.found(slot) else {
+        let Some(found) = self.canon.found(slot) else {
             if optional {
                 return Ok(None);
             }
             return Err(Unreadable::Absent { what: "time".into(), at: place.written.clone(), assumed: place.assumed });
         };
-        read_time(format, shape, raw).map(Some).map_err(|error| Unreadable::Time {
+        let (shape, raw) = raw(self.tape, self.text, found);
+        let written = if is_number(shape) { self.canon.text(found) } else { raw };
+        read_time(format, shape, written).map(Some).map_err(|error| Unreadable::Time {
             at: place.written.clone(),
             value: raw.trim_matches('"').chars().take(64).collect(),
             error,
@@ -405,7 +431,6 @@ fn convert(
     known: Option<Timestamp>,
     out: &mut Vec<u8>,
 ) -> bool {
-    let number = matches!(shape, Shape::Integer | Shape::Double);
     match unit {
         Unit::Time => {
             let Some(at) = known.or_else(|| read_time(format, shape, raw).ok()) else { return false };
@@ -421,10 +446,20 @@ fn convert(
             out.push(b'"');
             true
         }
-        Unit::Ms if number => json::write_scaled(raw, |ms| ms / 1000.0, out),
-        Unit::Min if number => json::write_scaled(raw, |min| min * 60.0, out),
+        Unit::Ms if is_number(shape) => json::write_scaled(raw, |ms| ms / 1000.0, out),
+        Unit::Min if is_number(shape) => json::write_scaled(raw, |min| min * 60.0, out),
         Unit::S | Unit::Ms | Unit::Min => false,
     }
+}
+
+/// What was found, as it stands in the text.
+fn raw<'r>(tape: &Tape, text: &'r str, found: Found) -> (Shape, &'r str) {
+    let node = tape.node(found.node as usize);
+    (node.shape, &text[node.start as usize..node.end as usize])
+}
+
+fn is_number(shape: Shape) -> bool {
+    matches!(shape, Shape::Integer | Shape::Double)
 }
 
 /// What a value is, in words.

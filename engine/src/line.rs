@@ -37,7 +37,7 @@ pub struct LineReader {
 struct Envelope<'a> {
     received_at: Option<Timestamp>,
     source: Option<String>,
-    headers: Vec<(String, &'a str)>,
+    headers: Vec<(String, Cow<'a, str>)>,
 }
 
 impl LineReader {
@@ -68,7 +68,7 @@ impl LineReader {
         let (payload, envelope) = if let Some(body_at) = &self.body_at {
             let body = find(tape, line, body_at)?;
             refuse_duplicate_keys(tape, line, 0, body)?;
-            (body, read_envelope(tape, line)?)
+            (body, foreign_envelope(tape, line))
         } else if let Some(body) = delivery_body(tape, line) {
             let source = text_of(tape, line, "source");
             let (_, contract) = source_of(source.as_deref())?;
@@ -148,21 +148,33 @@ fn read_envelope<'a>(tape: &Tape, line: &'a str) -> Result<Envelope<'a>, Unreada
                 if tape.node(value).shape != Shape::Object {
                     return Err(wrong("an object"));
                 }
-                for (name, value) in tape.members(value) {
-                    // A header that comes several times may be a list: the first counts.
-                    let first = if tape.node(value).shape == Shape::Array { value + 1 } else { value };
-                    let node = tape.node(first);
-                    if let (Some(name), Shape::Plain) = (string(tape, line, name), node.shape) {
-                        envelope
-                            .headers
-                            .push((name.to_ascii_lowercase(), &line[node.start as usize + 1..node.end as usize - 1]));
-                    }
-                }
+                envelope.headers = read_headers(tape, line, value);
             }
             _ => {}
         }
     }
     Ok(envelope)
+}
+
+/// What a line of somebody else's shape has beside the payload: as in a delivery, as far as it is of
+/// that form. What is not means something else there, and is no fault.
+fn foreign_envelope<'a>(tape: &Tape, line: &'a str) -> Envelope<'a> {
+    let received_at = text_of(tape, line, "received_at").and_then(|text| Timestamp::parse(&text).ok());
+    let headers = tape.members(0).filter(|(key, _)| string(tape, line, *key).as_deref() == Some("headers"));
+    let headers = headers.flat_map(|(_, headers)| read_headers(tape, line, headers)).collect();
+    let source = text_of(tape, line, "source").filter(|name| !name.is_empty()).map(Cow::into_owned);
+    Envelope { received_at, source, headers }
+}
+
+/// The headers of an object, by name in lower case. Of one that comes several times, and so is a list,
+/// the first counts; what is no text is no header.
+fn read_headers<'a>(tape: &Tape, line: &'a str, headers: usize) -> Vec<(String, Cow<'a, str>)> {
+    let header = |(name, value): (usize, usize)| {
+        let is_list = tape.node(value).shape == Shape::Array;
+        let first = if is_list { tape.elements(value).next()? } else { value };
+        Some((string(tape, line, name)?.to_ascii_lowercase(), string(tape, line, first)?))
+    };
+    tape.members(headers).filter_map(header).collect()
 }
 
 /// What stands at a path of the line.

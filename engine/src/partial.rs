@@ -33,12 +33,15 @@ pub struct Partial {
     events: Vec<Seen>,
     /// In the order of fields; those for one field in no particular order.
     claims: Vec<Claim>,
-    /// Values and names of unknown kinds, one after another.
+    /// Values, one after another.
     bytes: Vec<u8>,
+    /// Names of unknown kinds; rarely any.
+    names: Vec<Box<str>>,
     /// Bytes that nothing refers to any more.
     dead: usize,
-    /// Fields with more than [`VALUES_MAX`] distinct values, in order.
-    more: Vec<FieldId>,
+    /// Fields with more than [`VALUES_MAX`] distinct values, in order, each with the furthest step of
+    /// a value that was let go.
+    more: Vec<(FieldId, u16)>,
     /// Events by digest, once there are more than [`SCANNED_MAX`]; boxed, for few sessions have it.
     #[allow(clippy::box_collection, reason = "a pointer in each of millions of sessions, not three words")]
     places: Option<Box<BTreeMap<Digest, u32>>>,
@@ -56,8 +59,15 @@ pub(crate) struct Seen {
 
 #[derive(Clone, Copy, Debug)]
 enum SeenKind {
-    Known { kind: KindId, rank: u16, facts: u64 },
-    Unknown { name: Slice },
+    Known {
+        kind: KindId,
+        rank: u16,
+        facts: u64,
+    },
+    /// By place of its name.
+    Unknown {
+        name: u32,
+    },
 }
 
 /// When something began.
@@ -104,7 +114,7 @@ impl Partial {
                 let facts = event.placed_facts().fold(0, |bits, (fact, _)| bits | 1 << fact.place);
                 SeenKind::Known { kind, rank: contract.kind(kind).rank, facts }
             }
-            EventKind::Unknown(name) => SeenKind::Unknown { name: self.intern(name.as_bytes()) },
+            EventKind::Unknown(name) => SeenKind::Unknown { name: self.intern(name) },
         };
         let place = self.push(Seen { at: event.at, received_at, digest: event.digest, kind });
         for (fact, value) in event.placed_facts() {
@@ -118,8 +128,9 @@ impl Partial {
     ///
     /// Registers are cut to [`VALUES_MAX`] values, and that keeps the laws: a value among the best
     /// of all is among the best of every part that holds its best claim, since whatever outranks it
-    /// there outranks it everywhere. And the first time a register is cut, nothing has been let go
-    /// yet, so `more` is set exactly when there were more.
+    /// there outranks it everywhere. The furthest step of what was let go is that of the ninth value
+    /// of all: a value that is let go on the way has eight before it, none of a lesser step, so one of
+    /// these nine at least is let go in the end, too.
     pub fn merge(&mut self, other: &Partial) {
         let mut places = Vec::with_capacity(other.events.len());
         for seen in &other.events {
@@ -129,7 +140,7 @@ impl Partial {
                 place as u32
             } else {
                 let kind = match seen.kind {
-                    SeenKind::Unknown { name } => SeenKind::Unknown { name: self.intern(other.slice(name)) },
+                    SeenKind::Unknown { name } => SeenKind::Unknown { name: self.intern(&other.names[name as usize]) },
                     known @ SeenKind::Known { .. } => known,
                 };
                 self.push(Seen { kind, ..*seen })
@@ -139,8 +150,8 @@ impl Partial {
         for claim in &other.claims {
             self.claim(claim.field, claim.step, places[claim.event as usize], other.slice(claim.value));
         }
-        for field in &other.more {
-            self.set_more(*field);
+        for (field, step) in &other.more {
+            self.set_more(*field, *step);
         }
     }
 
@@ -192,9 +203,9 @@ impl Partial {
         ranked
     }
 
-    /// Whether a field had more distinct values than it keeps.
-    pub(crate) fn has_more(&self, field: FieldId) -> bool {
-        self.more.binary_search(&field).is_ok()
+    /// Whether there were more values for the field, of the step of this claim, than are kept.
+    pub(crate) fn has_more(&self, claim: &Claim) -> bool {
+        self.more.iter().any(|(field, step)| *field == claim.field && *step <= claim.step)
     }
 
     pub(crate) fn value(&self, claim: &Claim) -> &[u8] {
@@ -214,8 +225,7 @@ impl Partial {
     pub(crate) fn kind_name<'s>(&'s self, contract: &'s Contract, seen: &Seen) -> &'s str {
         match seen.kind {
             SeenKind::Known { kind, .. } => contract.kind_name(kind),
-            // Interned from a str.
-            SeenKind::Unknown { name } => std::str::from_utf8(self.slice(name)).unwrap_or_default(),
+            SeenKind::Unknown { name } => &self.names[name as usize],
         }
     }
 
@@ -251,7 +261,8 @@ impl Partial {
             }
             return;
         }
-        let claim = Claim { field, step, event: place, value: self.store(value) };
+        let Some(value) = self.store(value) else { return self.set_more(field, step) };
+        let claim = Claim { field, step, event: place, value };
         self.claims.insert(of_field.end, claim);
         if of_field.len() == VALUES_MAX {
             self.drop_weakest(of_field.start..of_field.end + 1);
@@ -266,10 +277,10 @@ impl Partial {
     }
 
     fn drop_weakest(&mut self, of_field: Range<usize>) {
-        self.set_more(self.claims[of_field.start].field);
         let weakest = of_field.max_by(|left, right| self.compare(&self.claims[*left], &self.claims[*right]));
         if let Some(weakest) = weakest {
-            let value = self.claims.remove(weakest).value;
+            let Claim { field, step, value, .. } = self.claims.remove(weakest);
+            self.set_more(field, step);
             self.dead += (value.end - value.start) as usize;
         }
         if self.dead > DEAD_BYTES_MAX && self.dead > self.bytes.len() / 2 {
@@ -277,9 +288,10 @@ impl Partial {
         }
     }
 
-    fn set_more(&mut self, field: FieldId) {
-        if let Err(place) = self.more.binary_search(&field) {
-            self.more.insert(place, field);
+    fn set_more(&mut self, field: FieldId, step: u16) {
+        match self.more.binary_search_by_key(&field, |(field, _)| *field) {
+            Ok(place) => self.more[place].1 = self.more[place].1.min(step),
+            Err(place) => self.more.insert(place, (field, step)),
         }
     }
 
@@ -293,22 +305,22 @@ impl Partial {
         by_step.then_with(by_rank).then_with(|| second.at.cmp(&first.at)).then_with(|| second.digest.cmp(&first.digest))
     }
 
-    fn intern(&mut self, name: &[u8]) -> Slice {
-        let last = self.events.iter().rev().find_map(|seen| match seen.kind {
-            SeenKind::Unknown { name: known } => Some(known),
-            SeenKind::Known { .. } => None,
-        });
-        match last.filter(|last| self.slice(*last) == name) {
-            Some(last) => last,
-            None => self.store(name),
+    /// The place of a name. Mostly it is that of the last one.
+    fn intern(&mut self, name: &str) -> u32 {
+        if self.names.last().is_none_or(|last| **last != *name) {
+            self.names.push(name.into());
         }
+        // There are no more of them than events.
+        self.names.len() as u32 - 1
     }
 
-    fn store(&mut self, bytes: &[u8]) -> Slice {
-        // Values are cut to a few for each field, and each is shorter than a line.
-        let start = self.bytes.len() as u32;
+    /// Nothing when it does not fit: a session keeps 4 GiB of values, which is eight values of the
+    /// longest line for each of thirty fields.
+    fn store(&mut self, bytes: &[u8]) -> Option<Slice> {
+        let start = u32::try_from(self.bytes.len()).ok()?;
+        let end = u32::try_from(self.bytes.len() + bytes.len()).ok()?;
         self.bytes.extend_from_slice(bytes);
-        Slice { start, end: self.bytes.len() as u32 }
+        Some(Slice { start, end })
     }
 
     fn slice(&self, slice: Slice) -> &[u8] {
@@ -326,15 +338,6 @@ impl Partial {
         };
         for claim in &mut self.claims {
             claim.value = moved(&mut self.bytes, claim.value);
-        }
-        let mut last: Option<(Slice, Slice)> = None;
-        for seen in &mut self.events {
-            if let SeenKind::Unknown { name } = &mut seen.kind {
-                let shared = last.filter(|(before, _)| before.start == name.start);
-                let after = shared.map_or_else(|| moved(&mut self.bytes, *name), |(_, after)| after);
-                last = Some((*name, after));
-                *name = after;
-            }
         }
     }
 }
@@ -382,7 +385,7 @@ type CanonicalEvent<'p> = (Digest, Option<Timestamp>, Option<Timestamp>, Option<
 struct Canonical<'p> {
     events: Vec<CanonicalEvent<'p>>,
     claims: Vec<(FieldId, u16, Digest, &'p [u8])>,
-    more: &'p [FieldId],
+    more: &'p [(FieldId, u16)],
 }
 
 impl Partial {
@@ -393,7 +396,7 @@ impl Partial {
             .map(|seen| {
                 let (known, name) = match seen.kind {
                     SeenKind::Known { kind, facts, .. } => (Some((kind, facts)), &[][..]),
-                    SeenKind::Unknown { name } => (None, self.slice(name)),
+                    SeenKind::Unknown { name } => (None, self.names[name as usize].as_bytes()),
                 };
                 (seen.digest, seen.at, seen.received_at, known, name)
             })

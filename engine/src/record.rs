@@ -143,8 +143,7 @@ impl<'a> Record<'a> {
             self.fields.push((&field.name, partial.value(winner)));
             let rivals = ranked.iter().take_while(|claim| Partial::same_step(claim, winner)).count();
             if field.conflict && rivals > 1 {
-                // What lies on the way to the winner's step is let go first.
-                let more = partial.has_more(id) && rivals == ranked.len();
+                let more = partial.has_more(winner);
                 self.conflicts.push(conflict(partial, contract, id, &ranked[..rivals], more));
             }
         }

@@ -30,7 +30,7 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "DIR")]
     contracts: Option<PathBuf>,
 
-    /// Where the payload stands in each line, as /request/body
+    /// Where the payload stands in each line, as /request/body; `received_at`, `source` and `headers` at the top count as in a delivery
     #[arg(long, value_name = "PATH", value_parser = Pointer::parse)]
     body_at: Option<Pointer>,
 
@@ -38,11 +38,11 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "[SOURCE=]KINDS")]
     subscribe: Vec<String>,
 
-    /// How long to wait after the end of a session for what is missing, as 90s or 2m
+    /// How long to wait after the end of a session for what is missing, as 90s or 2m; of campaigns and the like the contract says it
     #[arg(long, value_name = "[SOURCE=]TIME")]
     grace: Vec<String>,
 
-    /// How long to wait after the last event of a session for its end, as 1h
+    /// How long to wait after the last event of a session for its end, as 1h; of campaigns and the like the contract says it
     #[arg(long, value_name = "[SOURCE=]TIME")]
     stall: Vec<String>,
 
@@ -78,7 +78,7 @@ impl Inputs {
                 let look = self.look(&catalogue, &exports, &mut sinks)?;
                 let provider = provider_of(&look, &catalogue)?;
                 taken = Some(look);
-                Some(provider)
+                provider
             }
         };
         let mut sources = self.sources(named, provider.map(Plan::new))?;
@@ -118,6 +118,7 @@ impl Inputs {
                 let name = unnamed.cloned().unwrap_or_else(|| plan.contract.provider().to_owned());
                 Sources::all_of(plan, name)
             }
+            ([], None, None) => Sources::named(named, None, None),
             (_, None, Some(unnamed)) if !named.iter().any(|(name, _)| name == unnamed) => {
                 return Err(Failure(format!(
                     "--source {unnamed}: say of which provider it is, with --provider or as {unnamed}=PROVIDER"
@@ -156,7 +157,7 @@ impl Inputs {
         Ok(())
     }
 
-    /// Looks at the head of each export. Standard input stays open, for it has no second reading.
+    /// Looks at the head of each export.
     fn look(&self, catalogue: &Catalogue, exports: &[PathBuf], sinks: &mut Sinks) -> Result<Look, Failure> {
         let mut heads = Vec::new();
         for (place, path) in exports.iter().enumerate() {
@@ -170,8 +171,9 @@ impl Inputs {
                 length *= 2;
             }
             heads.push(whole_lines(export.peek(length)).to_vec());
-            if is_stdin(path) {
-                sinks.opened = Some((place, export));
+            if !path.is_file() {
+                // A pipe has no second reading.
+                sinks.opened.insert(place, export);
             }
         }
         Ok(look(catalogue, self.body_at.as_ref(), heads.iter().map(Vec::as_slice)))
@@ -216,9 +218,11 @@ fn contract(catalogue: &Catalogue, provider: &str) -> Result<Contract, Failure> 
     })
 }
 
-fn provider_of(look: &Look, catalogue: &Catalogue) -> Result<Contract, Failure> {
+/// The contract of what was seen; none when there was nothing to see.
+fn provider_of(look: &Look, catalogue: &Catalogue) -> Result<Option<Contract>, Failure> {
     match look {
-        Look::One { provider, .. } => contract(catalogue, provider),
+        Look::One { provider, .. } => contract(catalogue, provider).map(Some),
+        Look::None { of: 0 } => Ok(None),
         Look::None { .. } => {
             let names = catalogue.names();
             Err(Failure(format!(

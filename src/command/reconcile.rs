@@ -1,13 +1,13 @@
 //! `finis reconcile`: exports into records.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use finis::engine::Timestamp;
-use finis::reconcile::{Folded, Ndjson, Reconciliation, Tally};
+use finis::reconcile::{Folded, Ndjson, PrintError, Reconciliation, Tally};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::csv::Csv;
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Where lines go that are no events, a line of JSON each
+    /// Where lines go that are no events, a line of JSON each; of several exports each row names its file
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
 
@@ -100,7 +100,14 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
         None => folded.as_of().map_or(AsOf::Unknown, AsOf::Latest),
     };
     let writer = records.as_mut().map(|output| (output.take(), format.unwrap_or(Format::Ndjson)));
-    let tally = print(&folded, as_of.instant(), &reconciliation, writer, args.certify)?;
+    let tally = match print(&folded, as_of.instant(), &reconciliation, writer, args.certify) {
+        Ok(tally) => tally,
+        // Whoever reads the records has seen enough of them.
+        Err(PrintError(error)) if stdout(&args.out) && error.kind() == ErrorKind::BrokenPipe => {
+            return Ok(Outcome::Fine);
+        }
+        Err(error) => return Err(error.into()),
+    };
     rejects.map_or(Ok(()), Output::finish)?;
     records.map_or(Ok(()), Output::finish)?;
 
@@ -145,17 +152,17 @@ fn print(
     reconciliation: &Reconciliation,
     writer: Option<(Box<dyn Write + Send>, Format)>,
     certify: bool,
-) -> Result<Tally, Failure> {
+) -> Result<Tally, PrintError> {
     let threads = reconciliation.threads;
-    Ok(match writer {
-        None => folded.print(as_of, threads, || NoPrint, &mut std::io::sink())?,
-        Some((mut out, Format::Ndjson)) => folded.print(as_of, threads, || Ndjson::new(folded, certify), &mut out)?,
+    match writer {
+        None => folded.print(as_of, threads, || NoPrint, &mut std::io::sink()),
+        Some((mut out, Format::Ndjson)) => folded.print(as_of, threads, || Ndjson::new(folded, certify), &mut out),
         Some((mut out, Format::Csv)) => {
             let fields = Csv::fields(&reconciliation.sources);
-            out.write_all(&Csv::new(fields.clone()).head())?;
-            folded.print(as_of, threads, || Csv::new(fields.clone()), &mut out)?
+            out.write_all(&Csv::new(fields.clone()).head()).map_err(PrintError)?;
+            folded.print(as_of, threads, || Csv::new(fields.clone()), &mut out)
         }
-    })
+    }
 }
 
 /// Prints nothing: records are made to be counted alone.
@@ -175,8 +182,10 @@ fn format_of(path: &Path) -> Result<Format, Failure> {
                 "--out {path}: records are written plain; write them to `-` and pipe them through a compressor"
             )))
         }
-        "xlsx" | "parquet" => Err(Failure(format!("--out {}: records are written as .ndjson or .csv", path.display()))),
-        _ => Ok(Format::Ndjson),
+        "" | "ndjson" | "jsonl" | "json" => Ok(Format::Ndjson),
+        // A device or a pipe may be called anything.
+        _ if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) => Ok(Format::Ndjson),
+        _ => Err(Failure(format!("--out {}: records are written as .ndjson or .csv", path.display()))),
     }
 }
 

@@ -1,12 +1,13 @@
 //! `finis verify`: certified records against the exports they were made from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use finis::engine::{Certifier, Record, Timestamp};
-use finis::files::{Content, Export, Lines};
+use finis::files::Export;
 use finis::reconcile::{Ndjson, Plan, Print};
 use serde_json::Value;
 
@@ -62,7 +63,13 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     }
     let mut findings = Vec::new();
     let given = read_records(&args.records, &mut findings)?;
-    let total = given.len() as u64;
+    if given.is_empty() && !findings.is_empty() {
+        let records = args.records.display();
+        return Err(Failure(format!(
+            "`{records}` is no file of records: no line has a `source` and a `session`; make one with `finis reconcile --certify`"
+        )));
+    }
+    let total = (given.len() + findings.len()) as u64;
     let Prepared { reconciliation, sinks, .. } = args.inputs.prepare(args.exports)?;
     let folded = {
         let _watch = Watch::start(&reconciliation);
@@ -144,8 +151,7 @@ fn difference(given: &Given, made: &Value, certifier: &mut Certifier<'_>) -> Opt
         return None;
     }
     let (ours, theirs) = (digests(made), digests(&given.value));
-    let gone = theirs.iter().filter(|digest| !ours.contains(digest)).count();
-    let new = ours.iter().filter(|digest| !theirs.contains(digest)).count();
+    let (gone, new) = (theirs.difference(&ours).count(), ours.difference(&theirs).count());
     let mut parts = Vec::new();
     if gone > 0 {
         parts.push(format!("{} of the record {} in no export", count(gone as u64, "event"), are(gone)));
@@ -173,7 +179,7 @@ fn are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
 
-fn digests(record: &Value) -> Vec<&str> {
+fn digests(record: &Value) -> BTreeSet<&str> {
     let events = record.get("events").and_then(Value::as_array);
     events.into_iter().flatten().filter_map(|event| event.get("digest")?.as_str()).collect()
 }
@@ -198,31 +204,34 @@ fn differing(given: &Value, made: &Value) -> Vec<String> {
 }
 
 fn read_records(path: &Path, findings: &mut Vec<Finding>) -> Result<BTreeMap<Whose, Given>, Failure> {
-    let mut export = Export::open(path, &std::sync::Arc::default())?;
+    let export = Export::open(path, &std::sync::Arc::default())?;
+    let mut reader = BufReader::new(export.into_reader());
     let mut given = BTreeMap::new();
     let mut bytes = Vec::new();
-    let mut number = 0;
-    while let Some(chunk) = export.next_chunk(&mut bytes)? {
-        if chunk.content != Content::Lines {
-            return Err(Failure(format!("`{}` has a line that is too long: it is no file of records", path.display())));
+    for number in 1.. {
+        bytes.clear();
+        let read = reader.read_until(b'\n', &mut bytes);
+        if read.map_err(|error| Failure(format!("cannot read `{}`: {error}", path.display())))? == 0 {
+            break;
         }
-        for (_, line) in Lines::new(&bytes) {
-            number += 1;
-            let text = String::from_utf8_lossy(line).trim().to_owned();
-            if text.is_empty() {
-                continue;
-            }
-            let wrong = |what: &str| Failure(format!("`{}`, line {number}: {what}: it is no record", path.display()));
-            let value: Value = serde_json::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
-            let text_of = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-            let (Some(source), Some(session)) = (text_of("source"), text_of("session")) else {
-                return Err(wrong("it has no `source` or no `session`"));
-            };
-            let whose = (source, session, text_of("subject").unwrap_or_else(|| "session".into()));
-            let record = Given { line: number, text, value };
-            if given.insert(whose.clone(), record).is_some() {
-                findings.push(Finding { line: Some(number), whose, why: "there are two records of it".into() });
-            }
+        let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+        if text.is_empty() {
+            continue;
+        }
+        let value: Value = serde_json::from_str(&text).unwrap_or_default();
+        let text_of = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        let (Some(source), Some(session)) = (text_of("source"), text_of("session")) else {
+            // Whose it was can only be guessed: by what stands where the names would.
+            let guess = |key: &str| text.split(&format!("\"{key}\":\"")).nth(1).and_then(|rest| rest.split('"').next());
+            let whose = |key: &str| guess(key).unwrap_or("unknown").to_owned();
+            let whose = (whose("source"), whose("session"), "session".to_owned());
+            findings.push(Finding { line: Some(number), whose, why: "the line is damaged: it is no record".into() });
+            continue;
+        };
+        let whose = (source, session, text_of("subject").unwrap_or_else(|| "session".into()));
+        let record = Given { line: number, text, value };
+        if given.insert(whose.clone(), record).is_some() {
+            findings.push(Finding { line: Some(number), whose, why: "there are two records of it".into() });
         }
     }
     Ok(given)
@@ -251,6 +260,9 @@ fn text(total: u64, findings: &[Finding]) -> String {
         let _ = write!(out, "; {} of the exports {have} no record", count(lacking, "session"));
     }
     out.push('\n');
+    if failed == total && total > 1 {
+        out.push_str("Every record fails: give the same --provider, --source, --subscribe and --contracts as when they were made.\n");
+    }
     out
 }
 

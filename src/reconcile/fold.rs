@@ -1,6 +1,6 @@
 //! From chunks of exports to sessions, on several threads.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,8 +25,8 @@ const CHUNKS_AHEAD_MAX: u64 = 16;
 pub struct Sinks {
     /// Rejected lines go here, an object a line.
     pub rejects: Option<Box<dyn Write + Send>>,
-    /// An export that was opened before, because it can be read only once.
-    pub opened: Option<(usize, Export)>,
+    /// Exports that were opened before, by their place, because they can be read only once.
+    pub opened: BTreeMap<usize, Export>,
 }
 
 /// What was read.
@@ -131,6 +131,7 @@ impl Reconciliation {
                     reading: Reading::default(),
                 };
                 let mut bytes = Vec::new();
+                let _guard = ordered.guard();
                 loop {
                     // The lock is let go before the chunk is worked on.
                     let Some(taken) = lock(&queue).take(self, &mut bytes) else { break };
@@ -206,7 +207,7 @@ impl LineCount {
 /// The exports, of which any thread takes the next chunk.
 struct Queue {
     waiting: VecDeque<(usize, PathBuf)>,
-    opened: Option<(usize, Export)>,
+    opened: BTreeMap<usize, Export>,
     current: Option<(usize, Export)>,
     next: u64,
     failed: Option<FoldError>,
@@ -255,7 +256,7 @@ impl Queue {
             return None;
         }
         let (place, path) = self.waiting.pop_front()?;
-        if let Some((_, export)) = self.opened.take_if(|(opened, _)| *opened == place) {
+        if let Some(export) = self.opened.remove(&place) {
             return Some((place, export));
         }
         match Export::open(&path, &of.progress) {
@@ -321,7 +322,7 @@ impl Worker<'_> {
 }
 
 /// Whether there is nothing on a line but what is ignored around lines.
-fn is_blank(line: &[u8]) -> bool {
+pub(super) fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
 }
 

@@ -6,6 +6,8 @@ use crate::engine::{Contract, EventKind, LineReader, Pointer};
 use crate::files::Lines;
 use crate::providers::Catalogue;
 
+use super::fold::is_blank;
+
 /// What the first lines of exports look like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Look {
@@ -33,6 +35,7 @@ impl fmt::Display for Look {
             Look::One { provider, lines, of } => {
                 write!(f, "{provider}, by its look: {lines} of the first {of} lines are its events")
             }
+            Look::None { of: 0 } => f.write_str("there are no lines to tell it by"),
             Look::None { of } => write!(f, "none of the first {of} lines is an event of a known provider"),
             Look::Several(fits) => {
                 let fits: Vec<String> =
@@ -51,7 +54,7 @@ pub fn look<'h>(catalogue: &Catalogue, body_at: Option<&Pointer>, heads: impl In
     let mut of = 0;
     for head in heads {
         let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
-        for (_, line) in Lines::new(head).filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace)) {
+        for (_, line) in Lines::new(head).filter(|(_, line)| !is_blank(line)) {
             of += 1;
             for (contract, lines) in &mut fits {
                 let contract: &Contract = contract;

@@ -19,23 +19,44 @@ struct State<P, E, W> {
     used: Vec<P>,
     hand_on: W,
     failed: Option<E>,
+    /// A thread panicked: its piece will never come.
+    abandoned: bool,
+}
+
+/// Lets the others go on when the thread that holds it panics.
+pub(crate) struct Guard<'o, P, E, W: FnMut(&mut P) -> Result<(), E>>(&'o Ordered<P, E, W>);
+
+impl<P, E, W: FnMut(&mut P) -> Result<(), E>> Drop for Guard<'_, P, E, W> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().abandoned = true;
+            self.0.moved.notify_all();
+        }
+    }
 }
 
 impl<P, E, W: FnMut(&mut P) -> Result<(), E>> Ordered<P, E, W> {
     /// Pieces from number 0 on go to `hand_on`.
     pub(crate) fn new(ahead_max: u64, hand_on: W) -> Self {
-        let state = State { next: 0, waiting: BTreeMap::new(), used: Vec::new(), hand_on, failed: None };
+        let state =
+            State { next: 0, waiting: BTreeMap::new(), used: Vec::new(), hand_on, failed: None, abandoned: false };
         Ordered { state: Mutex::new(state), moved: Condvar::new(), ahead_max }
     }
 
+    /// To be held by each thread that gives pieces.
+    pub(crate) fn guard(&self) -> Guard<'_, P, E, W> {
+        Guard(self)
+    }
+
     /// Gives a piece, and gets one back that was handed on, to be used again; an own one if there is
-    /// none yet. Nothing when handing on has failed, and more pieces are of no use.
+    /// none yet. Nothing when handing on has failed or another thread has panicked, and more pieces are
+    /// of no use.
     pub(crate) fn give(&self, number: u64, piece: P) -> Option<P>
     where
         P: Default,
     {
         let mut state = self.lock();
-        while state.failed.is_none() && number > state.next + self.ahead_max {
+        while state.failed.is_none() && !state.abandoned && number > state.next + self.ahead_max {
             state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.waiting.insert(number, piece);
@@ -49,7 +70,7 @@ impl<P, E, W: FnMut(&mut P) -> Result<(), E>> Ordered<P, E, W> {
             state.next += 1;
         }
         self.moved.notify_all();
-        state.failed.is_none().then(|| state.used.pop().unwrap_or_default())
+        (state.failed.is_none() && !state.abandoned).then(|| state.used.pop().unwrap_or_default())
     }
 
     /// What went wrong, if anything.
@@ -60,5 +81,43 @@ impl<P, E, W: FnMut(&mut P) -> Result<(), E>> Ordered<P, E, W> {
 
     fn lock(&self) -> MutexGuard<'_, State<P, E, W>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_go_out_in_order_whoever_gives_them() {
+        let mut out = Vec::new();
+        let ordered = Ordered::new(2, |piece: &mut u64| {
+            out.push(*piece);
+            Ok::<(), ()>(())
+        });
+        std::thread::scope(|scope| {
+            for start in 0..4 {
+                let ordered = &ordered;
+                scope.spawn(move || (start..100).step_by(4).all(|number| ordered.give(number, number).is_some()));
+            }
+        });
+        ordered.finish().unwrap();
+        assert_eq!(out, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_thread_that_panics_leaves_no_other_waiting() {
+        let ordered = Ordered::new(0, |_: &mut u64| Ok::<(), ()>(()));
+        let waiting = std::thread::scope(|scope| {
+            // Piece 0 never comes.
+            let waiting = scope.spawn(|| ordered.give(1, 1));
+            let panicking = scope.spawn(|| {
+                let _guard = ordered.guard();
+                panic!("on purpose");
+            });
+            assert!(panicking.join().is_err());
+            waiting.join().unwrap()
+        });
+        assert_eq!(waiting, None);
     }
 }

@@ -98,6 +98,7 @@ impl Folded {
             let mut tally = Tally::default();
             let mut printer = printer();
             let mut printed = Vec::new();
+            let _guard = ordered.guard();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(block) = blocks.get(number) else { break };

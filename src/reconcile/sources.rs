@@ -98,22 +98,27 @@ impl Sources {
 /// The sources that were met, numbered; shared by the threads of a fold.
 #[derive(Debug, Default)]
 pub(crate) struct Met {
-    sources: Mutex<Vec<(String, usize)>>,
+    sources: Mutex<BTreeMap<String, (SourceId, usize)>>,
 }
 
 impl Met {
     fn number(&self, name: &str, plan: usize) -> SourceId {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = sources.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-            sources.push((name.to_owned(), plan));
-            sources.len() - 1
-        });
-        SourceId(place as u32)
+        if let Some((known, _)) = sources.get(name) {
+            return *known;
+        }
+        // As many sources as sessions at the most, and those fit.
+        let number = SourceId(sources.len() as u32);
+        sources.insert(name.to_owned(), (number, plan));
+        number
     }
 
     /// Names and plans, by number.
     pub(crate) fn into_list(self) -> Vec<(String, usize)> {
-        self.sources.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let sources = self.sources.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut list: Vec<_> = sources.into_iter().map(|(name, (number, plan))| (number, name, plan)).collect();
+        list.sort_unstable_by_key(|(number, ..)| number.0);
+        list.into_iter().map(|(_, name, plan)| (name, plan)).collect()
     }
 }
 

@@ -372,3 +372,18 @@ fn an_export_that_breaks_off_does_not_keep_the_next_from_being_read() {
     assert_eq!(sessions(&scratch), ["good-0000", "good-0001"]);
     assert!(ended.err.starts_with("Broken: `broken.gz` is truncated"), "{}", ended.err);
 }
+
+#[test]
+fn a_header_without_a_value_is_no_header() {
+    let scratch = Scratch::new();
+    let delivery = |headers: &str, session: &str| {
+        let body = crate::door::pathors("session.ended", session, "2026-05-03T08:42:11.512Z");
+        format!(r#"{{"headers":{headers},"body":{body}}}"#)
+    };
+    let lines = [r#"{"x":[]}"#, r#"{"x":[],"y":"z"}"#, r#"{"x":[["y"]],"z":null}"#, "{}"];
+    let lines: Vec<String> =
+        lines.iter().enumerate().map(|(place, headers)| delivery(headers, &format!("s-{place}"))).collect();
+    scratch.write("export.jsonl", joined(&lines));
+    scratch.finis("reconcile export.jsonl --provider pathors --out records.ndjson").fine();
+    assert_eq!(sessions(&scratch), ["s-0", "s-1", "s-2", "s-3"]);
+}

@@ -858,3 +858,40 @@ fn every_contract_is_listed() {
     assert_eq!(names, PROVIDERS);
     assert!(list.lines().all(|line| line.split_whitespace().count() >= 3), "{list}");
 }
+
+// What comes through a pipe
+
+/// A pipe has no second reading: what was looked at to know the provider must not be gone.
+#[cfg(unix)]
+#[test]
+fn an_export_in_a_pipe_is_read_whole_without_a_provider() {
+    let export = fixtures().join("pathors/export.jsonl");
+    let output = std::process::Command::new("sh")
+        .args(["-c", "cat \"$1\" | \"$0\" reconcile /dev/stdin --json"])
+        .args([env!("CARGO_BIN_EXE_finis").as_ref(), export.as_os_str()])
+        .output()
+        .unwrap();
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let lines = std::fs::read_to_string(export).unwrap().lines().count();
+    assert_eq!((summary["lines"].as_u64(), output.status.code()), (Some(lines as u64), Some(0)));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_of_the_records_may_stop_early() {
+    let export = fixtures().join("pathors/export.jsonl");
+    let output = std::process::Command::new("sh")
+        .args(["-c", "{ \"$0\" reconcile \"$1\" --out - ; echo \"exit $?\" >&2; } | head -n 1"])
+        .args([env!("CARGO_BIN_EXE_finis").as_ref(), export.as_os_str()])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 1);
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.ends_with("exit 0\n") && !err.contains("finis:"), "{err}");
+}
+
+#[test]
+fn an_export_without_lines_is_no_mistake() {
+    let ended = Scratch::with_export::<&str>(&[]).finis("reconcile export.jsonl --out records").fine();
+    assert_eq!(ended.line("provider"), "provider  there are no lines to tell it by");
+}

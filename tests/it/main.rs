@@ -14,9 +14,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
 
 mod bad_lines; // lines that are no events, and exports that break off
+mod bodies; // payloads of every provider, to agree, differ or clash
 mod command; // what can be asked, and how it ends
 mod door; // the command as a person starts it
+mod exhaustive; // every order, subset, repeat and join
 mod faulty_contracts; // mistakes in contracts, and what is said of them
+mod identity; // what makes two deliveries one event
+mod laws; // a session is a set of events
 mod readme; // what the README shows
 mod stories; // deliveries in, records out
 mod verify; // records held against exports

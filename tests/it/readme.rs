@@ -21,7 +21,7 @@ fn the_first_command_prints_what_the_readme_shows() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("records.ndjson");
     let arguments = commands[0].strip_prefix("$ cargo run --release --locked -- ").unwrap();
-    let arguments = arguments.replace("target/records.ndjson", out.to_str().unwrap());
+    let arguments = arguments.replace("records.ndjson", out.to_str().unwrap());
     let output = Command::new(env!("CARGO_BIN_EXE_finis"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .args(arguments.split_whitespace())

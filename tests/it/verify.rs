@@ -231,7 +231,7 @@ fn what_cannot_be_read_is_exit_2() {
     cannot_open("verify records.ndjson absent.jsonl", "absent.jsonl");
     scratch
         .finis("verify export.jsonl export.jsonl")
-        .fails_with("finis: `export.jsonl`, line 1: it has no `source` or no `session`: it is no record");
+        .fails_with("finis: `export.jsonl` is no file of records: no line has a `source` and a `session`; make one with `finis reconcile --certify`");
 
     let export = gzip(&scratch.bytes("export.jsonl").unwrap());
     scratch.write("export.jsonl", &export[..export.len() - 4]);

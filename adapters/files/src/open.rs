@@ -140,6 +140,12 @@ impl Export {
         self.chunker.peek(&mut self.reader, length)
     }
 
+    /// The text as one stream, for files whose lines may have any length. Nothing was taken before.
+    #[must_use]
+    pub fn into_reader(self) -> Box<dyn Read + Send> {
+        self.reader
+    }
+
     /// Gives out the next chunk; its bytes are put into `into`, in place of what was there.
     ///
     /// # Errors

@@ -600,7 +600,7 @@ impl Check {
     fn volatile(&mut self, path: &str) {
         let key = ["identity", "volatile"];
         let Some(pointer) = self.pointer(&key, path) else { return };
-        if let Some(read) = self.read.iter().find(|read| read.is_within(&pointer)) {
+        if let Some(read) = self.read.iter().find(|read| read.is_within(&pointer) || pointer.is_within(read)) {
             let problem = format!(
                 "`{read}` is read from `{path}`: leave `{path}` out, for what an event says is part of its identity"
             );

@@ -67,6 +67,12 @@ impl Canon {
         &self.out
     }
 
+    /// What was found, in canonical form.
+    pub(crate) fn text(&self, found: Found) -> &str {
+        // Made of whole values of a str.
+        std::str::from_utf8(&self.out[found.start as usize..found.end as usize]).unwrap_or_default()
+    }
+
     /// Room to append values that were made from others.
     pub(crate) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         &mut self.out
@@ -192,8 +198,10 @@ impl Canon {
         let mut element = place + 1;
         let mut index = 0_u32;
         self.out.push(b'[');
+        let mut written = false;
         while element < end {
-            if index > 0 {
+            let before = self.out.len();
+            if written {
                 self.out.push(b',');
             }
             let below = branch.and_then(|branch| {
@@ -201,6 +209,11 @@ impl Canon {
                 walk.paths.child(branch, prefix(index.as_bytes()), index.as_bytes())
             });
             self.value(walk, element, below, depth - 1)?;
+            if below.is_some_and(|below| walk.paths.is_volatile(below)) {
+                self.out.truncate(before);
+            } else {
+                written = true;
+            }
             element = walk.tape.node(element).next as usize;
             index += 1;
         }

@@ -46,44 +46,12 @@ pub(super) fn write_integer(literal: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(if literal == b"-0" { b"0" } else { literal });
 }
 
-/// Writes any other number as ECMAScript does, which RFC 8785 asks for: the fewest digits that
-/// give the same double back, with an exponent from 1e21 up and below 1e-6.
+/// Writes any other number as ECMAScript does, which RFC 8785 asks for: the fewest digits that give
+/// the same double back, the even one of two that are equally near, and an exponent from 1e21 up and
+/// below 1e-6. (The standard library agrees on the digits but in the case of such a tie.)
 pub(super) fn write_double(literal: &[u8], out: &mut Vec<u8>) {
-    let value = value(literal);
-    if value == 0.0 {
-        return out.push(b'0');
-    }
-    // `{:e}` gives those digits as `d.ddde±x`: only where the point goes is left to say.
-    let shortest = format!("{:e}", value.abs());
-    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-    let digits: Vec<u8> = mantissa.bytes().filter(|byte| *byte != b'.').collect();
-    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
-    let count = digits.len() as i32;
-    if value < 0.0 {
-        out.push(b'-');
-    }
-    let zeros = |out: &mut Vec<u8>, count: i32| out.extend((0..count).map(|_| b'0'));
-    if (1..=21).contains(&point) {
-        let whole = point.min(count) as usize;
-        out.extend_from_slice(&digits[..whole]);
-        zeros(out, point - count);
-        if point < count {
-            out.push(b'.');
-            out.extend_from_slice(&digits[whole..]);
-        }
-    } else if (-5..=0).contains(&point) {
-        out.extend_from_slice(b"0.");
-        zeros(out, -point);
-        out.extend_from_slice(&digits);
-    } else {
-        out.push(digits[0]);
-        if count > 1 {
-            out.push(b'.');
-            out.extend_from_slice(&digits[1..]);
-        }
-        let sign = if point > 0 { '+' } else { '-' };
-        out.extend_from_slice(format!("e{sign}{}", (point - 1).abs()).as_bytes());
-    }
+    // The scan let only finite ones through; `-0` is `0`.
+    out.extend_from_slice(ryu_js::Buffer::new().format(value(literal)).as_bytes());
 }
 
 /// The nearest double, infinite when there is none. Digits, sign, point and exponent alone get here.
