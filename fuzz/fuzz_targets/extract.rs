@@ -14,7 +14,7 @@ use finis_engine::{
     Timestamp, Unreadable, canonical,
 };
 use finis_providers::{Catalogue, load};
-use libfuzzer_sys::{Corpus, fuzz_target};
+use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target, fuzzer_mutate};
 use serde_json::Value;
 
 /// Lines of one input that are read. More would only make a run slower.
@@ -80,6 +80,90 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     }
     Corpus::Keep
 });
+
+// Every other time a value of a line is changed instead of its bytes: few changes of bytes are JSON.
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let changed = if seed.is_multiple_of(2) { change_value(&data[..size], seed as usize / 2) } else { None };
+    match changed {
+        Some(changed) if changed.len() <= max_size => {
+            data[..changed.len()].copy_from_slice(&changed);
+            changed.len()
+        }
+        _ => fuzzer_mutate(data, size, max_size),
+    }
+});
+
+/// The lines with another value in one of them.
+fn change_value(data: &[u8], seed: usize) -> Option<Vec<u8>> {
+    let mut lines: Vec<Vec<u8>> = data.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    let (seed, place) = (seed / lines.len(), seed % lines.len());
+    let mut line: Value = serde_json::from_slice(&lines[place]).ok()?;
+    let values = count(&line);
+    change(&mut line, &mut (seed % values), seed / values);
+    lines[place] = serde_json::to_vec(&line).ok()?;
+    Some(lines.join(&b'\n'))
+}
+
+/// How many values there are in a value, itself one of them.
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(elements) => elements.iter().map(count).sum(),
+        Value::Object(members) => members.values().map(count).sum(),
+        _ => 0,
+    }
+}
+
+/// Changes the value that comes after `before` others.
+fn change(value: &mut Value, before: &mut usize, how: usize) -> bool {
+    if *before == 0 {
+        *value = changed(value.take(), how);
+        return true;
+    }
+    *before -= 1;
+    match value {
+        Value::Array(elements) => elements.iter_mut().any(|element| change(element, before, how)),
+        Value::Object(members) => members.values_mut().any(|member| change(member, before, how)),
+        _ => false,
+    }
+}
+
+/// Something else in place of a value, or made of it.
+fn changed(value: Value, how: usize) -> Value {
+    let (how, more) = (how % 12, how / 12);
+    match (how, value) {
+        (0, _) => Value::Null,
+        (1, _) => Value::Array(Vec::new()),
+        (2, _) => Value::Object(serde_json::Map::new()),
+        (3, _) => "".into(),
+        (4, value) => value.to_string().into(),
+        (5, value) => Value::Array(vec![value.clone(), value]),
+        (6, Value::String(text)) => serde_json::from_str(&text).unwrap_or_default(),
+        (6, Value::Array(elements)) => elements.into_iter().next().unwrap_or_default(),
+        (6, Value::Object(members)) => members.into_iter().next().map(|(_, value)| value).unwrap_or_default(),
+        (7, Value::Object(members)) if !members.is_empty() => {
+            let place = more % members.len();
+            let rest = members.into_iter().enumerate().filter(|(at, _)| *at != place);
+            Value::Object(rest.map(|(_, member)| member).collect())
+        }
+        (8, Value::Object(mut members)) if !members.is_empty() => {
+            let place = more % members.len();
+            let twin = members.iter().nth(place).map(|(key, value)| (key.to_lowercase(), value.clone()));
+            members.extend(twin);
+            Value::Object(members)
+        }
+        (9, Value::Object(members)) => Value::Object(members.into_iter().rev().collect()),
+        (10, Value::Number(number)) => {
+            let text = number.to_string();
+            let forms = [format!("{text}0"), format!("{text}.50"), format!("{text}e1"), format!("-{text}")];
+            serde_json::from_str(&forms[more % forms.len()]).unwrap_or_default()
+        }
+        (11, Value::String(text)) => {
+            let others = ["\u{0}", "\u{85}", "/", "\u{e000}", "\u{1f600}", "Z", "0"];
+            format!("{text}{}", others[more % others.len()]).into()
+        }
+        (_, value) => value,
+    }
+}
 
 fn fold(lines: &[Line<'_>], contract: &Contract, terms: &Terms, body_at: Option<&Pointer>) {
     let mut reader = LineReader::new(body_at.cloned());

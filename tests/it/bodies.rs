@@ -101,16 +101,15 @@ impl fmt::Debug for Subject {
 }
 
 impl Subject {
-    /// How many kinds a pick has to choose from. Events of a kind that the contract has not are
-    /// about its main subject.
+    /// How many kinds a pick has to choose from.
     pub(crate) fn kinds_to_pick(&self) -> usize {
-        self.kinds.len() + if self.name == "session" { UNKNOWN_KINDS.len() } else { 0 }
+        self.kinds.len() + UNKNOWN_KINDS.len()
     }
 
     /// The payload of a pick.
     pub(crate) fn payload(&self, pick: &Pick) -> String {
         let unknown = pick.kind.checked_sub(self.kinds.len());
-        // What is unknown looks like what is weakest.
+        // What is unknown looks like what is weakest: it has the id of the same subject.
         let kind = self.kinds.get(pick.kind).unwrap_or(&self.kinds[self.kinds.len() - 1]);
         let mut payload = self.documented(kind);
         if let Some(time) = kind.time {

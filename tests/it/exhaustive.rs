@@ -191,7 +191,7 @@ exhaustively! {
     saaya_session: &bodies::SAAYA_SESSION, 3, 7365;
     saaya_campaign: &bodies::SAAYA_CAMPAIGN, 3, 7365;
     saaya_agent: &bodies::SAAYA_AGENT, 3, 7365;
-    saaya_upload: &bodies::SAAYA_UPLOAD, 2, 271;
+    saaya_upload: &bodies::SAAYA_UPLOAD, 3, 7365;
     smallest: &bodies::SMALLEST, 3, 7365;
     smallest_legacy: &bodies::SMALLEST_LEGACY, 3, 7365;
 }
