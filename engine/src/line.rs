@@ -174,7 +174,10 @@ fn read_headers<'a>(tape: &Tape, line: &'a str, headers: usize) -> Vec<(String, 
         let first = if is_list { tape.elements(value).next()? } else { value };
         Some((string(tape, line, name)?.to_ascii_lowercase(), string(tape, line, first)?))
     };
-    tape.members(headers).filter_map(header).collect()
+    let mut headers: Vec<_> = tape.members(headers).filter_map(header).collect();
+    // Names that differ in case alone are one header: the least value counts, wherever it stands.
+    headers.sort_unstable();
+    headers
 }
 
 /// What stands at a path of the line.
