@@ -10,27 +10,16 @@ use crate::json::write_string;
 pub struct Digest([u8; 16]);
 
 impl Digest {
-    /// The digest of a canonical payload and, after it, of what a contract reads from headers.
-    pub(crate) fn of(canonical: &[u8], headers: &[(&str, &str)]) -> Digest {
-        let hash = if headers.is_empty() {
-            blake3::hash(canonical)
-        } else {
-            let mut hasher = blake3::Hasher::new();
-            hasher.update(canonical);
-            for (name, value) in headers {
-                // A line each, the value as JSON: neither has a raw line end, so nothing can be confused.
-                let mut line = b"\n".to_vec();
-                line.extend_from_slice(name.as_bytes());
-                line.extend_from_slice(b": ");
-                write_string(value, &mut line);
-                hasher.update(&line);
-            }
-            hasher.finalize()
-        };
+    /// The digest of an event's identity: its canonical payload and, after it, what a contract reads
+    /// from headers ([`write_header`]).
+    pub(crate) fn of(identity: &[u8]) -> Digest {
         let mut digest = [0; 16];
-        digest.copy_from_slice(&hash.as_bytes()[..16]);
+        digest.copy_from_slice(&blake3::hash(identity).as_bytes()[..16]);
         Digest(digest)
     }
+
+    /// Stands for a digest that nobody asked for. BLAKE3 gives it to no payload that anyone could find.
+    pub(crate) const NONE: Digest = Digest([0; 16]);
 
     /// Reads 32 hexadecimal digits, in lower case.
     #[must_use]
@@ -46,6 +35,15 @@ impl Digest {
         }
         Some(Digest(digest))
     }
+}
+
+/// Appends what a contract reads from a header to an identity: a line each, the value as JSON. Neither
+/// has a raw line end, so nothing can be confused.
+pub(crate) fn write_header(name: &str, value: &str, identity: &mut Vec<u8>) {
+    identity.push(b'\n');
+    identity.extend_from_slice(name.as_bytes());
+    identity.extend_from_slice(b": ");
+    write_string(value, identity);
 }
 
 impl fmt::Display for Digest {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::contract::draft::{TimeFormat, Unit};
 use crate::contract::{Contract, FieldId, KindId, Origin, Place, SubjectId};
-use crate::digest::Digest;
+use crate::digest::{Digest, write_header};
 use crate::json::{self, Canon, DEPTH_MAX, Found, JsonError, Shape, Slot, Tape};
 use crate::timestamp::{TEXT_MAX, TimeError, Timestamp};
 
@@ -25,8 +25,8 @@ pub struct Event<'a> {
     pub at: Option<Timestamp>,
     /// The provider's own id of the event, if it has one. It never decides alone.
     pub event_id: Option<&'a str>,
-    /// What makes it itself.
-    pub digest: Digest,
+    /// The canonical payload, and what was read from headers.
+    pub(crate) identity: &'a [u8],
     facts: &'a [Fact],
     values: &'a [u8],
 }
@@ -51,6 +51,12 @@ pub(crate) struct Fact {
 }
 
 impl<'a> Event<'a> {
+    /// What makes it itself. It is computed here: whoever needs it twice keeps it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.identity)
+    }
+
     /// Facts of the event: each field with its value in canonical JSON.
     pub fn facts(&self) -> impl Iterator<Item = (FieldId, &'a [u8])> + use<'a> {
         self.placed_facts().map(|(fact, value)| (fact.field, value))
@@ -192,7 +198,7 @@ impl Reader {
         self.facts.clear();
         self.canon.write(text, &self.tape, place, &contract.reading.paths)?;
 
-        let mut look = Look { tape: &self.tape, canon: &self.canon, texts: &mut self.texts, text, headers };
+        let mut look = Look { tape: &self.tape, canon: &mut self.canon, texts: &mut self.texts, text, headers };
         let reading = &contract.reading;
         let kind = look.text(&reading.kind, &|| "kind".to_owned())?;
         let known = contract.kind_named(look.resolve(kind));
@@ -219,7 +225,7 @@ impl Reader {
                 .and_then(|time| look.time(&time.place, true, reading.time_format).ok().flatten()),
         };
         let event_id = reading.event_id.as_ref().and_then(|place| look.text(place, &String::new).ok());
-        let digest = digest(&look, contract, kind, id, subject);
+        let identity = write_headers(&mut look, contract, kind, id, subject);
 
         if let Some(kind) = known {
             self.read_facts(contract, kind, text, at);
@@ -238,7 +244,7 @@ impl Reader {
             kind: known.map_or_else(|| EventKind::Unknown(resolve(kind)), EventKind::Known),
             at,
             event_id: event_id.map(resolve),
-            digest,
+            identity: &self.canon.bytes()[..identity],
             facts: &self.facts,
             values: self.canon.bytes(),
         })
@@ -278,7 +284,7 @@ enum Slice<'r> {
 /// What it takes to look something up in a payload that was walked.
 struct Look<'l, 'r> {
     tape: &'l Tape,
-    canon: &'l Canon,
+    canon: &'l mut Canon,
     texts: &'l mut Vec<u8>,
     text: &'r str,
     headers: &'l Headers<'r>,
@@ -362,30 +368,42 @@ fn check_id(id: &str, what: &impl Fn() -> String) -> Result<(), Unreadable> {
     if id.len() > ID_BYTES_MAX {
         return Err(Unreadable::IdTooLong { what: what(), bytes: id.len() });
     }
-    // Controls are below U+0080 or start with 0xC2 in UTF-8; ids of neither sort are the rule.
-    let doubtful = |byte: u8| byte < 0x20 || byte == 0x7F || byte == 0xC2;
-    if id.bytes().any(doubtful) && id.chars().any(char::is_control) {
+    if has_control(id) {
         return Err(Unreadable::IdControl { what: what() });
     }
     Ok(())
 }
 
-/// The digest of the payload, and of the kind and the id where headers say them.
-fn digest(look: &Look<'_, '_>, contract: &Contract, kind: Slice<'_>, id: Slice<'_>, subject: SubjectId) -> Digest {
-    let mut headers = Vec::new();
-    let mut add = |origin: &Origin, slice| {
+/// Whether an id can stand for a session, which is what [`check_id`] and its caller ask.
+pub(crate) fn is_fit_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= ID_BYTES_MAX && !has_control(id)
+}
+
+fn has_control(id: &str) -> bool {
+    // Controls are below U+0080 or start with 0xC2 in UTF-8; ids of neither sort are the rule.
+    let doubtful = |byte: u8| byte < 0x20 || byte == 0x7F || byte == 0xC2;
+    id.bytes().any(doubtful) && id.chars().any(char::is_control)
+}
+
+/// Appends the kind and the id, where headers say them, to the canonical payload: how long it is then.
+fn write_headers(
+    look: &mut Look<'_, '_>,
+    contract: &Contract,
+    kind: Slice<'_>,
+    id: Slice<'_>,
+    subject: SubjectId,
+) -> usize {
+    for (origin, slice) in [(&contract.reading.kind.origin, kind), (&contract.subject(subject).id.origin, id)] {
         if let Origin::Header(name) = origin {
-            headers.push((name.clone(), look.resolve(slice).to_owned()));
+            let value = look.resolve(slice).to_owned();
+            write_header(name, &value, look.canon.bytes_mut());
         }
-    };
-    add(&contract.reading.kind.origin, kind);
-    add(&contract.subject(subject).id.origin, id);
-    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Digest::of(look.canon.bytes(), &headers)
+    }
+    look.canon.bytes().len()
 }
 
 /// A time, in the format of the contract.
-fn read_time(format: TimeFormat, shape: Shape, raw: &str) -> Result<Timestamp, TimeError> {
+pub(crate) fn read_time(format: TimeFormat, shape: Shape, raw: &str) -> Result<Timestamp, TimeError> {
     let mut unescaped = Vec::new();
     let text = match shape {
         Shape::Plain => &raw[1..raw.len() - 1],
@@ -423,7 +441,7 @@ fn unix_time(text: &str, scale: usize) -> Result<Timestamp, TimeError> {
 
 /// Appends the value in the unit of the record; `false` when it stays as it came: it is of that
 /// unit already, or not of the type that the unit speaks of.
-fn convert(
+pub(crate) fn convert(
     unit: Unit,
     format: TimeFormat,
     shape: Shape,

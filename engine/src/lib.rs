@@ -23,6 +23,7 @@ mod event; // from a payload to an event
 mod json; // strict JSON with one form for equal values
 mod judge; // where a session stands
 mod line; // from a line of an export to a payload
+mod packed; // events, small and comparable, by the million
 mod partial; // the join: what part of a log says
 mod record; // what is handed out
 mod span; // lengths of time
@@ -35,6 +36,7 @@ pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
 pub use json::{DEPTH_MAX, JsonError, Pointer, canonical};
 pub use judge::{By, Status, Verdict, judge};
 pub use line::{Arrival, LineReader};
+pub use packed::{Folder, Form, Forms, Packed, PackedArrival, Packer};
 pub use partial::{Partial, VALUES_MAX};
 pub use record::{Claimed, Conflict, Key, Record, RecordEvent};
 pub use span::{parse_span, print_span};

@@ -30,6 +30,8 @@ pub struct LineReader {
     reader: Reader,
     /// Where the payload stands, when it is not what the shape of the line says.
     body_at: Option<Pointer>,
+    /// Where it stood on the tape of the last line, if that says all of the line.
+    payload: Option<usize>,
 }
 
 /// Parts of a line beside the payload.
@@ -60,6 +62,7 @@ impl LineReader {
         source_of: impl Fn(Option<&str>) -> Result<(S, &'c Contract), String>,
     ) -> Result<Arrival<'r, S>, Unreadable> {
         let line = std::str::from_utf8(line).map_err(|error| Unreadable::NotUtf8 { offset: error.valid_up_to() })?;
+        self.payload = None;
         let source_of = |name: Option<&str>| source_of(name).map_err(|problem| Unreadable::Envelope { problem });
         let around = self.body_at.as_ref().map_or(1, |pointer| pointer.tokens().count());
         self.reader.tape.scan(line, DEPTH_MAX + around)?;
@@ -93,9 +96,23 @@ impl LineReader {
             self.reader.tape.scan(body, DEPTH_MAX)?;
             self.reader.read_at(contract, body, 0, &envelope.headers)?
         } else {
+            self.payload = self.body_at.is_none().then_some(payload);
             self.reader.read_at(contract, line, payload, &envelope.headers)?
         };
         Ok(Arrival { source, received_at, event })
+    }
+}
+
+impl LineReader {
+    /// Where the payload stood on the tape of the last line; nothing when it was in a string, or
+    /// somewhere in a line of a shape of its own.
+    pub(crate) fn plain_payload(&self) -> Option<usize> {
+        self.payload
+    }
+
+    /// The tape of the last line.
+    pub(crate) fn tape(&self) -> &Tape {
+        &self.reader.tape
     }
 }
 

@@ -53,12 +53,13 @@ pub(crate) struct Seen {
     pub(crate) at: Option<Timestamp>,
     /// The earliest over its deliveries.
     pub(crate) received_at: Option<Timestamp>,
+    /// [`Digest::NONE`] where no other event of the session has its time: it then decides nothing.
     pub(crate) digest: Digest,
-    kind: SeenKind,
+    pub(crate) kind: SeenKind,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum SeenKind {
+pub(crate) enum SeenKind {
     Known {
         kind: KindId,
         rank: u16,
@@ -98,16 +99,10 @@ struct Slice {
 impl Partial {
     /// Puts an event in. `false` if it was there already; its arrival counts all the same.
     pub fn add(&mut self, contract: &Contract, event: &Event<'_>, received_at: Option<Timestamp>) -> bool {
-        if let Some(place) = self.place(event.digest) {
-            let seen = &mut self.events[place];
-            seen.received_at = earliest(seen.received_at, received_at);
+        let digest = event.digest();
+        if let Some(place) = self.place(digest) {
+            self.see_again(place, received_at);
             return false;
-        }
-        if self.events.is_empty() {
-            // What a session usually comes to, so that it grows in place.
-            self.events.reserve_exact(4);
-            self.claims.reserve_exact(12);
-            self.bytes.reserve_exact(384);
         }
         let kind = match event.kind {
             EventKind::Known(kind) => {
@@ -116,12 +111,46 @@ impl Partial {
             }
             EventKind::Unknown(name) => SeenKind::Unknown { name: self.intern(name) },
         };
-        let place = self.push(Seen { at: event.at, received_at, digest: event.digest, kind });
-        for (fact, value) in event.placed_facts() {
-            let step = contract.field(fact.field).step(value);
-            self.claim(fact.field, step, place, value);
-        }
+        let seen = Seen { at: event.at, received_at, digest, kind };
+        self.put(contract, seen, event.placed_facts().map(|(fact, value)| (fact.field, value)));
         true
+    }
+
+    /// Lets an event that is here have arrived once more.
+    pub(crate) fn see_again(&mut self, place: usize, received_at: Option<Timestamp>) {
+        let seen = &mut self.events[place];
+        seen.received_at = earliest(seen.received_at, received_at);
+    }
+
+    /// Puts an event in that is not here yet.
+    pub(crate) fn put<'v>(
+        &mut self,
+        contract: &Contract,
+        seen: Seen,
+        facts: impl Iterator<Item = (FieldId, &'v [u8])>,
+    ) {
+        if self.events.is_empty() {
+            // What a session usually comes to, so that it grows in place.
+            self.events.reserve(4);
+            self.claims.reserve(12);
+            self.bytes.reserve(384);
+        }
+        let place = self.push(seen);
+        for (field, value) in facts {
+            let step = contract.field(field).step(value);
+            self.claim(field, step, place, value);
+        }
+    }
+
+    /// Takes everything out, and keeps the room.
+    pub(crate) fn clear(&mut self) {
+        let Partial { events, claims, bytes, names, dead, more, places } = self;
+        events.clear();
+        claims.clear();
+        bytes.clear();
+        names.clear();
+        more.clear();
+        (*dead, *places) = (0, None);
     }
 
     /// Joins what two parts of the log say of the same session.
@@ -230,7 +259,7 @@ impl Partial {
     }
 
     /// The place of the event with this digest.
-    fn place(&self, digest: Digest) -> Option<usize> {
+    pub(crate) fn place(&self, digest: Digest) -> Option<usize> {
         match &self.places {
             Some(places) => places.get(&digest).map(|place| *place as usize),
             None => self.events.iter().position(|seen| seen.digest == digest),
@@ -306,7 +335,7 @@ impl Partial {
     }
 
     /// The place of a name. Mostly it is that of the last one.
-    fn intern(&mut self, name: &str) -> u32 {
+    pub(crate) fn intern(&mut self, name: &str) -> u32 {
         if self.names.last().is_none_or(|last| **last != *name) {
             self.names.push(name.into());
         }
@@ -343,6 +372,10 @@ impl Partial {
 }
 
 impl Seen {
+    pub(crate) fn known_digest(&self) -> Option<Digest> {
+        (self.digest != Digest::NONE).then_some(self.digest)
+    }
+
     pub(crate) fn known_kind(&self) -> Option<KindId> {
         match self.kind {
             SeenKind::Known { kind, .. } => Some(kind),

@@ -77,8 +77,8 @@ pub struct RecordEvent<'a> {
     pub kind: &'a str,
     /// Whether the contract has that kind.
     pub known: bool,
-    /// What makes it itself.
-    pub digest: Digest,
+    /// What makes it itself; nothing where it was not computed, since it decided nothing.
+    pub digest: Option<Digest>,
 }
 
 impl<'a> Record<'a> {
@@ -100,7 +100,7 @@ impl<'a> Record<'a> {
                 at: seen.at,
                 kind: partial.kind_name(contract, seen),
                 known: seen.known_kind().is_some(),
-                digest: seen.digest,
+                digest: seen.known_digest(),
             })
             .collect();
         events.sort_unstable_by(|left, right| {
@@ -205,8 +205,8 @@ impl<'a> Record<'a> {
             out.extend_from_slice(b"{\"kind\":");
             write_string(event.kind, out);
             write_at(out, event.at);
-            if digests {
-                write_word(out, "digest", &event.digest.to_string());
+            if let Some(digest) = event.digest.filter(|_| digests) {
+                write_word(out, "digest", &digest.to_string());
             }
             out.push(b'}');
         });

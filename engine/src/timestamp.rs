@@ -80,6 +80,25 @@ impl Timestamp {
         (self.seconds, self.nanos)
     }
 
+    /// As bytes, for whoever keeps many.
+    pub(crate) fn to_bytes(self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        bytes[..8].copy_from_slice(&self.seconds.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.nanos.to_le_bytes());
+        bytes[12] = self.precision as u8;
+        bytes
+    }
+
+    /// The timestamp that [`Timestamp::to_bytes`] made these of.
+    pub(crate) fn from_bytes(bytes: &[u8; BYTES]) -> Timestamp {
+        let [s0, s1, s2, s3, s4, s5, s6, s7, n0, n1, n2, n3, digits] = *bytes;
+        Timestamp {
+            seconds: i64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]),
+            nanos: u32::from_le_bytes([n0, n1, n2, n3]),
+            precision: PRECISIONS[usize::from(digits.min(9))],
+        }
+    }
+
     /// This instant and a while more, at most [`Timestamp::MAX`].
     #[must_use]
     pub fn plus(self, span: Duration) -> Timestamp {
@@ -140,6 +159,9 @@ impl fmt::Display for Timestamp {
         f.write_str(self.text(&mut [0; TEXT_MAX]))
     }
 }
+
+/// Bytes of [`Timestamp::to_bytes`].
+pub(crate) const BYTES: usize = 13;
 
 /// Bytes of the longest timestamp, `9999-12-31T23:59:59.999999999Z`.
 pub(crate) const TEXT_MAX: usize = 30;

@@ -229,7 +229,7 @@ fn read(reader: &mut LineReader, line: &[u8], contract: &Contract) -> Result<See
         known,
         at: event.at.map(|at| at.to_string()),
         event_id: event.event_id.map(str::to_owned),
-        digest: event.digest.to_string(),
+        digest: event.digest().to_string(),
         received_at: received_at.map(|at| at.to_string()),
         facts,
     })

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use finis::engine::Timestamp;
-use finis::reconcile::{Folded, Ndjson, PrintError, Reconciliation, Tally};
+use finis::reconcile::{Events, Ndjson, PrintError, Reconciliation, Tally};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::csv::Csv;
@@ -91,16 +91,16 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     let mut records = open(&args.out)?;
     sinks.rejects = rejects.as_mut().map(Output::take);
 
-    let folded = {
+    let events = {
         let _watch = Watch::start(&reconciliation);
-        reconciliation.fold(sinks)?
+        reconciliation.read(sinks)?
     };
     let as_of = match args.as_of {
         Some(at) => AsOf::Given(at),
-        None => folded.as_of().map_or(AsOf::Unknown, AsOf::Latest),
+        None => events.as_of().map_or(AsOf::Unknown, AsOf::Latest),
     };
     let writer = records.as_mut().map(|output| (output.take(), format.unwrap_or(Format::Ndjson)));
-    let tally = match print(&folded, as_of.instant(), &reconciliation, writer, args.certify) {
+    let tally = match print(&events, as_of.instant(), &reconciliation, writer, args.certify) {
         Ok(tally) => tally,
         // Whoever reads the records has seen enough of them.
         Err(PrintError(error)) if stdout(&args.out) && error.kind() == ErrorKind::BrokenPipe => {
@@ -113,7 +113,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
 
     let summary = Summary {
         reconciliation: &reconciliation,
-        folded: &folded,
+        events: &events,
         tally: &tally,
         as_of,
         taken: taken.as_ref(),
@@ -125,29 +125,29 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     } else {
         say(&text)?;
     }
-    for broken in &folded.reading.broken {
+    for broken in &events.reading.broken {
         warn(&format!("{} {}", words::bad("Broken:"), words::shown(&broken.to_string())));
     }
-    let outcome = if !folded.reading.broken.is_empty() {
+    let outcome = if !events.reading.broken.is_empty() {
         Outcome::Incomplete
-    } else if args.check && objection(&folded, &tally) {
+    } else if args.check && objection(&events, &tally) {
         Outcome::Objection
     } else {
         Outcome::Fine
     };
     // Millions of small values need not be given back one by one before the process ends.
-    std::mem::forget(folded);
+    std::mem::forget(events);
     Ok(outcome)
 }
 
 /// Whether `--check` objects.
-fn objection(folded: &Folded, tally: &Tally) -> bool {
+fn objection(events: &Events, tally: &Tally) -> bool {
     let stalled = tally.by_status.get("stalled").is_some_and(|sessions| *sessions > 0);
-    stalled || tally.sessions_missing > 0 || tally.sessions_in_conflict > 0 || folded.reading.rejects.lines > 0
+    stalled || tally.sessions_missing > 0 || tally.sessions_in_conflict > 0 || events.reading.rejects.lines > 0
 }
 
 fn print(
-    folded: &Folded,
+    events: &Events,
     as_of: Timestamp,
     reconciliation: &Reconciliation,
     writer: Option<(Box<dyn Write + Send>, Format)>,
@@ -155,12 +155,12 @@ fn print(
 ) -> Result<Tally, PrintError> {
     let threads = reconciliation.threads;
     match writer {
-        None => folded.print(as_of, threads, || NoPrint, &mut std::io::sink()),
-        Some((mut out, Format::Ndjson)) => folded.print(as_of, threads, || Ndjson::new(folded, certify), &mut out),
+        None => events.print(as_of, threads, || NoPrint, &mut std::io::sink()),
+        Some((mut out, Format::Ndjson)) => events.print(as_of, threads, || Ndjson::new(events, certify), &mut out),
         Some((mut out, Format::Csv)) => {
             let fields = Csv::fields(&reconciliation.sources);
             out.write_all(&Csv::new(fields.clone()).head()).map_err(PrintError)?;
-            folded.print(as_of, threads, || Csv::new(fields.clone()), &mut out)
+            events.print(as_of, threads, || Csv::new(fields.clone()), &mut out)
         }
     }
 }

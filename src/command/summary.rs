@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use finis::engine::Timestamp;
-use finis::reconcile::{Folded, Look, Reconciliation, Tally};
+use finis::reconcile::{Events, Look, Reconciliation, Tally};
 use serde_json::json;
 
 use super::reconcile::shown;
@@ -37,7 +37,7 @@ impl AsOf {
 /// All that there is to say.
 pub(crate) struct Summary<'s> {
     pub(crate) reconciliation: &'s Reconciliation,
-    pub(crate) folded: &'s Folded,
+    pub(crate) events: &'s Events,
     pub(crate) tally: &'s Tally,
     pub(crate) as_of: AsOf,
     pub(crate) taken: Option<&'s Look>,
@@ -58,7 +58,7 @@ impl Summary<'_> {
     }
 
     fn write_reading(&self, out: &mut String) -> std::fmt::Result {
-        let reading = &self.folded.reading;
+        let reading = &self.events.reading;
         let exports = match self.reconciliation.exports.as_slice() {
             [only] if only.as_os_str() == "-" => "standard input".to_owned(),
             [only] => shown(only),
@@ -83,14 +83,15 @@ impl Summary<'_> {
             seconds(self.elapsed),
             number(rate as u64)
         )?;
-        let share = percent(reading.duplicates, reading.deliveries);
+        let duplicates = reading.deliveries - self.tally.events;
+        let share = percent(duplicates, reading.deliveries);
         writeln!(
             out,
             "  events    {} distinct, {} ({share})",
             number(self.tally.events),
-            count(reading.duplicates, "duplicate")
+            count(duplicates, "duplicate")
         )?;
-        if let Some((first, last)) = self.folded.time_range() {
+        if let Some((first, last)) = self.events.time_range() {
             writeln!(out, "  times     {first} to {last}")?;
         }
         match self.as_of {
@@ -161,7 +162,7 @@ impl Summary<'_> {
     }
 
     fn write_rejects(&self, out: &mut String) -> std::fmt::Result {
-        let rejects = &self.folded.reading.rejects;
+        let rejects = &self.events.reading.rejects;
         if rejects.lines == 0 {
             return writeln!(out, "\n{}  none", heading("Rejected "));
         }
@@ -182,7 +183,7 @@ impl Summary<'_> {
     }
 
     fn write_warnings(&self, out: &mut String) -> std::fmt::Result {
-        if let (AsOf::Latest(at), Some(second)) = (self.as_of, self.folded.lonely_as_of()) {
+        if let (AsOf::Latest(at), Some(second)) = (self.as_of, self.events.lonely_as_of()) {
             let warning = format!("Warning: one event stands at {at}, far from all others: the next is at {second}.");
             writeln!(out, "\n{} Deadlines are judged at its time; give another with --as-of.", doubtful(&warning))?;
         }
@@ -191,13 +192,13 @@ impl Summary<'_> {
 
     /// For a machine.
     pub(crate) fn json(&self) -> String {
-        let reading = &self.folded.reading;
+        let reading = &self.events.reading;
         let (as_of, from) = match self.as_of {
             AsOf::Given(at) => (Some(at.to_string()), "given"),
             AsOf::Latest(at) => (Some(at.to_string()), "latest"),
             AsOf::Unknown => (None, "unknown"),
         };
-        let range = self.folded.time_range();
+        let range = self.events.time_range();
         let plans = self.reconciliation.sources.plans().iter();
         let providers: Vec<_> = plans
             .map(|plan| json!({"provider": plan.contract.provider(), "version": plan.contract.version()}))
@@ -215,14 +216,14 @@ impl Summary<'_> {
             "provider_taken_by_look": self.taken.is_some(),
             "as_of": as_of,
             "as_of_from": from,
-            "as_of_is_far_from_all_others": self.folded.lonely_as_of().is_some(),
+            "as_of_is_far_from_all_others": self.events.lonely_as_of().is_some(),
             "first_at": range.map(|(first, _)| first.to_string()),
             "last_at": range.map(|(_, last)| last.to_string()),
             "lines": reading.lines,
             "bytes": reading.bytes,
             "deliveries": reading.deliveries,
             "events": self.tally.events,
-            "duplicates": reading.duplicates,
+            "duplicates": reading.deliveries - self.tally.events,
             "sessions": self.tally.sessions,
             "by_subject": self.tally.by_subject,
             "by_status": self.tally.by_status,

@@ -71,14 +71,14 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     }
     let total = (given.len() + findings.len()) as u64;
     let Prepared { reconciliation, sinks, .. } = args.inputs.prepare(args.exports)?;
-    let folded = {
+    let events = {
         let _watch = Watch::start(&reconciliation);
-        reconciliation.fold(sinks)?
+        reconciliation.read(sinks)?
     };
     let compared = Mutex::new(Compared { waiting: given, findings: Vec::new() });
     // No certificate depends on when it is judged.
-    let printer = || Compare { ndjson: Ndjson::new(&folded, true), made: Vec::new(), compared: &compared };
-    folded.print(Timestamp::MAX, reconciliation.threads, printer, &mut std::io::sink())?;
+    let printer = || Compare { ndjson: Ndjson::new(&events, true), made: Vec::new(), compared: &compared };
+    events.print(Timestamp::MAX, reconciliation.threads, printer, &mut std::io::sink())?;
     let compared = compared.into_inner().unwrap_or_else(PoisonError::into_inner);
     findings.extend(compared.findings);
     for (whose, given) in compared.waiting {
@@ -86,7 +86,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     }
     findings.sort_by(|left, right| left.whose.cmp(&right.whose).then(left.line.cmp(&right.line)));
     say(&if args.json { json(total, &findings) } else { text(total, &findings) })?;
-    let refused = folded.reading.rejects.lines;
+    let refused = events.reading.rejects.lines;
     if refused > 0 && !args.json {
         warn(&format!(
             "{} of the exports {} no event; `finis reconcile` says why",
@@ -95,7 +95,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
         ));
     }
     let mut outcome = if findings.is_empty() { Outcome::Fine } else { Outcome::Objection };
-    for broken in &folded.reading.broken {
+    for broken in &events.reading.broken {
         warn(&format!("{} {}", bad("Broken:"), words::shown(&broken.to_string())));
         outcome = Outcome::Incomplete;
     }

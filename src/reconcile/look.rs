@@ -6,7 +6,7 @@ use crate::engine::{Contract, EventKind, LineReader, Pointer};
 use crate::files::Lines;
 use crate::providers::Catalogue;
 
-use super::fold::is_blank;
+use super::read::is_blank;
 
 /// What the first lines of exports look like.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,17 +1,21 @@
 //! Exports of any size into records.
 //!
-//! [`Reconciliation::fold`] reads exports in chunks, on several threads, each folding what it reads
-//! into partials of its own; these are merged, which the laws of [`Partial`](crate::engine::Partial)
-//! make right whatever the order. [`Folded::print`] then judges every session and prints its record,
-//! sorted. The same events give the same bytes, however many threads there are.
+//! [`Reconciliation::read`] reads exports in chunks, on several threads, each packing the events it
+//! finds and putting them to others of near ids. [`Events::print`] then takes part after part, again on
+//! several threads: it sorts the events by session, folds and judges each session and prints its
+//! record. That the order of arrival does not matter is what the laws of
+//! [`Partial`](crate::engine::Partial) promise, so the same events give the same bytes, however many
+//! threads there are.
 
-mod fold; // from chunks to sessions
+mod entries; // events in the order of output
 mod latest; // as-of, when nobody says
 mod look; // which provider an export is of
 mod ordered; // output of several threads in one order
-mod print; // from sessions to records
+mod parts; // ids in parts
+mod print; // from events to records
+mod read; // from chunks to packed events
 mod rejects; // lines that are no events
-mod sessions; // partials by session
+mod rows; // packed events in memory
 mod sources; // where lines come from, and under which contract
 mod tally; // what is counted over records
 
@@ -19,18 +23,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-pub use fold::{Folded, Reading, Sinks};
 pub use look::{Look, look};
 pub use print::{Ndjson, Print, PrintError};
+pub use read::{Events, Reading, Sinks};
 pub use rejects::{RejectCounts, RejectSample};
 pub use sources::{Plan, Sources};
 pub use tally::{Loss, Tally};
 
 use crate::engine::Pointer;
 use crate::files::OpenError;
-
-/// Sessions are spread over so many tables by hash, so that threads can merge side by side.
-const SHARDS: usize = 64;
 
 /// What is to be folded, and how.
 #[derive(Debug)]

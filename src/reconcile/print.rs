@@ -4,15 +4,12 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::fold::Folded;
+use super::entries::{Entry, Unit};
+use super::read::Events;
 use super::ordered::Ordered;
-use super::sessions::{Session, Shard};
 use super::sources::Plan;
 use super::tally::Tally;
-use crate::engine::{Certifier, Key, Record, Timestamp};
-
-/// Records that a thread prints at a time.
-const BLOCK_RECORDS: usize = 256;
+use crate::engine::{Certifier, Folder, Key, Record, Timestamp};
 
 /// Blocks that a thread may be ahead of the others.
 const BLOCKS_AHEAD_MAX: u64 = 8;
@@ -21,6 +18,11 @@ const BLOCKS_AHEAD_MAX: u64 = 8;
 pub trait Print {
     /// Appends a record of a source that is read under `plan`; `place` tells plans apart.
     fn print(&mut self, record: &Record<'_>, plan: &Plan, place: usize, out: &mut Vec<u8>);
+
+    /// Whether it prints the digests of events, which then are made.
+    fn has_digests(&self) -> bool {
+        false
+    }
 }
 
 /// Records cannot be written.
@@ -49,8 +51,8 @@ pub struct Ndjson<'p> {
 impl<'p> Ndjson<'p> {
     /// Plain records; or, with `certify`, with digests and certificates.
     #[must_use]
-    pub fn new(folded: &'p Folded, certify: bool) -> Ndjson<'p> {
-        Ndjson { certifiers: certify.then(Vec::new), plans: &folded.sources }
+    pub fn new(events: &'p Events, certify: bool) -> Ndjson<'p> {
+        Ndjson { certifiers: certify.then(Vec::new), plans: &events.sources }
     }
 }
 
@@ -67,49 +69,47 @@ impl Print for Ndjson<'_> {
         }
         out.push(b'\n');
     }
+
+    fn has_digests(&self) -> bool {
+        self.certifiers.is_some()
+    }
 }
 
-/// Where a session stands in the order of output: source, then id, then subject.
-struct Entry<'f> {
-    source: u32,
-    /// The first bytes of the id, so that most comparisons touch nothing else.
-    prefix: u64,
-    session: &'f Session,
-}
-
-impl Folded {
-    /// Judges every session at `as_of` and prints its record, sorted by source and session; each
-    /// thread with a printer that `printer` makes.
+impl Events {
+    /// Folds and judges every session at `as_of` and prints its record, sorted by source and session;
+    /// each thread with a printer that `printer` makes.
     ///
     /// # Errors
     /// When `out` cannot be written to.
-    pub fn print<'f, P: Print>(
-        &'f self,
+    pub fn print<P: Print>(
+        &self,
         as_of: Timestamp,
         threads: usize,
         printer: impl Fn() -> P + Sync,
         out: &mut (dyn Write + Send),
     ) -> Result<Tally, PrintError> {
-        let entries = self.entries(threads);
-        let blocks: Vec<&[Entry<'f>]> = entries.chunks(BLOCK_RECORDS).collect();
+        let units = self.units(threads);
         let ordered = Ordered::new(BLOCKS_AHEAD_MAX, |block: &mut Vec<u8>| out.write_all(block));
         let next = AtomicUsize::new(0);
         let work = || {
             let mut tally = Tally::default();
-            let mut printer = printer();
+            let mut session = Session { events: self, as_of, folder: Folder::default(), printer: printer() };
+            let mut entries = Vec::new();
             let mut printed = Vec::new();
             let _guard = ordered.guard();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(block) = blocks.get(number) else { break };
+                let Some(unit) = units.get(number) else { break };
                 printed.clear();
-                for entry in *block {
-                    let (name, plan) = &self.sources[entry.session.source.0 as usize];
-                    let session = entry.session;
-                    let key = Key { source: name, subject: session.subject, id: &session.id };
-                    let record = Record::new(key, &session.partial, &plan.contract, &plan.terms, as_of);
-                    tally.add(&record, &plan.contract);
-                    printer.print(&record, plan, session.source.0 as usize, &mut printed);
+                let entries = match unit {
+                    Unit::Sorted(entries) => entries,
+                    Unit::Part(part) => {
+                        self.sort_part(*part, &mut entries);
+                        &*entries
+                    }
+                };
+                for entries in entries.chunk_by(Entry::is_of_same_session) {
+                    session.print(entries, &mut tally, &mut printed);
                 }
                 let Some(used) = ordered.give(number as u64, printed) else { break };
                 printed = used;
@@ -131,50 +131,27 @@ impl Folded {
         }
         Ok(all)
     }
-
-    /// All sessions in the order of output.
-    fn entries(&self, threads: usize) -> Vec<Entry<'_>> {
-        let mut names: Vec<usize> = (0..self.sources.len()).collect();
-        names.sort_by(|left, right| self.sources[*left].0.cmp(&self.sources[*right].0));
-        let mut order = vec![0; names.len()];
-        names.iter().enumerate().for_each(|(place, source)| order[*source] = place as u32);
-
-        let parts = self.shards.chunks(self.shards.len().div_ceil(threads).max(1));
-        let mut entries: Vec<Entry<'_>> = std::thread::scope(|scope| {
-            let parts: Vec<_> = parts.map(|shards| scope.spawn(|| self.sorted(shards, &order))).collect();
-            let parts =
-                parts.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            parts.flatten().collect()
-        });
-        // This sort finds the sorted parts, and only merges them.
-        entries.sort_by(|left, right| self.compare(left, right));
-        entries
-    }
-
-    /// The sessions of some shards, in the order of output.
-    fn sorted<'f>(&'f self, shards: &'f [Shard], order: &[u32]) -> Vec<Entry<'f>> {
-        let sessions = shards.iter().flat_map(|shard| &shard.sessions);
-        let mut entries: Vec<Entry<'f>> = sessions.map(|session| Entry::new(session, order)).collect();
-        entries.sort_unstable_by(|left, right| self.compare(left, right));
-        entries
-    }
-
-    fn compare(&self, left: &Entry<'_>, right: &Entry<'_>) -> std::cmp::Ordering {
-        let by_prefix = left.source.cmp(&right.source).then(left.prefix.cmp(&right.prefix));
-        by_prefix.then_with(|| left.session.id.cmp(&right.session.id)).then_with(|| {
-            let subject =
-                |session: &Session| self.sources[session.source.0 as usize].1.contract.subject_name(session.subject);
-            subject(left.session).cmp(subject(right.session))
-        })
-    }
 }
 
-impl<'f> Entry<'f> {
-    /// `order`: the place of each source among all, by name.
-    fn new(session: &'f Session, order: &[u32]) -> Entry<'f> {
-        let mut prefix = [0; 8];
-        let length = session.id.len().min(8);
-        prefix[..length].copy_from_slice(&session.id.as_bytes()[..length]);
-        Entry { source: order[session.source.0 as usize], prefix: u64::from_be_bytes(prefix), session }
+/// Makes the records of one session after another.
+struct Session<'r, P> {
+    events: &'r Events,
+    as_of: Timestamp,
+    folder: Folder,
+    printer: P,
+}
+
+impl<P: Print> Session<'_, P> {
+    fn print(&mut self, entries: &[Entry<'_>], tally: &mut Tally, out: &mut Vec<u8>) {
+        let Some(first) = entries.first() else { return };
+        let (name, plan) = &self.events.sources[first.source.0 as usize];
+        let mut events: Vec<_> = entries.iter().map(|entry| entry.event(&self.events.forms)).collect();
+        let partial = self.folder.fold(&plan.contract, &mut events, self.printer.has_digests());
+        // It was a str when it was packed.
+        let id = std::str::from_utf8(events[0].id()).unwrap_or_default();
+        let key = Key { source: name, subject: events[0].subject(), id };
+        let record = Record::new(key, partial, &plan.contract, &plan.terms, self.as_of);
+        tally.add(&record, &plan.contract);
+        self.printer.print(&record, plan, first.source.0 as usize, out);
     }
 }

@@ -136,12 +136,11 @@ impl<'s> Resolver<'s> {
         Resolver { sources, met, known: RefCell::default(), last: RefCell::default() }
     }
 
-    /// What a line that names this source, or none, comes from.
-    pub(crate) fn resolve(&self, name: Option<&str>) -> Result<((SourceId, &'s Contract), &'s Contract), String> {
-        let of = |source, plan: usize| {
-            let contract = &*self.sources.plans[plan].contract;
-            ((source, contract), contract)
-        };
+    /// What a line that names this source, or none, comes from: with the number of its plan, and the
+    /// contract.
+    pub(crate) fn resolve(&self, name: Option<&str>) -> Result<(SourceId, u32, &'s Contract), String> {
+        // There are as many plans as were given by hand.
+        let of = |source, plan: usize| (source, plan as u32, &*self.sources.plans[plan].contract);
         if let Some((last, source, plan)) = &*self.last.borrow()
             && last.as_deref() == name
         {

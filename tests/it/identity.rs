@@ -26,7 +26,7 @@ fn read_at(contract: &Contract, line: &str, body_at: Option<&str>) -> Result<Rea
     let at = event.at.map(|at| at.to_string());
     Ok(format!(
         "{} {:?} {} {:?} {at:?} {:?} {facts:?}",
-        event.digest, event.subject, event.id, event.kind, event.event_id
+        event.digest(), event.subject, event.id, event.kind, event.event_id
     ))
 }
 
@@ -125,7 +125,7 @@ proptest! {
             &format!(r#"{{"\u0062ody" : {dressed} }}"#),
         ]);
         let mut reader = Reader::new();
-        prop_assert_eq!(reader.read(contract, &bare).unwrap().digest.to_string(), digest(contract, &bare));
+        prop_assert_eq!(reader.read(contract, &bare).unwrap().digest().to_string(), digest(contract, &bare));
     }
 
     #[test]

@@ -254,7 +254,7 @@ fn plain_reading(world: &World, events: &BTreeMap<Digest, Event<'_>>) -> Vec<Tol
         let rank = rank(world.subject, world.contract.kind_name(kind));
         for (field, value) in event.facts() {
             let step = step(world, field, value);
-            let claim = (step, rank, Reverse(event.at), Reverse(event.digest));
+            let claim = (step, rank, Reverse(event.at), Reverse(event.digest()));
             let best = fields.entry(field).or_default().entry(value).or_insert(claim);
             *best = claim.min(*best);
         }
@@ -301,7 +301,7 @@ fn the_record_says_what_a_plain_reading_of_the_rules_says(world: &World, log: &L
     log.with(world, |arrived| {
         let partial = fold(world, arrived);
         let record = world.record(&partial, Timestamp::MAX);
-        let events: BTreeMap<Digest, Event<'_>> = arrived.iter().map(|(event, _)| (event.digest, *event)).collect();
+        let events: BTreeMap<Digest, Event<'_>> = arrived.iter().map(|(event, _)| (event.digest(), *event)).collect();
 
         let read_off: Vec<Told> = record
             .fields
@@ -323,7 +323,7 @@ fn the_record_says_what_a_plain_reading_of_the_rules_says(world: &World, log: &L
         assert!(record.conflicts.is_sorted_by_key(|conflict| conflict.field), "conflicts are sorted by field");
 
         let mut listed: Vec<_> =
-            events.values().map(|event| (event.at, kind_name(world, event), event.digest)).collect();
+            events.values().map(|event| (event.at, kind_name(world, event), Some(event.digest()))).collect();
         listed.sort();
         let of_record: Vec<_> = record.events.iter().map(|event| (event.at, event.kind, event.digest)).collect();
         assert_eq!(of_record, listed);
@@ -344,7 +344,7 @@ fn deadlines_run_from_the_earliest_arrivals(world: &World, log: &Log) {
     log.with(world, |arrived| {
         let mut clocks: BTreeMap<Digest, (Event<'_>, Option<Timestamp>)> = BTreeMap::new();
         for (event, received_at) in arrived {
-            let (_, known) = clocks.entry(event.digest).or_insert((*event, *received_at));
+            let (_, known) = clocks.entry(event.digest()).or_insert((*event, *received_at));
             *known = [*known, *received_at].into_iter().flatten().min();
         }
         let clocks = clocks.values().map(|(event, received_at)| (event, received_at.or(event.at)));

@@ -48,6 +48,13 @@ impl Canon {
         self.value(&Walk { text, tape, paths }, place, Some(0), DEPTH_MAX)
     }
 
+    /// Writes the value at the start of a tape that was scanned from the middle of a text.
+    pub(crate) fn write_nested(&mut self, text: &str, tape: &Tape, depth: usize) -> Result<(), JsonError> {
+        let paths = Paths::default();
+        self.start(&paths);
+        self.value(&Walk { text, tape, paths: &paths }, 0, None, depth)
+    }
+
     /// Writes a whole text that may be deeper than a payload, as what is made of payloads is.
     pub(crate) fn write_deep(&mut self, text: &str, tape: &Tape, paths: &Paths, depth: usize) -> Result<(), JsonError> {
         self.start(paths);
@@ -271,24 +278,27 @@ impl Member {
         &from[self.start as usize..self.end as usize]
     }
 
-    /// RFC 8785 §3.2.3: by UTF-16 code units.
     #[inline]
     fn cmp(&self, other: &Member, text: &str, keys: &[u8]) -> Ordering {
         let ascii = (self.prefix | other.prefix) & NOT_ASCII == 0;
         if ascii && self.prefix != other.prefix {
             return self.prefix.cmp(&other.prefix);
         }
-        let (left, right) = (self.key(text, keys), other.key(text, keys));
-        let Some(differ) = left.iter().zip(right).position(|(left, right)| left != right) else {
-            return left.len().cmp(&right.len());
-        };
-        // UTF-8 and UTF-16 agree except between U+E000–U+FFFF and what is above: there UTF-16 has
-        // surrogates, which are less. In UTF-8 those start with 0xEE, 0xEF and 0xF0–0xF4.
-        match (left[differ], right[differ]) {
-            (0xF0.., 0xEE..0xF0) => Ordering::Less,
-            (0xEE..0xF0, 0xF0..) => Ordering::Greater,
-            (left, right) => left.cmp(&right),
-        }
+        compare_keys(self.key(text, keys), other.key(text, keys))
+    }
+}
+
+/// RFC 8785 §3.2.3: keys, unescaped, by UTF-16 code units.
+pub(crate) fn compare_keys(left: &[u8], right: &[u8]) -> Ordering {
+    let Some(differ) = left.iter().zip(right).position(|(left, right)| left != right) else {
+        return left.len().cmp(&right.len());
+    };
+    // UTF-8 and UTF-16 agree except between U+E000–U+FFFF and what is above: there UTF-16 has
+    // surrogates, which are less. In UTF-8 those start with 0xEE, 0xEF and 0xF0–0xF4.
+    match (left[differ], right[differ]) {
+        (0xF0.., 0xEE..0xF0) => Ordering::Less,
+        (0xEE..0xF0, 0xF0..) => Ordering::Greater,
+        (left, right) => left.cmp(&right),
     }
 }
 

@@ -10,13 +10,13 @@ mod paths;
 mod scan;
 mod text;
 
-pub(crate) use canonical::{Canon, Found};
-pub(crate) use number::write_scaled;
+pub(crate) use canonical::{Canon, Found, compare_keys};
+pub(crate) use number::{scan as scan_number, write_double, write_scaled};
 pub use paths::Pointer;
-pub(crate) use paths::{Paths, Slot};
+pub(crate) use paths::{Paths, Slot, prefix};
 pub use scan::JsonError;
 pub(crate) use scan::{Shape, Tape};
-pub(crate) use text::{unescape, write_string};
+pub(crate) use text::{next_special, scan_escaped, unescape, write_string};
 
 /// Objects and arrays inside each other that a payload may have, itself the first.
 pub const DEPTH_MAX: usize = 127;

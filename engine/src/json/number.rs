@@ -5,7 +5,7 @@ use super::JsonError;
 /// Reads the number that starts at `start`: where it ends, and whether it is an integer literal.
 /// A number that is none must be a finite double.
 #[inline]
-pub(super) fn scan(text: &[u8], start: usize) -> Result<(usize, bool), JsonError> {
+pub(crate) fn scan(text: &[u8], start: usize) -> Result<(usize, bool), JsonError> {
     let digits = |from: usize| -> Result<usize, JsonError> {
         let count = text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         if count > 0 {
@@ -49,7 +49,7 @@ pub(super) fn write_integer(literal: &[u8], out: &mut Vec<u8>) {
 /// Writes any other number as ECMAScript does, which RFC 8785 asks for: the fewest digits that give
 /// the same double back, the even one of two that are equally near, and an exponent from 1e21 up and
 /// below 1e-6. (The standard library agrees on the digits but in the case of such a tie.)
-pub(super) fn write_double(literal: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_double(literal: &[u8], out: &mut Vec<u8>) {
     // The scan let only finite ones through; `-0` is `0`.
     out.extend_from_slice(ryu_js::Buffer::new().format(value(literal)).as_bytes());
 }

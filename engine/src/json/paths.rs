@@ -81,7 +81,7 @@ struct Child {
 }
 
 /// The first eight bytes of a key as a number that sorts as they do.
-pub(super) fn prefix(key: &[u8]) -> u64 {
+pub(crate) fn prefix(key: &[u8]) -> u64 {
     if let Some(first) = key.first_chunk::<8>() {
         return u64::from_be_bytes(*first);
     }
@@ -138,7 +138,7 @@ impl Paths {
 
     /// The branch for a key below `branch`.
     #[inline]
-    pub(super) fn child(&self, branch: u16, prefix: u64, key: &[u8]) -> Option<u16> {
+    pub(crate) fn child(&self, branch: u16, prefix: u64, key: &[u8]) -> Option<u16> {
         let Branch { children, table, .. } = &self.branches[usize::from(branch)];
         let mut at = home(prefix, table.len());
         while let Some(place) = table.get(at).filter(|place| **place > 0) {
@@ -151,15 +151,15 @@ impl Paths {
         None
     }
 
-    pub(super) fn has_children(&self, branch: u16) -> bool {
+    pub(crate) fn has_children(&self, branch: u16) -> bool {
         !self.branches[usize::from(branch)].children.is_empty()
     }
 
-    pub(super) fn slot_at(&self, branch: u16) -> Option<Slot> {
+    pub(crate) fn slot_at(&self, branch: u16) -> Option<Slot> {
         self.branches[usize::from(branch)].slot
     }
 
-    pub(super) fn is_volatile(&self, branch: u16) -> bool {
+    pub(crate) fn is_volatile(&self, branch: u16) -> bool {
         self.branches[usize::from(branch)].volatile
     }
 

@@ -39,6 +39,21 @@ pub(crate) enum Shape {
     Literal,
 }
 
+impl Shape {
+    /// The shape of a value in canonical form.
+    pub(crate) fn of_canonical(value: &str) -> Shape {
+        match value.as_bytes().first() {
+            Some(b'{') => Shape::Object,
+            Some(b'[') => Shape::Array,
+            Some(b'"') if value.contains('\\') => Shape::Escaped,
+            Some(b'"') => Shape::Plain,
+            Some(b'-' | b'0'..=b'9') if value.contains(['.', 'e']) => Shape::Double,
+            Some(b'-' | b'0'..=b'9') => Shape::Integer,
+            _ => Shape::Literal,
+        }
+    }
+}
+
 /// Why a text is not JSON that everyone reads alike. Offsets are bytes from the start of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "`offset` is said above, the rest says itself")]
@@ -108,6 +123,17 @@ impl Tape {
             return Err(JsonError::Trailing { offset: scan.at });
         }
         Ok(())
+    }
+
+    /// Reads the value that starts at `at` and is followed by more: where it ends. Offsets on the tape
+    /// are of the whole text.
+    pub(crate) fn scan_from(&mut self, text: &str, at: usize, depth_max: usize) -> Result<usize, JsonError> {
+        self.nodes.clear();
+        let mut scan = Scan { text: text.as_bytes(), at, nodes: &mut self.nodes, error: None };
+        match scan.value(depth_max) {
+            Ok(()) => Ok(scan.at),
+            Err(Stopped) => Err(scan.error.unwrap_or(JsonError::Truncated)),
+        }
     }
 
     pub(crate) fn node(&self, place: usize) -> Node {

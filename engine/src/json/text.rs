@@ -7,7 +7,7 @@ const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
 
 /// Reads a string on from `at`, where something stands that is no plain character: where the string
 /// ends, closing quote included.
-pub(super) fn scan_escaped(text: &[u8], mut at: usize) -> Result<usize, JsonError> {
+pub(crate) fn scan_escaped(text: &[u8], mut at: usize) -> Result<usize, JsonError> {
     loop {
         match text.get(at) {
             Some(b'"') => return Ok(at + 1),
@@ -25,7 +25,7 @@ pub(super) fn scan_escaped(text: &[u8], mut at: usize) -> Result<usize, JsonErro
 /// The first quote, backslash or control character from `at` on, or the end of the text. Eight
 /// bytes are looked at together: a byte's high bit comes to be set where the byte is special.
 #[inline]
-pub(super) fn next_special(text: &[u8], from: usize) -> usize {
+pub(crate) fn next_special(text: &[u8], from: usize) -> usize {
     let rest = text.get(from..).unwrap_or_default();
     let (words, tail) = rest.as_chunks::<8>();
     for (place, word) in words.iter().enumerate() {

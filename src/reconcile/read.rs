@@ -1,20 +1,17 @@
-//! From chunks of exports to sessions, on several threads.
+//! From chunks of exports to packed events, parted by session, on several threads.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-use hashbrown::DefaultHashBuilder;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::latest::Latest;
 use super::ordered::Ordered;
 use super::rejects::{Reject, RejectCounts, RejectWriter};
-use super::sessions::{Sessions, Shard};
-use super::sources::{Met, Plan, Resolver};
-use super::{FoldError, Reconciliation, SHARDS};
-use crate::engine::{EventKind, LineReader, Timestamp, Unreadable};
+use super::rows::{Kept, Rows};
+use super::sources::{Met, Plan, Resolver, SourceId};
+use super::{FoldError, Reconciliation};
+use crate::engine::{Form, Forms, Packer, Timestamp, Unreadable};
 use crate::files::{Chunk, Content, Export, LINE_BYTES_MAX, Lines, ReadError};
 
 /// Chunks that a thread may be ahead of the others.
@@ -38,8 +35,6 @@ pub struct Reading {
     pub lines: u64,
     /// Lines that hold an event.
     pub deliveries: u64,
-    /// Of these, how many repeat one that was there.
-    pub duplicates: u64,
     /// Lines that hold none.
     pub rejects: RejectCounts,
     /// Exports that could not be read to their end. What came before is counted.
@@ -48,17 +43,18 @@ pub struct Reading {
     emitted: Latest,
 }
 
-/// Sessions, folded and not yet judged.
+/// Events, read and parted by session, and not yet judged.
 #[derive(Debug)]
-pub struct Folded {
+pub struct Events {
     /// What was read on the way.
     pub reading: Reading,
-    pub(super) shards: Vec<Shard>,
+    pub(super) kept: Kept,
+    pub(super) forms: Vec<Arc<Form>>,
     /// Name and plan of each source that was met.
     pub(super) sources: Vec<(String, Plan)>,
 }
 
-impl Folded {
+impl Events {
     /// The time to judge deadlines at when nobody says: the latest arrival if there is any, else
     /// the latest time of a known kind.
     #[must_use]
@@ -66,7 +62,7 @@ impl Folded {
         self.clock().latest()
     }
 
-    /// The latest time but one, when that of [`Folded::as_of`] stands far from all others.
+    /// The latest time but one, when that of [`Events::as_of`] stands far from all others.
     #[must_use]
     pub fn lonely_as_of(&self) -> Option<Timestamp> {
         self.clock().lonely()
@@ -76,12 +72,6 @@ impl Folded {
     #[must_use]
     pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
         self.reading.emitted.earliest().zip(self.reading.emitted.latest())
-    }
-
-    /// How many sessions there are.
-    #[must_use]
-    pub fn sessions(&self) -> usize {
-        self.shards.iter().map(|shard| shard.sessions.len()).sum()
     }
 
     fn clock(&self) -> Latest {
@@ -98,10 +88,11 @@ impl Reconciliation {
     ///
     /// # Errors
     /// When an export cannot be opened, or the rejects not written.
-    pub fn fold(&self, sinks: Sinks) -> Result<Folded, FoldError> {
+    pub fn read(&self, sinks: Sinks) -> Result<Events, FoldError> {
         let several = self.exports.len() > 1;
         let met = Met::default();
-        let hasher = DefaultHashBuilder::default();
+        let forms = Forms::default();
+        let bounds = OnceLock::new();
         let queue = Mutex::new(Queue {
             waiting: self.exports.iter().cloned().enumerate().collect(),
             opened: sinks.opened,
@@ -126,8 +117,8 @@ impl Reconciliation {
             let work = || {
                 let mut worker = Worker {
                     resolver: Resolver::new(&self.sources, &met),
-                    reader: LineReader::new(self.body_at.clone()),
-                    sessions: Sessions::new(hasher.clone()),
+                    packer: Packer::new(&forms, self.body_at.clone()),
+                    rows: Rows::new(&bounds),
                     reading: Reading::default(),
                 };
                 let mut bytes = Vec::new();
@@ -158,18 +149,15 @@ impl Reconciliation {
         let rejects = writer.finish().map_err(FoldError::Rejects)?;
 
         let mut reading = Reading { broken: queue.broken, rejects, lines: lines.total, ..Reading::default() };
-        let mut tables = Vec::new();
+        let mut rows = Vec::new();
         for worker in workers {
             reading.add(&worker.reading);
-            tables.push(worker.sessions.into_shards());
+            rows.push(worker.rows);
         }
-        let shards = merge(tables, self.threads);
-        let distinct: usize =
-            shards.iter().flat_map(|shard| &shard.sessions).map(|session| session.partial.len()).sum();
-        reading.duplicates = reading.deliveries - distinct as u64;
+        let kept = Kept::new(rows);
         let plans = self.sources.plans();
         let sources = met.into_list().into_iter().map(|(name, plan)| (name, plans[plan].clone())).collect();
-        Ok(Folded { reading, shards, sources })
+        Ok(Events { reading, kept, forms: forms.all(), sources })
     }
 }
 
@@ -272,8 +260,8 @@ impl Queue {
 /// One thread's part of a fold.
 struct Worker<'s> {
     resolver: Resolver<'s>,
-    reader: LineReader,
-    sessions: Sessions,
+    packer: Packer<'s, SourceId>,
+    rows: Rows<'s>,
     reading: Reading,
 }
 
@@ -309,14 +297,11 @@ impl Worker<'_> {
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Unreadable> {
-        let arrival = self.reader.read(line, |name| self.resolver.resolve(name))?;
-        let (source, contract) = arrival.source;
+        let arrival = self.packer.pack(line, |name| self.resolver.resolve(name))?;
         self.reading.deliveries += 1;
         arrival.received_at.iter().for_each(|at| self.reading.received.add(*at));
-        if let (Some(at), EventKind::Known(_)) = (arrival.event.at, arrival.event.kind) {
-            self.reading.emitted.add(at);
-        }
-        self.sessions.add(source, contract, &arrival.event, arrival.received_at);
+        arrival.at.filter(|_| arrival.known).iter().for_each(|at| self.reading.emitted.add(*at));
+        self.rows.add(arrival.source, arrival.id, arrival.packed);
         Ok(())
     }
 }
@@ -324,36 +309,6 @@ impl Worker<'_> {
 /// Whether there is nothing on a line but what is ignored around lines.
 pub(super) fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
-}
-
-/// Merges the tables of all threads, shard by shard, on as many threads.
-fn merge(tables: Vec<Vec<Shard>>, threads: usize) -> Vec<Shard> {
-    let mut stacks: Vec<Vec<Shard>> = (0..SHARDS).map(|_| Vec::with_capacity(tables.len())).collect();
-    for table in tables {
-        for (stack, shard) in stacks.iter_mut().zip(table) {
-            stack.push(shard);
-        }
-    }
-    let stacks: Vec<Mutex<Vec<Shard>>> = stacks.into_iter().map(Mutex::new).collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        while let Some(stack) = stacks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let mut stack = lock(stack);
-            // The largest takes the others in.
-            stack.sort_unstable_by_key(|shard| shard.sessions.len());
-            let mut all = stack.pop().unwrap_or_default();
-            stack.drain(..).for_each(|other| all.merge(other));
-            stack.push(all);
-        }
-    };
-    std::thread::scope(|scope| {
-        (1..threads).for_each(|_| {
-            scope.spawn(work);
-        });
-        work();
-    });
-    let merged = stacks.into_iter().map(|stack| stack.into_inner().unwrap_or_else(PoisonError::into_inner).pop());
-    merged.map(Option::unwrap_or_default).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,0 +1,223 @@
+//! Packed events in memory: appended as they come, each to the part of the ids that it belongs to.
+
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::OnceLock;
+
+use memmap2::MmapMut;
+
+use super::parts::Parts;
+use super::sources::SourceId;
+
+/// Bytes of a block, the room that a part of one thread takes at a time.
+const BLOCK_BYTES: usize = 32 << 10;
+
+/// Bytes of a slab, out of which blocks are cut. It is only touched as far as it is used.
+const SLAB_BYTES: usize = 32 << 20;
+
+/// Events that a thread has seen before it says where parts begin and end.
+const EARLY_ROWS: usize = 1 << 14;
+
+/// Bytes before each event: how many it has, and its source.
+const HEAD_BYTES: usize = 8;
+
+/// The events that one thread packed.
+pub(crate) struct Rows<'s> {
+    /// Where parts begin and end; all threads go by the same.
+    bounds: &'s OnceLock<Parts>,
+    early: Early,
+    slabs: Vec<Slab>,
+    /// Bytes of the last slab that are taken.
+    taken: usize,
+    /// By part: blocks, the last one not yet full.
+    blocks: Vec<Vec<Block>>,
+    counts: Vec<usize>,
+}
+
+/// Events that came before it was known where parts begin and end.
+#[derive(Default)]
+struct Early {
+    bytes: Vec<u8>,
+    /// Source, bytes, and those of the id, which are among them.
+    rows: Vec<(SourceId, Range<usize>, Range<usize>)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    slab: usize,
+    start: usize,
+    end: usize,
+    full: usize,
+}
+
+/// All events of a fold, by part, in the order of parts.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    slabs: Vec<Slab>,
+    blocks: Vec<Vec<Block>>,
+    counts: Vec<usize>,
+}
+
+/// A packed event and where it came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'k> {
+    pub(crate) source: SourceId,
+    pub(crate) packed: &'k [u8],
+}
+
+/// Room for blocks.
+#[derive(Debug)]
+enum Slab {
+    /// In huge pages, where there are any: the system hands out two MiB for the price of a few KiB.
+    Mapped(MmapMut),
+    Plain(Vec<u8>),
+}
+
+impl<'s> Rows<'s> {
+    pub(crate) fn new(bounds: &'s OnceLock<Parts>) -> Rows<'s> {
+        let (early, slabs) = (Early::default(), Vec::new());
+        Rows { bounds, early, slabs, taken: 0, blocks: Vec::new(), counts: Vec::new() }
+    }
+
+    /// Keeps an event of the session with this id.
+    pub(crate) fn add(&mut self, source: SourceId, id: &[u8], packed: &[u8]) {
+        if let Some(parts) = self.bounds.get() {
+            self.append(parts.part_of(id), source, packed);
+        } else {
+            self.early.add(source, id, packed);
+            if self.early.rows.len() == EARLY_ROWS {
+                self.settle();
+            }
+        }
+    }
+
+    /// Puts early events where they belong. To be called at the end, too.
+    fn settle(&mut self) {
+        let early = std::mem::take(&mut self.early);
+        if early.rows.is_empty() {
+            return;
+        }
+        let parts = self.bounds.get_or_init(|| Parts::between(early.ids()));
+        for (source, row, id) in &early.rows {
+            self.append(parts.part_of(&early.bytes[id.clone()]), *source, &early.bytes[row.clone()]);
+        }
+    }
+
+    fn append(&mut self, part: usize, source: SourceId, packed: &[u8]) {
+        if self.blocks.len() <= part {
+            self.blocks.resize_with(part + 1, Vec::new);
+            self.counts.resize(part + 1, 0);
+        }
+        let bytes = HEAD_BYTES + packed.len();
+        let full = self.blocks[part].last().is_none_or(|block| block.full - block.end < bytes);
+        if full {
+            let block = self.block(bytes);
+            self.blocks[part].push(block);
+        }
+        // One was just put there if there was none.
+        let Some(block) = self.blocks[part].last_mut() else { return };
+        let (head, row) = self.slabs[block.slab][block.end..block.end + bytes].split_at_mut(HEAD_BYTES);
+        // Lines are bounded far below 4 GiB, and so is what they are packed to.
+        head[..4].copy_from_slice(&(packed.len() as u32).to_le_bytes());
+        head[4..].copy_from_slice(&source.0.to_le_bytes());
+        row.copy_from_slice(packed);
+        block.end += bytes;
+        self.counts[part] += 1;
+    }
+
+    /// A new block with room for so many bytes.
+    fn block(&mut self, bytes: usize) -> Block {
+        let room = bytes.max(BLOCK_BYTES);
+        if self.slabs.last().is_none_or(|slab| slab.len() - self.taken < room) {
+            self.slabs.push(Slab::new(room.max(SLAB_BYTES)));
+            self.taken = 0;
+        }
+        let start = self.taken;
+        self.taken += room;
+        Block { slab: self.slabs.len() - 1, start, end: start, full: start + room }
+    }
+}
+
+impl Early {
+    fn add(&mut self, source: SourceId, id: &[u8], packed: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(packed);
+        let end = self.bytes.len();
+        self.bytes.extend_from_slice(id);
+        self.rows.push((source, start..end, end..self.bytes.len()));
+    }
+
+    fn ids(&self) -> impl Iterator<Item = &[u8]> {
+        self.rows.iter().map(|(_, _, id)| &self.bytes[id.clone()])
+    }
+}
+
+impl Kept {
+    /// Puts together what the threads packed.
+    pub(crate) fn new(threads: Vec<Rows<'_>>) -> Kept {
+        let mut kept = Kept { slabs: Vec::new(), blocks: Vec::new(), counts: Vec::new() };
+        for mut rows in threads {
+            rows.settle();
+            let parts = rows.blocks.len().max(kept.blocks.len());
+            kept.blocks.resize_with(parts, Vec::new);
+            kept.counts.resize(parts, 0);
+            let before = kept.slabs.len();
+            kept.slabs.append(&mut rows.slabs);
+            for ((all, count), (own, more)) in
+                kept.blocks.iter_mut().zip(&mut kept.counts).zip(rows.blocks.iter().zip(&rows.counts))
+            {
+                all.extend(own.iter().map(|block| Block { slab: block.slab + before, ..*block }));
+                *count += more;
+            }
+        }
+        kept
+    }
+
+    /// How many events each part has.
+    pub(crate) fn counts(&self) -> &[usize] {
+        &self.counts
+    }
+
+    /// The events of a part.
+    pub(crate) fn rows(&self, part: usize) -> impl Iterator<Item = Row<'_>> {
+        self.blocks[part].iter().flat_map(|block| {
+            let mut rest = &self.slabs[block.slab][block.start..block.end];
+            std::iter::from_fn(move || {
+                let (length, after) = rest.split_first_chunk()?;
+                let (source, after) = after.split_first_chunk()?;
+                let (packed, after) = after.split_at(u32::from_le_bytes(*length) as usize);
+                rest = after;
+                Some(Row { source: SourceId(u32::from_le_bytes(*source)), packed })
+            })
+        })
+    }
+}
+
+impl Slab {
+    fn new(bytes: usize) -> Slab {
+        let Ok(map) = MmapMut::map_anon(bytes) else { return Slab::Plain(vec![0; bytes]) };
+        // Where there are no huge pages, small ones do.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
+        Slab::Mapped(map)
+    }
+}
+
+impl Deref for Slab {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Slab::Mapped(map) => map,
+            Slab::Plain(bytes) => bytes,
+        }
+    }
+}
+
+impl DerefMut for Slab {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Slab::Mapped(map) => map,
+            Slab::Plain(bytes) => bytes,
+        }
+    }
+}
