@@ -21,6 +21,9 @@ pub enum Status {
     Stalled,
 }
 
+/// Every status there is, in the order of the type.
+pub const STATUSES: [Status; 4] = [Status::Open, Status::Settling, Status::Complete, Status::Stalled];
+
 /// What decided a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {

@@ -30,11 +30,11 @@ mod span; // lengths of time
 mod timestamp; // instants // what lets a record be checked elsewhere
 
 pub use certificate::{Certifier, FOLD_VERSION};
-pub use contract::{Contract, FieldId, KindId, SubjectId, Terms};
+pub use contract::{CHANNELS, Channel, Contract, FieldId, KindId, OUTCOMES, Outcome, SubjectId, Terms};
 pub use digest::Digest;
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
 pub use json::{DEPTH_MAX, JsonError, Pointer, canonical};
-pub use judge::{By, Status, Verdict, judge};
+pub use judge::{By, STATUSES, Status, Verdict, judge};
 pub use line::{Arrival, LineReader};
 pub use packed::{Folder, Form, Forms, Packed, PackedArrival, Packer};
 pub use partial::{Partial, VALUES_MAX};

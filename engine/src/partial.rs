@@ -136,9 +136,14 @@ impl Partial {
             self.bytes.reserve(384);
         }
         let place = self.push(seen);
+        // Facts mostly come in the order of fields, as claims stand: the search goes on from the last.
+        let mut from = 0;
         for (field, value) in facts {
             let step = contract.field(field).step(value);
-            self.claim(field, step, place, value);
+            if from > 0 && self.claims[from - 1].field >= field {
+                from = 0;
+            }
+            from = self.claim(from, field, step, place, value);
         }
     }
 
@@ -177,7 +182,7 @@ impl Partial {
             places.push(place);
         }
         for claim in &other.claims {
-            self.claim(claim.field, claim.step, places[claim.event as usize], other.slice(claim.value));
+            self.claim(0, claim.field, claim.step, places[claim.event as usize], other.slice(claim.value));
         }
         for (field, step) in &other.more {
             self.set_more(*field, *step);
@@ -216,7 +221,7 @@ impl Partial {
 
     /// What a field goes by.
     pub(crate) fn winner(&self, field: FieldId) -> Option<&[u8]> {
-        let claims = &self.claims[self.claims_for(field)];
+        let claims = &self.claims[self.claims_for(0, field)];
         claims.iter().min_by(|left, right| self.compare(left, right)).map(|claim| self.slice(claim.value))
     }
 
@@ -279,28 +284,36 @@ impl Partial {
         place
     }
 
-    /// Lets the event at `place` claim a value.
-    fn claim(&mut self, field: FieldId, step: u16, place: u32, value: &[u8]) {
-        let of_field = self.claims_for(field);
+    /// Lets the event at `place` claim a value. No claim for the field stands before `from`; given back is
+    /// where none does for any later field.
+    fn claim(&mut self, from: usize, field: FieldId, step: u16, place: u32, value: &[u8]) -> usize {
+        let of_field = self.claims_for(from, field);
         let known = self.claims[of_field.clone()].iter().position(|claim| self.slice(claim.value) == value);
         if let Some(known) = known.map(|known| of_field.start + known) {
             let better = Claim { event: place, ..self.claims[known] };
             if self.compare(&better, &self.claims[known]) == Ordering::Less {
                 self.claims[known] = better;
             }
-            return;
+            return of_field.end;
         }
-        let Some(value) = self.store(value) else { return self.set_more(field, step) };
+        let Some(value) = self.store(value) else {
+            self.set_more(field, step);
+            return of_field.end;
+        };
         let claim = Claim { field, step, event: place, value };
         self.claims.insert(of_field.end, claim);
         if of_field.len() == VALUES_MAX {
             self.drop_weakest(of_field.start..of_field.end + 1);
+            return of_field.end;
         }
+        of_field.end + 1
     }
 
-    fn claims_for(&self, field: FieldId) -> Range<usize> {
+    /// Claims for a field, none of which stands before `from`.
+    fn claims_for(&self, from: usize, field: FieldId) -> Range<usize> {
         // A session has a dozen claims or so: one after another is faster than halving.
-        let start = self.claims.iter().position(|claim| claim.field >= field).unwrap_or(self.claims.len());
+        let later = self.claims[from..].iter().position(|claim| claim.field >= field);
+        let start = later.map_or(self.claims.len(), |later| from + later);
         let length = self.claims[start..].iter().take_while(|claim| claim.field == field).count();
         start..start + length
     }

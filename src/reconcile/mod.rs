@@ -7,7 +7,6 @@
 //! [`Partial`](crate::engine::Partial) promise, so the same events give the same bytes, however many
 //! threads there are.
 
-mod entries; // events in the order of output
 mod latest; // as-of, when nobody says
 mod look; // which provider an export is of
 mod ordered; // output of several threads in one order
@@ -18,6 +17,7 @@ mod rejects; // lines that are no events
 mod rows; // packed events in memory
 mod sources; // where lines come from, and under which contract
 mod tally; // what is counted over records
+mod units; // events in the order of output
 
 use std::path::PathBuf;
 use std::sync::Arc;

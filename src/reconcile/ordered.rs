@@ -5,7 +5,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Takes numbered pieces from several threads and hands them on by number, none left out.
 ///
-/// A thread that is far ahead of the others waits, so that what is held back stays bounded.
+/// Whoever brings the next piece hands on all that are ready, while the others go on with their
+/// work. A thread that is far ahead of the others waits, so that what is held back stays bounded.
 pub(crate) struct Ordered<P, E, W: FnMut(&mut P) -> Result<(), E>> {
     state: Mutex<State<P, E, W>>,
     moved: Condvar,
@@ -17,10 +18,17 @@ struct State<P, E, W> {
     waiting: BTreeMap<u64, P>,
     /// Handed on, and free to be used again.
     used: Vec<P>,
-    hand_on: W,
+    /// Not here while a thread hands on.
+    hand_on: Option<W>,
     failed: Option<E>,
     /// A thread panicked: its piece will never come.
     abandoned: bool,
+}
+
+impl<P, E, W> State<P, E, W> {
+    fn is_over(&self) -> bool {
+        self.failed.is_some() || self.abandoned
+    }
 }
 
 /// Lets the others go on when the thread that holds it panics.
@@ -38,8 +46,8 @@ impl<P, E, W: FnMut(&mut P) -> Result<(), E>> Drop for Guard<'_, P, E, W> {
 impl<P, E, W: FnMut(&mut P) -> Result<(), E>> Ordered<P, E, W> {
     /// Pieces from number 0 on go to `hand_on`.
     pub(crate) fn new(ahead_max: u64, hand_on: W) -> Self {
-        let state =
-            State { next: 0, waiting: BTreeMap::new(), used: Vec::new(), hand_on, failed: None, abandoned: false };
+        let (waiting, used) = (BTreeMap::new(), Vec::new());
+        let state = State { next: 0, waiting, used, hand_on: Some(hand_on), failed: None, abandoned: false };
         Ordered { state: Mutex::new(state), moved: Condvar::new(), ahead_max }
     }
 
@@ -56,21 +64,26 @@ impl<P, E, W: FnMut(&mut P) -> Result<(), E>> Ordered<P, E, W> {
         P: Default,
     {
         let mut state = self.lock();
-        while state.failed.is_none() && !state.abandoned && number > state.next + self.ahead_max {
+        while !state.is_over() && number > state.next + self.ahead_max {
             state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.waiting.insert(number, piece);
-        loop {
-            let next = state.next;
-            let Some(mut piece) = state.waiting.remove(&next) else { break };
-            if state.failed.is_none() {
-                state.failed = (state.hand_on)(&mut piece).err();
+        // Only one thread hands on at a time; it takes what comes meanwhile, too.
+        if let Some(mut hand_on) = state.hand_on.take() {
+            while !state.is_over() {
+                let next = state.next;
+                let Some(mut piece) = state.waiting.remove(&next) else { break };
+                drop(state);
+                let outcome = hand_on(&mut piece);
+                state = self.lock();
+                state.failed = outcome.err();
+                state.used.push(piece);
+                state.next += 1;
+                self.moved.notify_all();
             }
-            state.used.push(piece);
-            state.next += 1;
+            state.hand_on = Some(hand_on);
         }
-        self.moved.notify_all();
-        (state.failed.is_none() && !state.abandoned).then(|| state.used.pop().unwrap_or_default())
+        (!state.is_over()).then(|| state.used.pop().unwrap_or_default())
     }
 
     /// What went wrong, if anything.

@@ -1,7 +1,7 @@
 //! Ids in parts: each part holds all ids between two bounds, so parts one after another are in order.
 
 /// Parts there are at most: so many that one of a million sessions fits a processor's cache.
-const PARTS_MAX: usize = 256;
+const PARTS_MAX: usize = 1024;
 
 /// Where parts begin and end.
 #[derive(Debug)]

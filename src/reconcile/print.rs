@@ -4,12 +4,12 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::entries::{Entry, Unit};
+use super::units::{Sessions, Unit};
 use super::read::Events;
 use super::ordered::Ordered;
-use super::sources::Plan;
-use super::tally::Tally;
-use crate::engine::{Certifier, Folder, Key, Record, Timestamp};
+use super::sources::{Plan, SourceId};
+use super::tally::{Counts, Tally};
+use crate::engine::{Certifier, Folder, Key, Packed, Record, Timestamp};
 
 /// Blocks that a thread may be ahead of the others.
 const BLOCKS_AHEAD_MAX: u64 = 8;
@@ -92,31 +92,27 @@ impl Events {
         let ordered = Ordered::new(BLOCKS_AHEAD_MAX, |block: &mut Vec<u8>| out.write_all(block));
         let next = AtomicUsize::new(0);
         let work = || {
-            let mut tally = Tally::default();
+            let mut counts = Vec::new();
+            counts.resize_with(self.sources.len(), Counts::default);
             let mut session = Session { events: self, as_of, folder: Folder::default(), printer: printer() };
-            let mut entries = Vec::new();
+            let mut sessions = Sessions::default();
             let mut printed = Vec::new();
             let _guard = ordered.guard();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(unit) = units.get(number) else { break };
+                let Some(unit) = units.units.get(number) else { break };
                 printed.clear();
-                let entries = match unit {
-                    Unit::Sorted(entries) => entries,
-                    Unit::Part(part) => {
-                        self.sort_part(*part, &mut entries);
-                        &*entries
-                    }
-                };
-                for entries in entries.chunk_by(Entry::is_of_same_session) {
-                    session.print(entries, &mut tally, &mut printed);
+                let print = |source, events: &mut [Packed<'_>]| session.print(source, events, &mut counts, &mut printed);
+                match unit {
+                    Unit::Part(part) => sessions.each(&units, self.kept.rows(*part), self, print),
+                    Unit::Rows(rows) => sessions.each(&units, rows.iter().copied(), self, print),
                 }
                 let Some(used) = ordered.give(number as u64, printed) else { break };
                 printed = used;
             }
-            tally
+            counts
         };
-        let tallies: Vec<Tally> = std::thread::scope(|scope| {
+        let counts: Vec<Vec<Counts>> = std::thread::scope(|scope| {
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let own = work();
             let others =
@@ -126,8 +122,8 @@ impl Events {
         ordered.finish().map_err(PrintError)?;
         out.flush().map_err(PrintError)?;
         let mut all = Tally::default();
-        for tally in tallies {
-            all.merge(tally);
+        for counts in counts {
+            counts.into_iter().zip(&self.sources).for_each(|(counts, (_, plan))| all.add(counts, plan));
         }
         Ok(all)
     }
@@ -142,16 +138,16 @@ struct Session<'r, P> {
 }
 
 impl<P: Print> Session<'_, P> {
-    fn print(&mut self, entries: &[Entry<'_>], tally: &mut Tally, out: &mut Vec<u8>) {
-        let Some(first) = entries.first() else { return };
-        let (name, plan) = &self.events.sources[first.source.0 as usize];
-        let mut events: Vec<_> = entries.iter().map(|entry| entry.event(&self.events.forms)).collect();
-        let partial = self.folder.fold(&plan.contract, &mut events, self.printer.has_digests());
+    fn print(&mut self, source: SourceId, events: &mut [Packed<'_>], counts: &mut [Counts], out: &mut Vec<u8>) {
+        let Some(first) = events.first().copied() else { return };
+        let place = source.0 as usize;
+        let (name, plan) = &self.events.sources[place];
+        let partial = self.folder.fold(&plan.contract, events, self.printer.has_digests());
         // It was a str when it was packed.
-        let id = std::str::from_utf8(events[0].id()).unwrap_or_default();
-        let key = Key { source: name, subject: events[0].subject(), id };
+        let id = std::str::from_utf8(first.id()).unwrap_or_default();
+        let key = Key { source: name, subject: first.subject(), id };
         let record = Record::new(key, partial, &plan.contract, &plan.terms, self.as_of);
-        tally.add(&record, &plan.contract);
-        self.printer.print(&record, plan, first.source.0 as usize, out);
+        counts[place].add(&record, first.subject());
+        self.printer.print(&record, plan, place, out);
     }
 }

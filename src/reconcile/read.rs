@@ -275,33 +275,42 @@ impl Worker<'_> {
             return piece;
         }
         self.reading.bytes += bytes.len() as u64;
-        for (offset, line) in Lines::new(bytes) {
+        // A chunk is looked at as a whole: one that is UTF-8 has no line that is not.
+        let text = std::str::from_utf8(bytes).ok();
+        for (mut start, mut line) in Lines::new(bytes) {
             let number = piece.lines;
             piece.lines += 1;
-            let (mut offset, mut line) = (offset as u64, line);
-            if piece.offset + offset == 0 && line.starts_with(b"\xEF\xBB\xBF") {
+            if piece.offset + start as u64 == 0 && line.starts_with(b"\xEF\xBB\xBF") {
                 // A byte order mark stands before the first line, and is no part of it.
                 line = &line[3..];
-                offset = 3;
+                start = 3;
             }
-            let length = line.len() as u64;
+            let offset = start as u64;
             if line.len() > LINE_BYTES_MAX {
-                piece.rejects.push(Reject::too_long(number, offset, length, line));
-            } else if !is_blank(line)
-                && let Err(error) = self.line(line)
-            {
+                piece.rejects.push(Reject::too_long(number, offset, line.len() as u64, line));
+                continue;
+            }
+            if is_blank(line) {
+                continue;
+            }
+            let line_text = match text {
+                Some(text) => Ok(&text[start..start + line.len()]),
+                None => std::str::from_utf8(line),
+            };
+            let not_utf8 = |error: std::str::Utf8Error| Unreadable::NotUtf8 { offset: error.valid_up_to() };
+            if let Err(error) = line_text.map_err(not_utf8).and_then(|line| self.line(line)) {
                 piece.rejects.push(Reject::new(number, offset, &error, line));
             }
         }
         piece
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), Unreadable> {
+    fn line(&mut self, line: &str) -> Result<(), Unreadable> {
         let arrival = self.packer.pack(line, |name| self.resolver.resolve(name))?;
         self.reading.deliveries += 1;
         arrival.received_at.iter().for_each(|at| self.reading.received.add(*at));
         arrival.at.filter(|_| arrival.known).iter().for_each(|at| self.reading.emitted.add(*at));
-        self.rows.add(arrival.source, arrival.id, arrival.packed);
+        self.rows.add(&arrival);
         Ok(())
     }
 }

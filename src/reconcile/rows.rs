@@ -7,9 +7,10 @@ use memmap2::MmapMut;
 
 use super::parts::Parts;
 use super::sources::SourceId;
+use crate::engine::PackedArrival;
 
 /// Bytes of a block, the room that a part of one thread takes at a time.
-const BLOCK_BYTES: usize = 32 << 10;
+const BLOCK_BYTES: usize = 16 << 10;
 
 /// Bytes of a slab, out of which blocks are cut. It is only touched as far as it is used.
 const SLAB_BYTES: usize = 32 << 20;
@@ -78,12 +79,13 @@ impl<'s> Rows<'s> {
         Rows { bounds, early, slabs, taken: 0, blocks: Vec::new(), counts: Vec::new() }
     }
 
-    /// Keeps an event of the session with this id.
-    pub(crate) fn add(&mut self, source: SourceId, id: &[u8], packed: &[u8]) {
+    /// Keeps an event.
+    pub(crate) fn add(&mut self, arrival: &PackedArrival<'_, SourceId>) {
         if let Some(parts) = self.bounds.get() {
-            self.append(parts.part_of(id), source, packed);
+            let room = self.room(parts.part_of(arrival.id), arrival.source, arrival.packed_len());
+            arrival.write(room);
         } else {
-            self.early.add(source, id, packed);
+            self.early.add(arrival);
             if self.early.rows.len() == EARLY_ROWS {
                 self.settle();
             }
@@ -98,30 +100,32 @@ impl<'s> Rows<'s> {
         }
         let parts = self.bounds.get_or_init(|| Parts::between(early.ids()));
         for (source, row, id) in &early.rows {
-            self.append(parts.part_of(&early.bytes[id.clone()]), *source, &early.bytes[row.clone()]);
+            self.room(parts.part_of(&early.bytes[id.clone()]), *source, row.len()).copy_from_slice(&early.bytes[row.clone()]);
         }
     }
 
-    fn append(&mut self, part: usize, source: SourceId, packed: &[u8]) {
+    /// Room for one more event of a part.
+    fn room(&mut self, part: usize, source: SourceId, length: usize) -> &mut [u8] {
         if self.blocks.len() <= part {
             self.blocks.resize_with(part + 1, Vec::new);
             self.counts.resize(part + 1, 0);
         }
-        let bytes = HEAD_BYTES + packed.len();
-        let full = self.blocks[part].last().is_none_or(|block| block.full - block.end < bytes);
-        if full {
-            let block = self.block(bytes);
-            self.blocks[part].push(block);
-        }
-        // One was just put there if there was none.
-        let Some(block) = self.blocks[part].last_mut() else { return };
-        let (head, row) = self.slabs[block.slab][block.end..block.end + bytes].split_at_mut(HEAD_BYTES);
-        // Lines are bounded far below 4 GiB, and so is what they are packed to.
-        head[..4].copy_from_slice(&(packed.len() as u32).to_le_bytes());
-        head[4..].copy_from_slice(&source.0.to_le_bytes());
-        row.copy_from_slice(packed);
-        block.end += bytes;
+        let bytes = HEAD_BYTES + length;
+        let last = self.blocks[part].last().copied().filter(|block| block.full - block.end >= bytes);
+        let block = match last {
+            Some(block) => {
+                self.blocks[part].pop();
+                block
+            }
+            None => self.block(bytes),
+        };
+        self.blocks[part].push(Block { end: block.end + bytes, ..block });
         self.counts[part] += 1;
+        let (head, room) = self.slabs[block.slab][block.end..block.end + bytes].split_at_mut(HEAD_BYTES);
+        // Lines are bounded far below 4 GiB, and so is what they are packed to.
+        head[..4].copy_from_slice(&(length as u32).to_le_bytes());
+        head[4..].copy_from_slice(&source.0.to_le_bytes());
+        room
     }
 
     /// A new block with room for so many bytes.
@@ -138,12 +142,13 @@ impl<'s> Rows<'s> {
 }
 
 impl Early {
-    fn add(&mut self, source: SourceId, id: &[u8], packed: &[u8]) {
+    fn add(&mut self, arrival: &PackedArrival<'_, SourceId>) {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(packed);
-        let end = self.bytes.len();
-        self.bytes.extend_from_slice(id);
-        self.rows.push((source, start..end, end..self.bytes.len()));
+        let end = start + arrival.packed_len();
+        self.bytes.resize(end, 0);
+        arrival.write(&mut self.bytes[start..]);
+        self.bytes.extend_from_slice(arrival.id);
+        self.rows.push((arrival.source, start..end, end..self.bytes.len()));
     }
 
     fn ids(&self) -> impl Iterator<Item = &[u8]> {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::engine::{Contract, Record, Status};
+use super::sources::Plan;
+use crate::engine::{By, CHANNELS, KindId, OUTCOMES, Record, STATUSES, Status, SubjectId};
 
 /// Counts over records.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -60,25 +61,42 @@ impl Loss {
     }
 }
 
-impl Tally {
-    /// Counts a record.
-    pub fn add(&mut self, record: &Record<'_>, contract: &Contract) {
+/// Counts over the records of one source, by place in its contract: names are looked up once, at the
+/// end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    events: u64,
+    by_subject: Vec<u64>,
+    by_status: [u64; STATUSES.len()],
+    complete_by_evidence: u64,
+    by_channel: [u64; CHANNELS.len()],
+    by_outcome: [u64; OUTCOMES.len()],
+    /// By kind.
+    missing: Vec<u64>,
+    inferred: Vec<u64>,
+    due: Vec<u64>,
+    lost: Vec<u64>,
+    sessions_missing: u64,
+    sessions_in_conflict: u64,
+    violations: BTreeMap<String, u64>,
+    conflicts: BTreeMap<String, u64>,
+    unknown_kinds: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    /// Counts a record of this subject.
+    pub(crate) fn add(&mut self, record: &Record<'_>, subject: SubjectId) {
         let verdict = &record.verdict;
-        self.sessions += 1;
         self.events += record.events.len() as u64;
-        count(&mut self.by_subject, record.subject.unwrap_or("session"));
-        *self.by_status.entry(verdict.status.as_str()).or_default() += 1;
-        match (verdict.status, verdict.by) {
-            (Status::Complete, Some(crate::engine::By::Evidence)) => self.complete_by_evidence += 1,
-            (Status::Complete, _) => self.complete_by_deadline += 1,
-            _ => {}
-        }
-        *self.by_channel.entry(verdict.channel.as_str()).or_default() += 1;
+        *at(&mut self.by_subject, subject.index()) += 1;
+        self.by_status[verdict.status as usize] += 1;
+        self.complete_by_evidence += u64::from(verdict.by == Some(By::Evidence));
+        self.by_channel[verdict.channel as usize] += 1;
         if let Some(outcome) = verdict.outcome() {
-            *self.by_outcome.entry(outcome.as_str()).or_default() += 1;
+            self.by_outcome[outcome as usize] += 1;
         }
-        record.missing.iter().for_each(|kind| count(&mut self.missing, kind));
-        record.inferred.iter().for_each(|kind| count(&mut self.inferred, kind));
+        verdict.missing().for_each(|kind| *of(&mut self.missing, kind) += 1);
+        verdict.inferred().for_each(|kind| *of(&mut self.inferred, kind) += 1);
         record.violations.iter().for_each(|rule| count(&mut self.violations, rule));
         record.conflicts.iter().for_each(|conflict| count(&mut self.conflicts, conflict.field));
         self.sessions_missing += u64::from(!record.missing.is_empty());
@@ -87,42 +105,52 @@ impl Tally {
             count(&mut self.unknown_kinds, event.kind);
         }
         if matches!(verdict.status, Status::Complete | Status::Stalled) {
-            verdict.due().for_each(|kind| self.loss(contract.kind_name(kind)).due += 1);
-            verdict.missing().chain(verdict.inferred()).for_each(|kind| self.loss(contract.kind_name(kind)).lost += 1);
+            verdict.due().for_each(|kind| *of(&mut self.due, kind) += 1);
+            verdict.missing().chain(verdict.inferred()).for_each(|kind| *of(&mut self.lost, kind) += 1);
         }
     }
+}
 
-    /// Adds what another thread counted.
-    pub fn merge(&mut self, other: Tally) {
-        self.sessions += other.sessions;
-        self.events += other.events;
-        self.complete_by_evidence += other.complete_by_evidence;
-        self.complete_by_deadline += other.complete_by_deadline;
-        self.sessions_missing += other.sessions_missing;
-        self.sessions_in_conflict += other.sessions_in_conflict;
-        merge(&mut self.by_subject, other.by_subject);
-        merge(&mut self.by_status, other.by_status);
-        merge(&mut self.by_channel, other.by_channel);
-        merge(&mut self.by_outcome, other.by_outcome);
-        merge(&mut self.missing, other.missing);
-        merge(&mut self.inferred, other.inferred);
-        merge(&mut self.violations, other.violations);
-        merge(&mut self.conflicts, other.conflicts);
-        merge(&mut self.unknown_kinds, other.unknown_kinds);
-        for (kind, theirs) in other.loss {
+impl Tally {
+    /// Adds what was counted over records of a source that is read under `plan`.
+    pub(crate) fn add(&mut self, counts: Counts, plan: &Plan) {
+        let contract = &plan.contract;
+        self.sessions += counts.by_status.iter().sum::<u64>();
+        self.events += counts.events;
+        let complete = counts.by_status[Status::Complete as usize];
+        self.complete_by_evidence += counts.complete_by_evidence;
+        self.complete_by_deadline += complete - counts.complete_by_evidence;
+        self.sessions_missing += counts.sessions_missing;
+        self.sessions_in_conflict += counts.sessions_in_conflict;
+        merge(&mut self.by_subject, contract.subjects().map(|(_, name)| name.to_owned()).zip(counts.by_subject));
+        merge(&mut self.by_status, STATUSES.map(Status::as_str).into_iter().zip(counts.by_status));
+        merge(&mut self.by_channel, CHANNELS.map(|channel| channel.as_str()).into_iter().zip(counts.by_channel));
+        merge(&mut self.by_outcome, OUTCOMES.map(|outcome| outcome.as_str()).into_iter().zip(counts.by_outcome));
+        let kinds = || contract.kinds().map(|(_, name)| name.to_owned());
+        merge(&mut self.missing, kinds().zip(counts.missing));
+        merge(&mut self.inferred, kinds().zip(counts.inferred));
+        merge(&mut self.violations, counts.violations);
+        merge(&mut self.conflicts, counts.conflicts);
+        merge(&mut self.unknown_kinds, counts.unknown_kinds);
+        let lost = counts.lost.iter().copied().chain(std::iter::repeat(0));
+        for ((kind, due), lost) in kinds().zip(counts.due).zip(lost).filter(|((_, due), _)| *due > 0) {
             let loss = self.loss.entry(kind).or_default();
-            loss.due += theirs.due;
-            loss.lost += theirs.lost;
+            loss.due += due;
+            loss.lost += lost;
         }
     }
+}
 
-    fn loss(&mut self, kind: &str) -> &mut Loss {
-        // Looked up twice, for a kind is nearly always there and its name then needs no copy.
-        if !self.loss.contains_key(kind) {
-            self.loss.insert(kind.to_owned(), Loss::default());
-        }
-        self.loss.get_mut(kind).expect("it was put there a line above")
+fn of(counts: &mut Vec<u64>, kind: KindId) -> &mut u64 {
+    at(counts, kind.index())
+}
+
+/// The count at a place, with room made for it.
+fn at(counts: &mut Vec<u64>, place: usize) -> &mut u64 {
+    if counts.len() <= place {
+        counts.resize(place + 1, 0);
     }
+    &mut counts[place]
 }
 
 /// Counts one more of `name`, which is nearly always there already.
@@ -134,8 +162,8 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
     }
 }
 
-fn merge<K: Ord>(counts: &mut BTreeMap<K, u64>, other: BTreeMap<K, u64>) {
-    for (name, theirs) in other {
-        *counts.entry(name).or_default() += theirs;
+fn merge<K: Ord>(counts: &mut BTreeMap<K, u64>, more: impl IntoIterator<Item = (K, u64)>) {
+    for (name, more) in more.into_iter().filter(|(_, more)| *more > 0) {
+        *counts.entry(name).or_default() += more;
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use memchr::{memchr, memrchr};
 
 /// Bytes read at a time. A chunk is about as large.
-pub const CHUNK_BYTES: usize = 1 << 20;
+pub const CHUNK_BYTES: usize = 1 << 18;
 
 /// Bytes of the longest line that is given out.
 pub const LINE_BYTES_MAX: usize = 16 << 20;
@@ -42,7 +42,6 @@ pub(crate) struct Chunker {
     /// Where `ahead` starts.
     offset: u64,
     ended: bool,
-    room: Vec<u8>,
     failed: Option<io::Error>,
 }
 
@@ -118,23 +117,9 @@ impl Chunker {
     /// that came before it was given out.
     fn read(&mut self, reader: &mut dyn Read, into: &mut Vec<u8>, length: usize) {
         let before = into.len();
-        // Read into room that was written to before: fresh room would be cleared first.
-        if self.room.len() < length {
-            self.room.resize(length, 0);
-        }
-        let mut outcome = Ok(());
-        while into.len() - before < length {
-            let missing = length - (into.len() - before);
-            match reader.read(&mut self.room[..missing]) {
-                Ok(0) => break,
-                Ok(read) => into.extend_from_slice(&self.room[..read]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-            }
-        }
+        into.reserve(length);
+        // What was read before an error is kept.
+        let outcome = reader.take(length as u64).read_to_end(into);
         self.ended = outcome.is_err() || into.len() - before < length;
         self.failed = outcome.err();
     }

@@ -213,6 +213,22 @@ pub(crate) trait Word: Copy + 'static {
     const WORDS: &'static [(Self, &'static str)];
 }
 
+/// Every channel there is, in the order of the type.
+pub const CHANNELS: [Channel; 3] = [Channel::Call, Channel::Text, Channel::Unknown];
+
+/// Every outcome there is, in the order of the type.
+pub const OUTCOMES: [Outcome; 9] = [
+    Outcome::Completed,
+    Outcome::NoAnswer,
+    Outcome::Busy,
+    Outcome::Failed,
+    Outcome::Canceled,
+    Outcome::Voicemail,
+    Outcome::Transferred,
+    Outcome::Rejected,
+    Outcome::Unknown,
+];
+
 impl Word for Channel {
     const WORDS: &'static [(Self, &'static str)] = &[(Channel::Call, "call"), (Channel::Text, "text")];
 }
@@ -365,6 +381,14 @@ impl Field {
         let furthest = self.progress.iter().rev();
         let step = furthest.take_while(|step| !step.iter().any(|known| known.as_bytes() == value)).count();
         step as u16
+    }
+}
+
+impl KindId {
+    /// Its place in the contract, from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
     }
 }
 

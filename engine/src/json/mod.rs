@@ -16,7 +16,7 @@ pub use paths::Pointer;
 pub(crate) use paths::{Paths, Slot, prefix};
 pub use scan::JsonError;
 pub(crate) use scan::{Shape, Tape};
-pub(crate) use text::{next_special, scan_escaped, unescape, write_string};
+pub(crate) use text::{is_plain, next_special, scan_escaped, unescape, write_string};
 
 /// Objects and arrays inside each other that a payload may have, itself the first.
 pub const DEPTH_MAX: usize = 127;

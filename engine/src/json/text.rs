@@ -29,19 +29,38 @@ pub(crate) fn next_special(text: &[u8], from: usize) -> usize {
     let rest = text.get(from..).unwrap_or_default();
     let (words, tail) = rest.as_chunks::<8>();
     for (place, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-        let quote = zero(word ^ (ONES * u64::from(b'"')));
-        let slash = zero(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        // A borrow can mark a byte above a special one, never one below: the lowest mark is true.
-        let marks = (quote | slash | control) & HIGHS;
+        let marks = marks(*word);
         if marks != 0 {
             return from + place * 8 + marks.trailing_zeros() as usize / 8;
         }
     }
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    text.len() - tail.len() + tail.iter().position(special).unwrap_or(tail.len())
+    text.len() - tail.len() + tail.iter().position(is_special).unwrap_or(tail.len())
+}
+
+/// Whether there is no quote, backslash or control character: all is looked at, so that no branch
+/// depends on where one is.
+#[inline]
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    match text.last_chunk::<8>() {
+        Some(last) => text.as_chunks::<8>().0.iter().fold(marks(*last), |all, word| all | marks(*word)) == 0,
+        None => !text.iter().any(is_special),
+    }
+}
+
+/// The high bits of the special ones of eight bytes. A borrow can mark a byte above a special one, never
+/// one below: the lowest mark is true.
+#[inline]
+fn marks(word: [u8; 8]) -> u64 {
+    let word = u64::from_le_bytes(word);
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let quote = zero(word ^ (ONES * u64::from(b'"')));
+    let slash = zero(word ^ (ONES * u64::from(b'\\')));
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    (quote | slash | control) & HIGHS
+}
+
+fn is_special(byte: &u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
 /// Reads the escape whose backslash is at `at`: the character, and where the text goes on.
@@ -148,9 +167,11 @@ mod tests {
                     let mut text = vec![0xE9; length];
                     text[place] = special;
                     assert_eq!(next_special(&text, 0), place);
+                    assert!(!is_plain(&text));
                 }
             }
             assert_eq!(next_special(&vec![b' '; length], 0), length);
+            assert!(is_plain(&vec![b' '; length]));
         }
     }
 }

@@ -103,6 +103,8 @@ impl Lesson<'_> {
             facts.push(FormFact { field, value, unit, is_time: Some(fact.slot) == own_time });
             bits |= 1 << bit;
         }
+        // As claims are kept, which saves the fold a search.
+        facts.sort_by_key(|fact| fact.field);
         let form = Form {
             contract: self.contract_number,
             subject: self.subject,

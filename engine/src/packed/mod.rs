@@ -55,24 +55,43 @@ pub struct Packed<'p> {
     values: &'p [u8],
 }
 
-/// Writes a packed event, all but its values.
+/// Bytes of a packed event before its values, of which there are so many, of so many bytes.
+fn head_len(values: usize, at: Option<Timestamp>, received_at: Option<Timestamp>, length: usize) -> usize {
+    let times = usize::from(at.is_some()) + usize::from(received_at.is_some());
+    5 + times * TIME_BYTES + values * end_len(length)
+}
+
+/// Bytes of the end of each value, when all together have so many.
+fn end_len(length: usize) -> usize {
+    if length > usize::from(u16::MAX) { 4 } else { 2 }
+}
+
+/// Writes a packed event, all but its values, of which there are `length` bytes: the room for these.
 fn write_head(
-    out: &mut Vec<u8>,
+    out: &mut [u8],
     form: u32,
     at: Option<Timestamp>,
     received_at: Option<Timestamp>,
-    ends: impl Iterator<Item = usize> + Clone,
-) {
-    let wide = ends.clone().last().is_some_and(|end| end > usize::from(u16::MAX));
+    ends: impl Iterator<Item = usize>,
+    length: usize,
+) -> &mut [u8] {
+    let wide = end_len(length) == 4;
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
-    out.extend_from_slice(&form.to_le_bytes());
-    out.push(flag(at.is_some(), HAS_TIME) | flag(received_at.is_some(), HAS_ARRIVAL) | flag(wide, IS_WIDE));
-    at.iter().chain(&received_at).for_each(|at| out.extend_from_slice(&at.to_bytes()));
-    for end in ends {
-        // A line is far below 4 GiB, and values are not much longer than what they are made of.
-        let end = (end as u32).to_le_bytes();
-        out.extend_from_slice(if wide { &end } else { &end[..2] });
+    let (head, mut rest) = out.split_at_mut(5);
+    head[..4].copy_from_slice(&form.to_le_bytes());
+    head[4] = flag(at.is_some(), HAS_TIME) | flag(received_at.is_some(), HAS_ARRIVAL) | flag(wide, IS_WIDE);
+    for at in at.iter().chain(&received_at) {
+        let (time, after) = rest.split_at_mut(TIME_BYTES);
+        time.copy_from_slice(&at.to_bytes());
+        rest = after;
     }
+    for end in ends {
+        let (room, after) = rest.split_at_mut(if wide { 4 } else { 2 });
+        // A line is far below 4 GiB, and values are not much longer than what they are made of.
+        room.copy_from_slice(&(end as u32).to_le_bytes()[..room.len()]);
+        rest = after;
+    }
+    rest
 }
 
 impl<'p> Packed<'p> {

@@ -1,7 +1,7 @@
 //! Reading by comparing: lines whose outline is known.
 
 use crate::contract::draft::TimeFormat;
-use crate::json::{self, Canon, Shape, Tape, next_special, scan_escaped, scan_number, write_double, write_string};
+use crate::json::{self, Canon, Shape, Tape, is_plain, next_special, scan_escaped, scan_number, write_double, write_string};
 
 /// Ways to go on after one value that are learned. Keys that are data, as in a map by phone number,
 /// would come to any number of them.
@@ -68,6 +68,8 @@ pub(super) struct Leaf {
 pub(super) struct Values {
     values: Vec<Value>,
     made: Vec<u8>,
+    /// How long the last string after each text was: ids and times have the same length again.
+    usual: Vec<usize>,
     tape: Tape,
     canon: Canon,
 }
@@ -80,22 +82,41 @@ struct Value {
     end: usize,
 }
 
+/// Members of an object that is put in order at a glance.
+const MEMBERS_MAX: usize = 16;
+
+/// One of them: where its key begins, inside the quotes, where it ends, outside, and where the value does.
+#[derive(Clone, Copy, Default)]
+struct Member {
+    key: usize,
+    after_key: usize,
+    end: usize,
+}
+
+impl Member {
+    fn name<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.key..self.after_key - 1]
+    }
+}
+
 impl Outlines {
     /// Follows a line to its leaf, and finds its values on the way. Nothing when no outline that was
     /// learned fits, or the line is not sound.
     pub(super) fn follow(&self, line: &str, values: &mut Values) -> Option<u32> {
         values.clear();
+        values.usual.resize(self.nodes.len(), 0);
         let bytes = line.as_bytes();
         let mut rest = bytes;
         let mut texts = &self.roots;
         loop {
-            let fits = |place: &&u32| rest.starts_with(&self.nodes[**place as usize].text);
-            let node = &self.nodes[*texts.iter().find(fits)? as usize];
+            let fits = |place: &&u32| begins_with(rest, &self.nodes[**place as usize].text);
+            let number = *texts.iter().find(fits)? as usize;
+            let node = &self.nodes[number];
             rest = &rest[node.text.len()..];
             match &node.then {
                 Then::End(leaf) => return rest.is_empty().then_some(*leaf),
                 Then::Value { depth, texts: next } => {
-                    let end = values.read(line, bytes.len() - rest.len(), *depth)?;
+                    let end = values.read(line, bytes.len() - rest.len(), *depth, number)?;
                     rest = &bytes[end..];
                     texts = next;
                 }
@@ -174,6 +195,29 @@ impl Outlines {
     }
 }
 
+/// Where `true`, `false` or `null` ends, if one of them is here.
+#[inline]
+fn literal(bytes: &[u8], at: usize) -> Option<usize> {
+    let word = bytes.get(at..)?.first_chunk::<4>()?;
+    match word {
+        b"true" | b"null" => Some(at + 4),
+        b"fals" if bytes.get(at + 4) == Some(&b'e') => Some(at + 5),
+        _ => None,
+    }
+}
+
+/// Whether bytes begin with a text, eight at a time. The texts are short: a call would cost more than
+/// the comparison.
+#[inline]
+fn begins_with(bytes: &[u8], text: &[u8]) -> bool {
+    let Some(bytes) = bytes.get(..text.len()) else { return false };
+    let (Some(last), Some(last_of_text)) = (bytes.last_chunk::<8>(), text.last_chunk::<8>()) else {
+        return bytes.iter().zip(text).fold(true, |same, (byte, of_text)| same & (byte == of_text));
+    };
+    let words = bytes.as_chunks::<8>().0.iter().zip(text.as_chunks::<8>().0);
+    words.fold(last == last_of_text, |same, (bytes, text)| same & (bytes == text))
+}
+
 impl Then {
     fn at(&self) -> At {
         match self {
@@ -208,15 +252,21 @@ impl Values {
 
     /// Reads the value at `at`: where it ends; nothing when it is not sound.
     #[inline]
-    fn read(&mut self, line: &str, at: usize, depth: usize) -> Option<usize> {
+    fn read(&mut self, line: &str, at: usize, depth: usize, after: usize) -> Option<usize> {
         let bytes = line.as_bytes();
         let (shape, end) = match bytes.get(at)? {
             b'"' => {
-                let end = next_special(bytes, at + 1);
-                if bytes.get(end) != Some(&b'"') {
-                    return self.escaped(line, at, end);
+                let usual = at + 1 + self.usual[after];
+                if bytes.get(usual) == Some(&b'"') && is_plain(&bytes[at + 1..usual]) {
+                    (Shape::Plain, usual + 1)
+                } else {
+                    let end = next_special(bytes, at + 1);
+                    if bytes.get(end) != Some(&b'"') {
+                        return self.escaped(line, at, end);
+                    }
+                    self.usual[after] = end - at - 1;
+                    (Shape::Plain, end + 1)
                 }
-                (Shape::Plain, end + 1)
             }
             b'-' | b'0'..=b'9' => {
                 let (end, integer) = scan_number(bytes, at).ok()?;
@@ -229,13 +279,8 @@ impl Values {
                 (Shape::Integer, end)
             }
             b'{' | b'[' => return self.container(line, at, depth),
-            b't' => (Shape::Literal, at + 4),
-            b'f' => (Shape::Literal, at + 5),
-            _ => (Shape::Literal, at + 4),
+            _ => (Shape::Literal, literal(bytes, at)?),
         };
-        if shape == Shape::Literal && !matches!(bytes.get(at..end)?, b"true" | b"false" | b"null") {
-            return None;
-        }
         self.values.push(Value { shape, made: false, start: at, end });
         Some(end)
     }
@@ -251,10 +296,8 @@ impl Values {
     }
 
     fn container(&mut self, line: &str, at: usize, depth: usize) -> Option<usize> {
-        if depth > 0 && matches!(line.as_bytes().get(at..at + 2)?, b"{}" | b"[]") {
-            let shape = if line.as_bytes()[at] == b'{' { Shape::Object } else { Shape::Array };
-            self.values.push(Value { shape, made: false, start: at, end: at + 2 });
-            return Some(at + 2);
+        if let Some(end) = self.flat_object(line, at).filter(|_| depth > 0) {
+            return Some(end);
         }
         let end = self.tape.scan_from(line, at, depth).ok()?;
         self.canon.write_nested(line, &self.tape, depth).ok()?;
@@ -263,6 +306,59 @@ impl Values {
         self.made.extend_from_slice(self.canon.bytes());
         self.values.push(Value { shape, made: true, start, end: self.made.len() });
         Some(end)
+    }
+
+    /// Reads an object that is simple enough to be put in order at a glance: few keys of ASCII, without
+    /// escapes or space, and no value but plain strings, integers, `true`, `false` and `null`.
+    fn flat_object(&mut self, line: &str, at: usize) -> Option<usize> {
+        let bytes = line.as_bytes();
+        if bytes[at] != b'{' {
+            return None;
+        }
+        let plain_string = |at: usize| -> Option<usize> {
+            let end = next_special(bytes, at + 1);
+            (bytes.get(at) == Some(&b'"') && bytes.get(end) == Some(&b'"')).then_some(end + 1)
+        };
+        let mut members = [Member::default(); MEMBERS_MAX];
+        let (mut count, mut sorted, mut end) = (0, true, at + 1);
+        while bytes.get(end) != Some(&b'}') || count > 0 {
+            let key = end + 1;
+            let after_key = plain_string(end)?;
+            let name = &bytes[key..after_key - 1];
+            if bytes.get(after_key) != Some(&b':') || !name.is_ascii() {
+                return None;
+            }
+            end = match bytes.get(after_key + 1)? {
+                b'"' => plain_string(after_key + 1)?,
+                b'0'..=b'9' => scan_number(bytes, after_key + 1).ok().filter(|(_, integer)| *integer)?.0,
+                _ => literal(bytes, after_key + 1)?,
+            };
+            sorted &= count == 0 || members[count - 1].name(bytes) < name;
+            *members.get_mut(count)? = Member { key, after_key, end };
+            count += 1;
+            match bytes.get(end)? {
+                b',' => end += 1,
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        let end = end + 1;
+        if sorted {
+            self.values.push(Value { shape: Shape::Object, made: false, start: at, end });
+            return Some(end);
+        }
+        let members = &mut members[..count];
+        members.sort_unstable_by_key(|member| member.name(bytes));
+        if members.windows(2).any(|pair| pair[0].name(bytes) == pair[1].name(bytes)) {
+            return None;
+        }
+        Some(self.make(Shape::Object, end, |made| {
+            for (place, member) in members.iter().enumerate() {
+                made.push(if place == 0 { b'{' } else { b',' });
+                made.extend_from_slice(&bytes[member.key - 1..member.end]);
+            }
+            made.push(b'}');
+        }))
     }
 
     fn make(&mut self, shape: Shape, next: usize, write: impl FnOnce(&mut Vec<u8>)) -> usize {

@@ -3,7 +3,7 @@
 use super::form::{Form, FormKind, Forms, Id};
 use super::lesson::Lesson;
 use super::outline::{Leaf, Outlines, Values};
-use super::write_head;
+use super::{head_len, write_head};
 use crate::contract::Contract;
 use crate::event::{self, Event, EventKind, Unreadable, is_fit_id};
 use crate::json::{Pointer, Shape};
@@ -35,17 +35,25 @@ pub struct PackedArrival<'a, S> {
     pub known: bool,
     /// The id of the session, unescaped.
     pub id: &'a [u8],
-    /// The event, to be read as [`Packed`](super::Packed).
-    pub packed: &'a [u8],
+    values: Written<'a>,
 }
 
-/// What is known of an event beside its bytes.
+/// Where the values of an event are, before they are packed.
+#[derive(Clone, Copy, Debug)]
+enum Written<'a> {
+    /// In a line that was followed to this leaf.
+    Line { line: &'a str, leaf: &'a Leaf, values: &'a Values },
+    /// Packed already.
+    Packed(&'a [u8]),
+}
+
+/// What is known of an event beside its values.
 struct Facts<S> {
     source: S,
     received_at: Option<Timestamp>,
     at: Option<Timestamp>,
-    known: bool,
-    id: std::ops::Range<usize>,
+    /// The outline that was followed; or whether the kind is known, and where the id is among what is packed.
+    values: Result<u32, (bool, std::ops::Range<usize>)>,
 }
 
 impl<'f, S: Copy> Packer<'f, S> {
@@ -66,16 +74,24 @@ impl<'f, S: Copy> Packer<'f, S> {
     /// As [`LineReader::read`].
     pub fn pack<'r, 'c>(
         &'r mut self,
-        line: &[u8],
+        line: &'r str,
         source_of: impl Fn(Option<&str>) -> Result<(S, u32, &'c Contract), String>,
     ) -> Result<PackedArrival<'r, S>, Unreadable> {
-        let text = std::str::from_utf8(without_space_after(line)).map_err(|error| Unreadable::NotUtf8 { offset: error.valid_up_to() })?;
-        let facts = match self.follow(text) {
+        let line = line.trim_end_matches([' ', '\t', '\r']);
+        let facts = match self.follow(line) {
             Some(facts) => facts,
-            None => self.read(text, source_of)?,
+            None => self.read(line, source_of)?,
         };
-        let Facts { source, received_at, at, known, id } = facts;
-        Ok(PackedArrival { source, received_at, at, known, id: &self.packed[id], packed: &self.packed })
+        let Facts { source, received_at, at, values } = facts;
+        let (known, id, values) = match values {
+            Ok(number) => {
+                let (leaf, values) = (self.outlines.leaf(number), &self.values);
+                let id = values.bytes(line, leaf.id);
+                (true, &id[1..id.len() - 1], Written::Line { line, leaf, values })
+            }
+            Err((known, id)) => (known, &self.packed[id], Written::Packed(&self.packed)),
+        };
+        Ok(PackedArrival { source, received_at, at, known, id, values })
     }
 
     /// Packs a line of a known outline.
@@ -100,8 +116,7 @@ impl<'f, S: Copy> Packer<'f, S> {
         if !objects || shape != Shape::Plain || !is_fit_id(&id[1..id.len() - 1]) {
             return None;
         }
-        let id = write_values(&mut self.packed, line, leaf, values, at, received_at);
-        Some(Facts { source: self.sources[number as usize], received_at, at, known: true, id })
+        Some(Facts { source: self.sources[number as usize], received_at, at, values: Ok(number) })
     }
 
     /// Packs a line by reading all of it; and learns its outline.
@@ -122,7 +137,7 @@ impl<'f, S: Copy> Packer<'f, S> {
             EventKind::Unknown(_) => None,
         };
         let id = write_loose(&mut self.packed, self.forms, number, contract, &event, received_at);
-        let facts = Facts { source, received_at, at, known: kind.is_some(), id };
+        let facts = Facts { source, received_at, at, values: Err((kind.is_some(), id)) };
         let Some((kind, payload)) = kind.zip(self.reader.plain_payload()) else { return Ok(facts) };
         let tape = self.reader.tape();
         let lesson = Lesson { line, tape, payload, contract, contract_number: number, kind, subject };
@@ -135,41 +150,47 @@ impl<'f, S: Copy> Packer<'f, S> {
     }
 }
 
-/// A line without the space after it, such as the CR of its end.
-fn without_space_after(line: &[u8]) -> &[u8] {
-    let space = line.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r')).count();
-    &line[..line.len() - space]
-}
-
 fn arrival((shape, text): (Shape, &str)) -> Option<Timestamp> {
     let inside = text.get(1..text.len() - 1).filter(|_| shape == Shape::Plain)?;
     Timestamp::parse(inside).ok()
 }
 
-/// Writes the event of a line that was followed to a leaf: where its id stands.
-fn write_values(
-    packed: &mut Vec<u8>,
-    line: &str,
-    leaf: &Leaf,
-    values: &Values,
-    at: Option<Timestamp>,
-    received_at: Option<Timestamp>,
-) -> std::ops::Range<usize> {
-    let ends = leaf.order.iter().scan(0, |end, value| {
-        *end += values.length(*value);
-        Some(*end)
-    });
-    packed.clear();
-    write_head(packed, leaf.form, at, received_at, ends);
-    let mut id = 0..0;
-    for value in &leaf.order {
-        let start = packed.len();
-        packed.extend_from_slice(values.bytes(line, *value));
-        if *value == leaf.id {
-            id = start + 1..packed.len() - 1;
+impl<S> PackedArrival<'_, S> {
+    /// How many bytes the packed event has.
+    #[must_use]
+    pub fn packed_len(&self) -> usize {
+        match self.values {
+            Written::Packed(packed) => packed.len(),
+            Written::Line { leaf, values, .. } => {
+                let length = leaf.order.iter().map(|value| values.length(*value)).sum();
+                head_len(leaf.order.len(), self.at, self.received_at, length) + length
+            }
         }
     }
-    id
+
+    /// Writes the packed event, to be read as [`Packed`](super::Packed), into as many bytes.
+    ///
+    /// # Panics
+    /// When they are not as many.
+    pub fn write(&self, out: &mut [u8]) {
+        match self.values {
+            Written::Packed(packed) => out.copy_from_slice(packed),
+            Written::Line { line, leaf, values } => {
+                let ends = leaf.order.iter().scan(0, |end, value| {
+                    *end += values.length(*value);
+                    Some(*end)
+                });
+                let length = leaf.order.iter().map(|value| values.length(*value)).sum();
+                let mut rest = write_head(out, leaf.form, self.at, self.received_at, ends, length);
+                for value in &leaf.order {
+                    let bytes = values.bytes(line, *value);
+                    let (room, after) = rest.split_at_mut(bytes.len());
+                    room.copy_from_slice(bytes);
+                    rest = after;
+                }
+            }
+        }
+    }
 }
 
 /// Writes an event whose form is not known: its whole identity, and beside it what is read of it.
@@ -212,9 +233,12 @@ fn write_loose(
         *end += value.len();
         Some(*end)
     });
+    let length = beside.iter().map(|value| value.len()).sum();
+    let head = head_len(beside.len(), event.at, received_at, length);
     packed.clear();
-    write_head(packed, form, event.at, received_at, ends);
-    let start = packed.len() + beside[0].len();
+    packed.resize(head, 0);
+    write_head(packed, form, event.at, received_at, ends, length);
     beside.iter().for_each(|value| packed.extend_from_slice(value));
+    let start = head + beside[0].len();
     start..start + beside[1].len()
 }

@@ -1,0 +1,149 @@
+//! Events in the order of output: by source, then by session.
+
+use std::sync::Arc;
+
+use super::parts::{prefix, shared_length};
+use super::read::Events;
+use super::rows::Row;
+use super::sources::SourceId;
+use crate::engine::{Form, Packed};
+
+/// Events of a part, at most, that one thread is left to sort.
+const PART_ROWS_MAX: usize = 1 << 20;
+
+/// Events that a thread takes at a time when they were sorted before.
+const UNIT_ROWS: usize = 1 << 14;
+
+/// All events, in units that come one after another in the order of output.
+pub(crate) struct Units<'r> {
+    pub(crate) units: Vec<Unit<'r>>,
+    /// Place of each source's name among all.
+    order: Vec<u32>,
+    forms: &'r [Arc<Form>],
+}
+
+/// What one thread prints at a time.
+pub(crate) enum Unit<'r> {
+    /// A part, as it is.
+    Part(usize),
+    /// Some of all events.
+    Rows(Vec<Row<'r>>),
+}
+
+/// What an event is sorted by. Events of one session have one key; nearly always they alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SortKey {
+    /// Place of the source's name among all.
+    order: u32,
+    /// The first bytes of the id that not all ids begin with.
+    prefix: u64,
+}
+
+/// The events of a unit, session by session. Scratch space: meant to be used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions<'r> {
+    events: Vec<(SourceId, Packed<'r>)>,
+    /// Keys, each with the place of its event.
+    keys: Vec<(SortKey, u32)>,
+    /// Those of one session.
+    session: Vec<Packed<'r>>,
+}
+
+impl Events {
+    /// What is to be printed. Parts of one source are in order as they are; several sources, or ids so
+    /// uneven that a part has most of them, are sorted as a whole first.
+    pub(crate) fn units(&self, threads: usize) -> Units<'_> {
+        let mut names: Vec<usize> = (0..self.sources.len()).collect();
+        names.sort_by(|left, right| self.sources[*left].0.cmp(&self.sources[*right].0));
+        let mut order = vec![0; names.len()];
+        names.iter().enumerate().for_each(|(place, source)| order[*source] = place as u32);
+        let mut units = Units { units: Vec::new(), order, forms: &self.forms };
+
+        let counts = self.kept.counts();
+        if self.sources.len() <= 1 && counts.iter().all(|count| *count <= PART_ROWS_MAX) {
+            units.units.extend((0..counts.len()).map(Unit::Part));
+            return units;
+        }
+        let rows = self.sorted(&units, threads);
+        let mut start = 0;
+        while start < rows.len() {
+            // A unit ends where a key does.
+            let full = rows.len().min(start + UNIT_ROWS);
+            let end = (full..rows.len()).find(|end| rows[*end - 1].0 != rows[*end].0).unwrap_or(rows.len());
+            units.units.push(Unit::Rows(rows[start..end].iter().map(|(_, row)| *row).collect()));
+            start = end;
+        }
+        units
+    }
+
+    /// All events, sorted by key.
+    fn sorted<'r>(&'r self, units: &Units<'r>, threads: usize) -> Vec<(SortKey, Row<'r>)> {
+        let parts = 0..self.kept.counts().len();
+        let mut rows: Vec<_> = Vec::with_capacity(self.kept.counts().iter().sum());
+        for part in parts {
+            rows.extend(self.kept.rows(part).map(|row| (SortKey { order: 0, prefix: 0 }, row)));
+        }
+        let id = |row: &Row<'r>| Packed::read(row.packed, units.forms).id();
+        let shared = shared(rows.iter().map(|(_, row)| id(row)));
+        let share = rows.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            for part in rows.chunks_mut(share) {
+                scope.spawn(|| {
+                    part.iter_mut().for_each(|(key, row)| *key = units.key(row.source, &id(row)[shared..]));
+                    part.sort_unstable_by_key(|(key, _)| *key);
+                });
+            }
+        });
+        // This sort finds the sorted parts, and only merges them.
+        rows.sort_by_key(|(key, _)| *key);
+        rows
+    }
+}
+
+impl Units<'_> {
+    fn key(&self, source: SourceId, id: &[u8]) -> SortKey {
+        SortKey { order: self.order[source.0 as usize], prefix: prefix(id) }
+    }
+}
+
+impl<'r> Sessions<'r> {
+    /// Hands on the events of each session of a unit, in the order of output.
+    pub(crate) fn each(
+        &mut self,
+        units: &Units<'r>,
+        rows: impl Iterator<Item = Row<'r>>,
+        of: &'r Events,
+        mut session: impl FnMut(SourceId, &mut [Packed<'r>]),
+    ) {
+        self.events.clear();
+        self.events.extend(rows.map(|row| (row.source, Packed::read(row.packed, units.forms))));
+        let shared = shared(self.events.iter().map(|(_, event)| event.id()));
+        let keys = self.events.iter().zip(0..);
+        self.keys.clear();
+        self.keys.extend(keys.map(|((source, event), place)| (units.key(*source, &event.id()[shared..]), place)));
+        self.keys.sort_unstable_by_key(|(key, _)| *key);
+
+        for of_one_key in self.keys.chunk_by(|left, right| left.0 == right.0) {
+            let (source, first) = self.events[of_one_key[0].1 as usize];
+            self.session.clear();
+            self.session.extend(of_one_key.iter().map(|(_, place)| self.events[*place as usize].1));
+            // One source has one place in the order, so the rest of a key is id and subject.
+            let contract = &of.sources[source.0 as usize].1.contract;
+            let key = |event: &Packed<'r>| (event.id(), contract.subject_name(event.subject()));
+            let is_first = |event: &Packed<'r>| event.subject() == first.subject() && event.id() == first.id();
+            if self.session.iter().all(is_first) {
+                session(source, &mut self.session);
+            } else {
+                self.session.sort_unstable_by_key(key);
+                let sessions = self.session.chunk_by_mut(|left, right| key(left) == key(right));
+                sessions.for_each(|events| session(source, events));
+            }
+        }
+    }
+}
+
+/// How many bytes all ids begin with alike.
+fn shared<'i>(mut ids: impl Iterator<Item = &'i [u8]>) -> usize {
+    let Some(first) = ids.next() else { return 0 };
+    ids.fold(first.len(), |shared, id| shared_length(&first[..shared], id))
+}
