@@ -4,10 +4,6 @@ mod command;
 
 use std::process::ExitCode;
 
-/// Sessions are many small values, made and merged by several threads.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     command::run()
 }

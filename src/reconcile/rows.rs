@@ -1,9 +1,7 @@
 //! Packed events in memory: appended as they come, each to the part of the ids that it belongs to.
 
-use std::ops::{Deref, DerefMut, Range};
+use std::ops::Range;
 use std::sync::OnceLock;
-
-use memmap2::MmapMut;
 
 use super::parts::Parts;
 use super::sources::SourceId;
@@ -12,7 +10,7 @@ use crate::engine::PackedArrival;
 /// Bytes of a block, the room that a part of one thread takes at a time.
 const BLOCK_BYTES: usize = 16 << 10;
 
-/// Bytes of a slab, out of which blocks are cut. It is only touched as far as it is used.
+/// Bytes of a slab, out of which blocks are cut. The system gives it page by page, as it is used.
 const SLAB_BYTES: usize = 32 << 20;
 
 /// Events that a thread has seen before it says where parts begin and end.
@@ -26,7 +24,7 @@ pub(crate) struct Rows<'s> {
     /// Where parts begin and end; all threads go by the same.
     bounds: &'s OnceLock<Parts>,
     early: Early,
-    slabs: Vec<Slab>,
+    slabs: Vec<Vec<u8>>,
     /// Bytes of the last slab that are taken.
     taken: usize,
     /// By part: blocks, the last one not yet full.
@@ -53,7 +51,7 @@ struct Block {
 /// All events of a fold, by part, in the order of parts.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    slabs: Vec<Slab>,
+    slabs: Vec<Vec<u8>>,
     blocks: Vec<Vec<Block>>,
     counts: Vec<usize>,
 }
@@ -63,14 +61,6 @@ pub(crate) struct Kept {
 pub(crate) struct Row<'k> {
     pub(crate) source: SourceId,
     pub(crate) packed: &'k [u8],
-}
-
-/// Room for blocks.
-#[derive(Debug)]
-enum Slab {
-    /// In huge pages, where there are any: the system hands out two MiB for the price of a few KiB.
-    Mapped(MmapMut),
-    Plain(Vec<u8>),
 }
 
 impl<'s> Rows<'s> {
@@ -132,7 +122,7 @@ impl<'s> Rows<'s> {
     fn block(&mut self, bytes: usize) -> Block {
         let room = bytes.max(BLOCK_BYTES);
         if self.slabs.last().is_none_or(|slab| slab.len() - self.taken < room) {
-            self.slabs.push(Slab::new(room.max(SLAB_BYTES)));
+            self.slabs.push(vec![0; room.max(SLAB_BYTES)]);
             self.taken = 0;
         }
         let start = self.taken;
@@ -194,35 +184,5 @@ impl Kept {
                 Some(Row { source: SourceId(u32::from_le_bytes(*source)), packed })
             })
         })
-    }
-}
-
-impl Slab {
-    fn new(bytes: usize) -> Slab {
-        let Ok(map) = MmapMut::map_anon(bytes) else { return Slab::Plain(vec![0; bytes]) };
-        // Where there are no huge pages, small ones do.
-        #[cfg(target_os = "linux")]
-        let _ = map.advise(memmap2::Advice::HugePage);
-        Slab::Mapped(map)
-    }
-}
-
-impl Deref for Slab {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Slab::Mapped(map) => map,
-            Slab::Plain(bytes) => bytes,
-        }
-    }
-}
-
-impl DerefMut for Slab {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        match self {
-            Slab::Mapped(map) => map,
-            Slab::Plain(bytes) => bytes,
-        }
     }
 }
