@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::units::{Sessions, Unit};
+use super::rows::rows;
+use super::units::Unit;
 use super::read::Events;
 use super::ordered::Ordered;
 use super::sources::{Plan, SourceId};
@@ -95,7 +96,7 @@ impl Events {
             let mut counts = Vec::new();
             counts.resize_with(self.sources.len(), Counts::default);
             let mut session = Session { events: self, as_of, folder: Folder::default(), printer: printer() };
-            let mut sessions = Sessions::default();
+            let mut copy = Vec::new();
             let mut printed = Vec::new();
             let _guard = ordered.guard();
             loop {
@@ -104,8 +105,11 @@ impl Events {
                 printed.clear();
                 let print = |source, events: &mut [Packed<'_>]| session.print(source, events, &mut counts, &mut printed);
                 match unit {
-                    Unit::Part(part) => sessions.each(&units, self.kept.rows(*part), self, print),
-                    Unit::Rows(rows) => sessions.each(&units, rows.iter().copied(), self, print),
+                    Unit::Part(part) => {
+                        self.kept.copy(*part, &mut copy);
+                        units.each_session(rows(&copy), self, print);
+                    }
+                    Unit::Rows(rows) => units.each_session(rows.iter().copied(), self, print),
                 }
                 let Some(used) = ordered.give(number as u64, printed) else { break };
                 printed = used;

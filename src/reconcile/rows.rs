@@ -172,17 +172,28 @@ impl Kept {
         &self.counts
     }
 
-    /// The events of a part.
+    /// The events of a part, as they lie in memory.
     pub(crate) fn rows(&self, part: usize) -> impl Iterator<Item = Row<'_>> {
-        self.blocks[part].iter().flat_map(|block| {
-            let mut rest = &self.slabs[block.slab][block.start..block.end];
-            std::iter::from_fn(move || {
-                let (length, after) = rest.split_first_chunk()?;
-                let (source, after) = after.split_first_chunk()?;
-                let (packed, after) = after.split_at(u32::from_le_bytes(*length) as usize);
-                rest = after;
-                Some(Row { source: SourceId(u32::from_le_bytes(*source)), packed })
-            })
-        })
+        self.blocks[part].iter().flat_map(|block| rows(&self.slabs[block.slab][block.start..block.end]))
     }
+
+    /// Copies a part to one place: read from end to end, it then is in the processor's cache, and its
+    /// events can be taken in any order.
+    pub(crate) fn copy(&self, part: usize, into: &mut Vec<u8>) {
+        into.clear();
+        for block in &self.blocks[part] {
+            into.extend_from_slice(&self.slabs[block.slab][block.start..block.end]);
+        }
+    }
+}
+
+/// The events among bytes, one after another.
+pub(crate) fn rows(mut bytes: &[u8]) -> impl Iterator<Item = Row<'_>> {
+    std::iter::from_fn(move || {
+        let (length, rest) = bytes.split_first_chunk()?;
+        let (source, rest) = rest.split_first_chunk()?;
+        let (packed, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
+        bytes = rest;
+        Some(Row { source: SourceId(u32::from_le_bytes(*source)), packed })
+    })
 }

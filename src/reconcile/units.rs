@@ -39,16 +39,6 @@ struct SortKey {
     prefix: u64,
 }
 
-/// The events of a unit, session by session. Scratch space: meant to be used again and again.
-#[derive(Debug, Default)]
-pub(crate) struct Sessions<'r> {
-    events: Vec<(SourceId, Packed<'r>)>,
-    /// Keys, each with the place of its event.
-    keys: Vec<(SortKey, u32)>,
-    /// Those of one session.
-    session: Vec<Packed<'r>>,
-}
-
 impl Events {
     /// What is to be printed. Parts of one source are in order as they are; several sources, or ids so
     /// uneven that a part has most of them, are sorted as a whole first.
@@ -104,40 +94,37 @@ impl Units<'_> {
     fn key(&self, source: SourceId, id: &[u8]) -> SortKey {
         SortKey { order: self.order[source.0 as usize], prefix: prefix(id) }
     }
-}
 
-impl<'r> Sessions<'r> {
     /// Hands on the events of each session of a unit, in the order of output.
-    pub(crate) fn each(
-        &mut self,
-        units: &Units<'r>,
+    pub(crate) fn each_session<'r>(
+        &'r self,
         rows: impl Iterator<Item = Row<'r>>,
-        of: &'r Events,
+        of: &Events,
         mut session: impl FnMut(SourceId, &mut [Packed<'r>]),
     ) {
-        self.events.clear();
-        self.events.extend(rows.map(|row| (row.source, Packed::read(row.packed, units.forms))));
-        let shared = shared(self.events.iter().map(|(_, event)| event.id()));
-        let keys = self.events.iter().zip(0..);
-        self.keys.clear();
-        self.keys.extend(keys.map(|((source, event), place)| (units.key(*source, &event.id()[shared..]), place)));
-        self.keys.sort_unstable_by_key(|(key, _)| *key);
+        let events: Vec<_> = rows.map(|row| (row.source, Packed::read(row.packed, self.forms))).collect();
+        let shared = shared(events.iter().map(|(_, event)| event.id()));
+        let places = events.iter().zip(0_u32..);
+        let mut keys: Vec<_> =
+            places.map(|((source, event), place)| (self.key(*source, &event.id()[shared..]), place)).collect();
+        keys.sort_unstable_by_key(|(key, _)| *key);
 
-        for of_one_key in self.keys.chunk_by(|left, right| left.0 == right.0) {
-            let (source, first) = self.events[of_one_key[0].1 as usize];
-            self.session.clear();
-            self.session.extend(of_one_key.iter().map(|(_, place)| self.events[*place as usize].1));
+        let mut of_session = Vec::new();
+        for of_one_key in keys.chunk_by(|left, right| left.0 == right.0) {
+            let (source, first) = events[of_one_key[0].1 as usize];
+            of_session.clear();
+            of_session.extend(of_one_key.iter().map(|(_, place)| events[*place as usize].1));
+            let is_first = |event: &Packed<'r>| event.subject() == first.subject() && event.id() == first.id();
+            if of_session.iter().all(is_first) {
+                session(source, &mut of_session);
+                continue;
+            }
             // One source has one place in the order, so the rest of a key is id and subject.
             let contract = &of.sources[source.0 as usize].1.contract;
             let key = |event: &Packed<'r>| (event.id(), contract.subject_name(event.subject()));
-            let is_first = |event: &Packed<'r>| event.subject() == first.subject() && event.id() == first.id();
-            if self.session.iter().all(is_first) {
-                session(source, &mut self.session);
-            } else {
-                self.session.sort_unstable_by_key(key);
-                let sessions = self.session.chunk_by_mut(|left, right| key(left) == key(right));
-                sessions.for_each(|events| session(source, events));
-            }
+            of_session.sort_unstable_by_key(key);
+            let sessions = of_session.chunk_by_mut(|left, right| key(left) == key(right));
+            sessions.for_each(|events| session(source, events));
         }
     }
 }
