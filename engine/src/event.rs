@@ -382,7 +382,8 @@ pub(crate) fn is_fit_id(id: &str) -> bool {
 fn has_control(id: &str) -> bool {
     // Controls are below U+0080 or start with 0xC2 in UTF-8; ids of neither sort are the rule.
     let doubtful = |byte: u8| byte < 0x20 || byte == 0x7F || byte == 0xC2;
-    id.bytes().any(doubtful) && id.chars().any(char::is_control)
+    // All are looked at: without a way out of the loop, many are looked at together.
+    id.bytes().fold(false, |doubt, byte| doubt | doubtful(byte)) && id.chars().any(char::is_control)
 }
 
 /// Appends the kind and the id, where headers say them, to the canonical payload: how long it is then.

@@ -3,6 +3,9 @@
 /// Parts there are at most: so many that one of a million sessions fits a processor's cache.
 const PARTS_MAX: usize = 1024;
 
+/// How many pairs of bytes there are.
+const PAIRS: u64 = 1 << 16;
+
 /// Where parts begin and end.
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -11,6 +14,8 @@ pub(crate) struct Parts {
     /// The least id of each part but the first, in order, and behind it the id's first bytes that are
     /// not shared, so that a comparison mostly touches nothing else.
     bounds: Vec<(u64, Box<[u8]>)>,
+    /// For each pair of first bytes that are not shared: how many bounds are below all ids with them.
+    below: Vec<u16>,
 }
 
 impl Parts {
@@ -25,8 +30,9 @@ impl Parts {
         };
         let count = PARTS_MAX.min(ids.len());
         let bounds = (1..count).map(|part| ids[part * ids.len() / count]);
-        let bounds = bounds.map(|id| (prefix(&id[shared.len()..]), id.into())).collect();
-        Parts { shared, bounds }
+        let bounds: Vec<(u64, Box<[u8]>)> = bounds.map(|id| (prefix(&id[shared.len()..]), id.into())).collect();
+        let below = (0..=PAIRS).map(|pair| bounds.partition_point(|(bound, _)| bound >> 48 < pair) as u16).collect();
+        Parts { shared, bounds, below }
     }
 
     /// The part of an id.
@@ -35,7 +41,10 @@ impl Parts {
         match id.strip_prefix(&*self.shared) {
             Some(own) => {
                 let own = prefix(own);
-                self.bounds.partition_point(|(bound, whole)| *bound < own || (*bound == own && **whole <= *id))
+                let pair = (own >> 48) as usize;
+                let (start, end) = (usize::from(self.below[pair]), usize::from(self.below[pair + 1]));
+                let near = &self.bounds[start..end];
+                start + near.partition_point(|(bound, whole)| *bound < own || (*bound == own && **whole <= *id))
             }
             None => self.bounds.partition_point(|(_, whole)| **whole <= *id),
         }

@@ -276,7 +276,7 @@ impl Worker<'_> {
         }
         self.reading.bytes += bytes.len() as u64;
         // A chunk is looked at as a whole: one that is UTF-8 has no line that is not.
-        let text = std::str::from_utf8(bytes).ok();
+        let text = simdutf8::basic::from_utf8(bytes).ok();
         for (mut start, mut line) in Lines::new(bytes) {
             let number = piece.lines;
             piece.lines += 1;

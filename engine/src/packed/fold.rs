@@ -3,6 +3,7 @@
 use super::form::{FormFact, FormKind};
 use super::Packed;
 use crate::contract::Contract;
+use crate::contract::draft::Unit;
 use crate::digest::Digest;
 use crate::event;
 use crate::json::Shape;
@@ -97,9 +98,17 @@ impl Folder {
     }
 }
 
+/// Whether the event's own time, which was read before, is written as records write it.
+fn is_utc(value: &[u8]) -> bool {
+    value.ends_with(b"Z\"") && value.get(11) == Some(&b'T')
+}
+
 /// Appends a fact's value in the unit of the record; `false` when it stays as it is.
 fn convert(event: &Packed<'_>, fact: &FormFact, out: &mut Vec<u8>) -> bool {
     let Some(unit) = fact.unit else { return false };
+    if fact.is_time && unit == Unit::Time && is_utc(event.value(fact.value)) {
+        return false;
+    }
     // It was a str when it was packed.
     let value = std::str::from_utf8(event.value(fact.value)).unwrap_or_default();
     let known = event.at.filter(|_| fact.is_time);

@@ -78,8 +78,8 @@ pub(super) struct Values {
 struct Value {
     shape: Shape,
     made: bool,
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
 }
 
 /// Members of an object that is put in order at a glance.
@@ -227,6 +227,17 @@ impl Then {
     }
 }
 
+impl Value {
+    /// Lines are bounded far below 4 GiB, and so is what is made of them.
+    fn new(shape: Shape, made: bool, start: usize, end: usize) -> Value {
+        Value { shape, made, start: start as u32, end: end as u32 }
+    }
+
+    fn range(self) -> (usize, usize) {
+        (self.start as usize, self.end as usize)
+    }
+}
+
 impl Values {
     fn clear(&mut self) {
         self.values.clear();
@@ -235,19 +246,21 @@ impl Values {
 
     /// A value in canonical form.
     pub(super) fn get<'v>(&'v self, line: &'v str, value: usize) -> (Shape, &'v str) {
-        let Value { shape, made, start, end } = self.values[value];
+        let Value { shape, made, .. } = self.values[value];
+        let (start, end) = self.values[value].range();
         // What is made is made of whole values of a str.
         let text = if made { std::str::from_utf8(&self.made[start..end]).unwrap_or_default() } else { &line[start..end] };
         (shape, text)
     }
 
     pub(super) fn bytes<'v>(&'v self, line: &'v str, value: usize) -> &'v [u8] {
-        let Value { made, start, end, .. } = self.values[value];
-        if made { &self.made[start..end] } else { &line.as_bytes()[start..end] }
+        let (start, end) = self.values[value].range();
+        if self.values[value].made { &self.made[start..end] } else { &line.as_bytes()[start..end] }
     }
 
     pub(super) fn length(&self, value: usize) -> usize {
-        self.values[value].end - self.values[value].start
+        let (start, end) = self.values[value].range();
+        end - start
     }
 
     /// Reads the value at `at`: where it ends; nothing when it is not sound.
@@ -281,7 +294,7 @@ impl Values {
             b'{' | b'[' => return self.container(line, at, depth),
             _ => (Shape::Literal, literal(bytes, at)?),
         };
-        self.values.push(Value { shape, made: false, start: at, end });
+        self.values.push(Value::new(shape, false, at, end));
         Some(end)
     }
 
@@ -304,7 +317,7 @@ impl Values {
         let shape = self.tape.node(0).shape;
         let start = self.made.len();
         self.made.extend_from_slice(self.canon.bytes());
-        self.values.push(Value { shape, made: true, start, end: self.made.len() });
+        self.values.push(Value::new(shape, true, start, self.made.len()));
         Some(end)
     }
 
@@ -344,7 +357,7 @@ impl Values {
         }
         let end = end + 1;
         if sorted {
-            self.values.push(Value { shape: Shape::Object, made: false, start: at, end });
+            self.values.push(Value::new(Shape::Object, false, at, end));
             return Some(end);
         }
         let members = &mut members[..count];
@@ -364,7 +377,7 @@ impl Values {
     fn make(&mut self, shape: Shape, next: usize, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let start = self.made.len();
         write(&mut self.made);
-        self.values.push(Value { shape, made: true, start, end: self.made.len() });
+        self.values.push(Value::new(shape, true, start, self.made.len()));
         next
     }
 }

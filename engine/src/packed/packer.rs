@@ -96,6 +96,8 @@ impl<'f, S: Copy> Packer<'f, S> {
 
     /// Packs a line of a known outline.
     fn follow(&mut self, line: &str) -> Option<Facts<S>> {
+        // Longer ones are refused by whoever reads them in full.
+        u32::try_from(line.len()).ok()?;
         let number = self.outlines.follow(line, &mut self.values)?;
         let leaf = self.outlines.leaf(number);
         let values = &self.values;
