@@ -38,7 +38,8 @@ impl Parts {
     /// The part of an id.
     #[inline]
     pub(crate) fn part_of(&self, id: &[u8]) -> usize {
-        match id.strip_prefix(&*self.shared) {
+        let own = if self.shared.is_empty() { Some(id) } else { id.strip_prefix(&*self.shared) };
+        match own {
             Some(own) => {
                 let own = prefix(own);
                 let pair = (own >> 48) as usize;

@@ -27,8 +27,9 @@ pub(crate) struct Rows<'s> {
     slabs: Vec<Vec<u8>>,
     /// Bytes of the last slab that are taken.
     taken: usize,
-    /// By part: blocks, the last one not yet full.
-    blocks: Vec<Vec<Block>>,
+    /// By part: the block that is being filled, and those that are full.
+    open: Vec<Block>,
+    full: Vec<Vec<Block>>,
     counts: Vec<usize>,
 }
 
@@ -40,12 +41,19 @@ struct Early {
     rows: Vec<(SourceId, Range<usize>, Range<usize>)>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// Bytes of a slab; offsets fit, for a slab is hardly longer than the longest line.
+#[derive(Clone, Copy, Debug, Default)]
 struct Block {
-    slab: usize,
-    start: usize,
-    end: usize,
-    full: usize,
+    slab: u32,
+    start: u32,
+    end: u32,
+    full: u32,
+}
+
+impl Block {
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// All events of a fold, by part, in the order of parts.
@@ -66,7 +74,7 @@ pub(crate) struct Row<'k> {
 impl<'s> Rows<'s> {
     pub(crate) fn new(bounds: &'s OnceLock<Parts>) -> Rows<'s> {
         let (early, slabs) = (Early::default(), Vec::new());
-        Rows { bounds, early, slabs, taken: 0, blocks: Vec::new(), counts: Vec::new() }
+        Rows { bounds, early, slabs, taken: 0, open: Vec::new(), full: Vec::new(), counts: Vec::new() }
     }
 
     /// Keeps an event.
@@ -96,38 +104,38 @@ impl<'s> Rows<'s> {
 
     /// Room for one more event of a part.
     fn room(&mut self, part: usize, source: SourceId, length: usize) -> &mut [u8] {
-        if self.blocks.len() <= part {
-            self.blocks.resize_with(part + 1, Vec::new);
-            self.counts.resize(part + 1, 0);
-        }
         let bytes = HEAD_BYTES + length;
-        let last = self.blocks[part].last().copied().filter(|block| block.full - block.end >= bytes);
-        let block = match last {
-            Some(block) => {
-                self.blocks[part].pop();
-                block
-            }
-            None => self.block(bytes),
-        };
-        self.blocks[part].push(Block { end: block.end + bytes, ..block });
+        if self.open.get(part).is_none_or(|block| ((block.full - block.end) as usize) < bytes) {
+            self.open_block(part, bytes);
+        }
+        let block = &mut self.open[part];
+        let start = block.end as usize;
+        block.end += bytes as u32;
         self.counts[part] += 1;
-        let (head, room) = self.slabs[block.slab][block.end..block.end + bytes].split_at_mut(HEAD_BYTES);
+        let (head, room) = self.slabs[block.slab as usize][start..start + bytes].split_at_mut(HEAD_BYTES);
         // Lines are bounded far below 4 GiB, and so is what they are packed to.
         head[..4].copy_from_slice(&(length as u32).to_le_bytes());
         head[4..].copy_from_slice(&source.0.to_le_bytes());
         room
     }
 
-    /// A new block with room for so many bytes.
-    fn block(&mut self, bytes: usize) -> Block {
+    /// Gives a part a new block, with room for so many bytes.
+    fn open_block(&mut self, part: usize, bytes: usize) {
+        if self.open.len() <= part {
+            self.open.resize(part + 1, Block::default());
+            self.full.resize_with(part + 1, Vec::new);
+            self.counts.resize(part + 1, 0);
+        }
         let room = bytes.max(BLOCK_BYTES);
         if self.slabs.last().is_none_or(|slab| slab.len() - self.taken < room) {
             self.slabs.push(vec![0; room.max(SLAB_BYTES)]);
             self.taken = 0;
         }
-        let start = self.taken;
+        let start = self.taken as u32;
         self.taken += room;
-        Block { slab: self.slabs.len() - 1, start, end: start, full: start + room }
+        let block = Block { slab: self.slabs.len() as u32 - 1, start, end: start, full: self.taken as u32 };
+        let before = std::mem::replace(&mut self.open[part], block);
+        self.full[part].push(before);
     }
 }
 
@@ -152,16 +160,15 @@ impl Kept {
         let mut kept = Kept { slabs: Vec::new(), blocks: Vec::new(), counts: Vec::new() };
         for mut rows in threads {
             rows.settle();
-            let parts = rows.blocks.len().max(kept.blocks.len());
+            let parts = rows.open.len().max(kept.blocks.len());
             kept.blocks.resize_with(parts, Vec::new);
             kept.counts.resize(parts, 0);
-            let before = kept.slabs.len();
+            let before = kept.slabs.len() as u32;
             kept.slabs.append(&mut rows.slabs);
-            for ((all, count), (own, more)) in
-                kept.blocks.iter_mut().zip(&mut kept.counts).zip(rows.blocks.iter().zip(&rows.counts))
-            {
-                all.extend(own.iter().map(|block| Block { slab: block.slab + before, ..*block }));
-                *count += more;
+            for (part, (full, open)) in rows.full.into_iter().zip(rows.open).enumerate() {
+                let blocks = full.into_iter().chain([open]).filter(|block| block.end > block.start);
+                kept.blocks[part].extend(blocks.map(|block| Block { slab: block.slab + before, ..block }));
+                kept.counts[part] += rows.counts[part];
             }
         }
         kept
@@ -174,7 +181,11 @@ impl Kept {
 
     /// The events of a part, as they lie in memory.
     pub(crate) fn rows(&self, part: usize) -> impl Iterator<Item = Row<'_>> {
-        self.blocks[part].iter().flat_map(|block| rows(&self.slabs[block.slab][block.start..block.end]))
+        self.blocks[part].iter().flat_map(|block| rows(self.bytes(*block)))
+    }
+
+    fn bytes(&self, block: Block) -> &[u8] {
+        &self.slabs[block.slab as usize][block.range()]
     }
 
     /// Copies a part to one place: read from end to end, it then is in the processor's cache, and its
@@ -182,7 +193,7 @@ impl Kept {
     pub(crate) fn copy(&self, part: usize, into: &mut Vec<u8>) {
         into.clear();
         for block in &self.blocks[part] {
-            into.extend_from_slice(&self.slabs[block.slab][block.start..block.end]);
+            into.extend_from_slice(self.bytes(*block));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::faults::{list, nearest};
-use super::{Channel, Contract, FieldId, Outcome};
+use super::{CHANNELS, Channel, Contract, FieldId, OUTCOMES, Outcome};
 use crate::json;
 
 /// A condition: every part of it holds.
@@ -17,14 +17,14 @@ pub(crate) struct Condition {
 struct Part {
     of: Of,
     equal: bool,
-    /// For a field, in canonical form; else the plain word.
+    /// Of a field, in canonical form.
     value: String,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Of {
-    Channel,
-    Outcome,
+    Channel(Channel),
+    Outcome(Outcome),
     Field(FieldId),
 }
 
@@ -46,8 +46,8 @@ impl Condition {
     pub(crate) fn holds(&self, facts: &impl Facts) -> bool {
         self.parts.iter().all(|part| {
             let same = match part.of {
-                Of::Channel => facts.channel().as_str() == part.value,
-                Of::Outcome => facts.outcome().is_some_and(|outcome| outcome.as_str() == part.value),
+                Of::Channel(channel) => facts.channel() == channel,
+                Of::Outcome(outcome) => facts.outcome() == Some(outcome),
                 Of::Field(field) => facts.field(field) == Some(part.value.as_bytes()),
             };
             same == part.equal
@@ -79,19 +79,9 @@ fn parse_part(text: &str, contract: &Contract) -> Result<Part, String> {
         return Err(form());
     }
     let name = name.trim();
-    let one_of = |words: Vec<&str>| {
-        let known = words.contains(&value);
-        known.then_some(()).ok_or_else(|| format!("`{value}` is no {name}: one of {} is", list(words.iter().copied())))
-    };
     let (of, value) = match name {
-        "channel" => {
-            one_of(vec!["call", "text", "unknown"])?;
-            (Of::Channel, value.to_owned())
-        }
-        super::OUTCOME => {
-            one_of(<Outcome as super::Word>::WORDS.iter().map(|(_, word)| *word).collect())?;
-            (Of::Outcome, value.to_owned())
-        }
+        "channel" => (Of::Channel(word(name, value, &CHANNELS, Channel::as_str)?), value.to_owned()),
+        super::OUTCOME => (Of::Outcome(word(name, value, &OUTCOMES, Outcome::as_str)?), value.to_owned()),
         _ => {
             let field = contract.field_named(name).ok_or_else(|| {
                 let near = nearest(name, contract.fields().map(|(_, field)| field));
@@ -104,4 +94,10 @@ fn parse_part(text: &str, contract: &Contract) -> Result<Part, String> {
         }
     };
     Ok(Part { of, equal, value })
+}
+
+/// The one of `words` that is called so.
+fn word<T: Copy>(name: &str, value: &str, words: &[T], as_str: impl Fn(T) -> &'static str) -> Result<T, String> {
+    let known = words.iter().copied().find(|word| as_str(*word) == value);
+    known.ok_or_else(|| format!("`{value}` is no {name}: one of {} is", list(words.iter().copied().map(as_str))))
 }

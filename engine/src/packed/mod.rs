@@ -85,13 +85,20 @@ fn write_head(
         time.copy_from_slice(&at.to_bytes());
         rest = after;
     }
-    for end in ends {
-        let (room, after) = rest.split_at_mut(if wide { 4 } else { 2 });
-        // A line is far below 4 GiB, and values are not much longer than what they are made of.
-        room.copy_from_slice(&(end as u32).to_le_bytes()[..room.len()]);
-        rest = after;
+    // A line is far below 4 GiB, and values are not much longer than what they are made of.
+    let mut written = 0;
+    if wide {
+        for (room, end) in rest.as_chunks_mut::<4>().0.iter_mut().zip(ends) {
+            *room = (end as u32).to_le_bytes();
+            written += 4;
+        }
+    } else {
+        for (room, end) in rest.as_chunks_mut::<2>().0.iter_mut().zip(ends) {
+            *room = (end as u16).to_le_bytes();
+            written += 2;
+        }
     }
-    rest
+    &mut rest[written..]
 }
 
 impl<'p> Packed<'p> {
