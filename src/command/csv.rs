@@ -54,6 +54,10 @@ impl Csv {
 }
 
 impl Print for Csv {
+    fn has_digests(&self) -> bool {
+        false
+    }
+
     fn print(&mut self, record: &Record<'_>, _plan: &Plan, _place: usize, out: &mut Vec<u8>) {
         let verdict = &record.verdict;
         let conflicts: Vec<&str> = record.conflicts.iter().map(|conflict| conflict.field).collect();

@@ -169,6 +169,10 @@ fn print(
 struct NoPrint;
 
 impl finis::reconcile::Print for NoPrint {
+    fn has_digests(&self) -> bool {
+        false
+    }
+
     fn print(&mut self, _: &finis::engine::Record<'_>, _: &finis::reconcile::Plan, _: usize, _: &mut Vec<u8>) {}
 }
 

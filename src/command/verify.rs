@@ -116,6 +116,10 @@ struct Compare<'c, 'f> {
 }
 
 impl Print for Compare<'_, '_> {
+    fn has_digests(&self) -> bool {
+        true
+    }
+
     fn print(&mut self, record: &Record<'_>, plan: &Plan, place: usize, _out: &mut Vec<u8>) {
         self.made.clear();
         self.ndjson.print(record, plan, place, &mut self.made);

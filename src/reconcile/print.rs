@@ -4,12 +4,12 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::rows::rows;
-use super::units::Unit;
-use super::read::Events;
 use super::ordered::Ordered;
+use super::read::Events;
+use super::rows::rows;
 use super::sources::{Plan, SourceId};
 use super::tally::{Counts, Tally};
+use super::units::Unit;
 use crate::engine::{Certifier, Folder, Key, Packed, Record, Timestamp};
 
 /// Blocks that a thread may be ahead of the others.
@@ -21,9 +21,7 @@ pub trait Print {
     fn print(&mut self, record: &Record<'_>, plan: &Plan, place: usize, out: &mut Vec<u8>);
 
     /// Whether it prints the digests of events, which then are made.
-    fn has_digests(&self) -> bool {
-        false
-    }
+    fn has_digests(&self) -> bool;
 }
 
 /// Records cannot be written.
@@ -101,9 +99,10 @@ impl Events {
             let _guard = ordered.guard();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(unit) = units.units.get(number) else { break };
+                let Some(unit) = units.all.get(number) else { break };
                 printed.clear();
-                let print = |source, events: &mut [Packed<'_>]| session.print(source, events, &mut counts, &mut printed);
+                let print =
+                    |source, events: &mut [Packed<'_>]| session.print(source, events, &mut counts, &mut printed);
                 match unit {
                     Unit::Part(part) => {
                         self.kept.copy(*part, &mut copy);

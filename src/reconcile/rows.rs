@@ -98,7 +98,8 @@ impl<'s> Rows<'s> {
         }
         let parts = self.bounds.get_or_init(|| Parts::between(early.ids()));
         for (source, row, id) in &early.rows {
-            self.room(parts.part_of(&early.bytes[id.clone()]), *source, row.len()).copy_from_slice(&early.bytes[row.clone()]);
+            self.room(parts.part_of(&early.bytes[id.clone()]), *source, row.len())
+                .copy_from_slice(&early.bytes[row.clone()]);
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::sources::Plan;
-use crate::engine::{By, CHANNELS, KindId, OUTCOMES, Record, STATUSES, Status, SubjectId};
+use crate::engine::{By, CHANNELS, Channel, KindId, OUTCOMES, Outcome, Record, STATUSES, Status, SubjectId};
 
 /// Counts over records.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -124,8 +124,8 @@ impl Tally {
         self.sessions_in_conflict += counts.sessions_in_conflict;
         merge(&mut self.by_subject, contract.subjects().map(|(_, name)| name.to_owned()).zip(counts.by_subject));
         merge(&mut self.by_status, STATUSES.map(Status::as_str).into_iter().zip(counts.by_status));
-        merge(&mut self.by_channel, CHANNELS.map(|channel| channel.as_str()).into_iter().zip(counts.by_channel));
-        merge(&mut self.by_outcome, OUTCOMES.map(|outcome| outcome.as_str()).into_iter().zip(counts.by_outcome));
+        merge(&mut self.by_channel, CHANNELS.map(Channel::as_str).into_iter().zip(counts.by_channel));
+        merge(&mut self.by_outcome, OUTCOMES.map(Outcome::as_str).into_iter().zip(counts.by_outcome));
         let kinds = || contract.kinds().map(|(_, name)| name.to_owned());
         merge(&mut self.missing, kinds().zip(counts.missing));
         merge(&mut self.inferred, kinds().zip(counts.inferred));

@@ -16,7 +16,7 @@ const UNIT_ROWS: usize = 1 << 14;
 
 /// All events, in units that come one after another in the order of output.
 pub(crate) struct Units<'r> {
-    pub(crate) units: Vec<Unit<'r>>,
+    pub(crate) all: Vec<Unit<'r>>,
     /// Place of each source's name among all.
     order: Vec<u32>,
     forms: &'r [Arc<Form>],
@@ -47,11 +47,11 @@ impl Events {
         names.sort_by(|left, right| self.sources[*left].0.cmp(&self.sources[*right].0));
         let mut order = vec![0; names.len()];
         names.iter().enumerate().for_each(|(place, source)| order[*source] = place as u32);
-        let mut units = Units { units: Vec::new(), order, forms: &self.forms };
+        let mut units = Units { all: Vec::new(), order, forms: &self.forms };
 
         let counts = self.kept.counts();
         if self.sources.len() <= 1 && counts.iter().all(|count| *count <= PART_ROWS_MAX) {
-            units.units.extend((0..counts.len()).map(Unit::Part));
+            units.all.extend((0..counts.len()).map(Unit::Part));
             return units;
         }
         let rows = self.sorted(&units, threads);
@@ -60,7 +60,7 @@ impl Events {
             // A unit ends where a key does.
             let full = rows.len().min(start + UNIT_ROWS);
             let end = (full..rows.len()).find(|end| rows[*end - 1].0 != rows[*end].0).unwrap_or(rows.len());
-            units.units.push(Unit::Rows(rows[start..end].iter().map(|(_, row)| *row).collect()));
+            units.all.push(Unit::Rows(rows[start..end].iter().map(|(_, row)| *row).collect()));
             start = end;
         }
         units
@@ -79,7 +79,9 @@ impl Events {
         std::thread::scope(|scope| {
             for part in rows.chunks_mut(share) {
                 scope.spawn(|| {
-                    part.iter_mut().for_each(|(key, row)| *key = units.key(row.source, &id(row)[shared..]));
+                    for (key, row) in &mut *part {
+                        *key = units.key(row.source, &id(row)[shared..]);
+                    }
                     part.sort_unstable_by_key(|(key, _)| *key);
                 });
             }

@@ -26,7 +26,11 @@ fn read_at(contract: &Contract, line: &str, body_at: Option<&str>) -> Result<Rea
     let at = event.at.map(|at| at.to_string());
     Ok(format!(
         "{} {:?} {} {:?} {at:?} {:?} {facts:?}",
-        event.digest(), event.subject, event.id, event.kind, event.event_id
+        event.digest(),
+        event.subject,
+        event.id,
+        event.kind,
+        event.event_id
     ))
 }
 

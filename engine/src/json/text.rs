@@ -34,7 +34,7 @@ pub(crate) fn next_special(text: &[u8], from: usize) -> usize {
             return from + place * 8 + marks.trailing_zeros() as usize / 8;
         }
     }
-    text.len() - tail.len() + tail.iter().position(is_special).unwrap_or(tail.len())
+    text.len() - tail.len() + tail.iter().position(|byte| is_special(*byte)).unwrap_or(tail.len())
 }
 
 /// Whether there is no quote, backslash or control character: all is looked at, so that no branch
@@ -43,7 +43,7 @@ pub(crate) fn next_special(text: &[u8], from: usize) -> usize {
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     match text.last_chunk::<8>() {
         Some(last) => text.as_chunks::<8>().0.iter().fold(marks(*last), |all, word| all | marks(*word)) == 0,
-        None => !text.iter().any(is_special),
+        None => !text.iter().any(|byte| is_special(*byte)),
     }
 }
 
@@ -59,7 +59,7 @@ fn marks(word: [u8; 8]) -> u64 {
     (quote | slash | control) & HIGHS
 }
 
-fn is_special(byte: &u8) -> bool {
+fn is_special(byte: u8) -> bool {
     matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 

@@ -1,7 +1,7 @@
 //! The packed events of a session, folded into a partial.
 
-use super::form::{FormFact, FormKind};
 use super::Packed;
+use super::form::{FormFact, FormKind};
 use crate::contract::Contract;
 use crate::contract::draft::Unit;
 use crate::digest::Digest;
@@ -56,7 +56,8 @@ impl Folder {
         // Which of the different ones each event is.
         let mut is = [0; COMPARED_MAX];
         for (place, event) in events.iter().enumerate() {
-            let known = different[..count].iter().position(|known: &usize| events[*known].is_same(event, &mut self.room));
+            let known =
+                different[..count].iter().position(|known: &usize| events[*known].is_same(event, &mut self.room));
             is[place] = known.unwrap_or_else(|| {
                 different[count] = place;
                 count += 1;
@@ -84,7 +85,7 @@ impl Folder {
         self.places.clear();
         for fact in event.form.facts.iter().filter(|fact| fact.unit.is_some()) {
             let start = self.converted.len();
-            let place = convert(event, fact, &mut self.converted).then_some((start, self.converted.len()));
+            let place = convert(event, *fact, &mut self.converted).then_some((start, self.converted.len()));
             self.places.push(place);
         }
         let seen = Seen { at: event.at, received_at: event.received_at, digest, kind };
@@ -104,7 +105,7 @@ fn is_utc(value: &[u8]) -> bool {
 }
 
 /// Appends a fact's value in the unit of the record; `false` when it stays as it is.
-fn convert(event: &Packed<'_>, fact: &FormFact, out: &mut Vec<u8>) -> bool {
+fn convert(event: &Packed<'_>, fact: FormFact, out: &mut Vec<u8>) -> bool {
     let Some(unit) = fact.unit else { return false };
     if fact.is_time && unit == Unit::Time && is_utc(event.value(fact.value)) {
         return false;
@@ -114,4 +115,3 @@ fn convert(event: &Packed<'_>, fact: &FormFact, out: &mut Vec<u8>) -> bool {
     let known = event.at.filter(|_| fact.is_time);
     event::convert(unit, event.form.time_format, Shape::of_canonical(value), value, known, out)
 }
-

@@ -152,7 +152,8 @@ impl Lesson<'_> {
     /// Writes the canonical form of an object around its values.
     fn canonical(&self, place: usize, branch: Option<u16>, draft: &mut Draft) {
         let paths = &self.contract.reading.paths;
-        let mut members: Vec<_> = self.tape.members(place).filter_map(|(key, value)| Some((self.key(key)?, value))).collect();
+        let mut members: Vec<_> =
+            self.tape.members(place).filter_map(|(key, value)| Some((self.key(key)?, value))).collect();
         members.sort_by(|left, right| compare_keys(left.0.as_bytes(), right.0.as_bytes()));
         draft.part.push(b'{');
         let mut written = false;

@@ -19,6 +19,7 @@ mod form; // what they have in common
 mod lesson; // from a payload that was read to its outline
 mod outline; // reading by comparing
 mod packer; // from lines to packed events
+mod values; // what is between
 
 use std::sync::Arc;
 

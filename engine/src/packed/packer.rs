@@ -2,7 +2,8 @@
 
 use super::form::{Form, FormKind, Forms, Id};
 use super::lesson::Lesson;
-use super::outline::{Leaf, Outlines, Values};
+use super::outline::{Leaf, Outlines};
+use super::values::Values;
 use super::{head_len, write_head};
 use crate::contract::Contract;
 use crate::event::{self, Event, EventKind, Unreadable, is_fit_id};
@@ -240,7 +241,7 @@ fn write_loose(
     packed.clear();
     packed.resize(head, 0);
     write_head(packed, form, event.at, received_at, ends, length);
-    beside.iter().for_each(|value| packed.extend_from_slice(value));
+    packed.extend(beside.iter().copied().flatten());
     let start = head + beside[0].len();
     start..start + beside[1].len()
 }
