@@ -32,7 +32,7 @@ pub use certificate::{Certifier, FOLD_VERSION};
 pub use contract::{Contract, FieldId, KindId, SubjectId, Terms};
 pub use digest::Digest;
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
-pub use json::{DEPTH_MAX, JsonError, Pointer, canonical};
+pub use json::{DEPTH_MAX, JsonError, Pointer, canonical, text_at};
 pub use judge::{By, Status, Verdict, judge};
 pub use line::{Arrival, LineReader};
 pub use partial::{Partial, VALUES_MAX};
