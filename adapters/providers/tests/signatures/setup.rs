@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use finis_providers::load;
 use finis_providers::signature::{Options, Outgoing, Secret, SecretProblem, SetupError, Signer, Verifier};
 
-use crate::door::{Pair, at, options, scheme, secrets, setup_error, verify, word};
+use crate::door::{Pair, at, fixtures, options, scheme, secrets, setup_error, verify, word};
 
 const NOW: &str = "2026-05-03T08:42:11Z";
 
@@ -125,5 +126,34 @@ fn several_secrets_sign_only_where_there_is_room() {
     {
         let signer = Signer::new(Some(&scheme(name)), &secrets, &options(name));
         assert_eq!(signer.err(), (!fits).then_some(SetupError::OneSignature), "{name}");
+    }
+}
+
+#[test]
+fn a_contract_says_in_words_how_it_is_signed() {
+    let fine = std::fs::read_to_string(fixtures().join("../contracts-faulty/fine.toml")).unwrap();
+    let (head, rest) = fine.split_once("[signature]").unwrap();
+    let (_, tail) = rest.split_once("[identity]").unwrap();
+    for (name, words) in [
+        (
+            "elevenlabs",
+            "signed with HMAC-SHA256 over {timestamp}.{body}, in ElevenLabs-Signature; its time may be behind by 30m, and ahead by any time",
+        ),
+        (
+            "synthflow",
+            "signed with HMAC-SHA256 over {/call/call_id}, in HTTP_SYNTHFLOW_SIGNATURE; nothing protects the rest of the body",
+        ),
+        ("twilio", "signed with HMAC-SHA1 over {url}{form}, in X-Twilio-Signature"),
+        (
+            "telnyx",
+            "signed with Ed25519 over {timestamp}|{body}, in telnyx-signature-ed25519; its time may be off by 5m",
+        ),
+        ("daily", "signed with HMAC-SHA256 over {timestamp}.{body}, in X-Webhook-Signature; its time may be off by 5m"),
+        ("vapi-bearer", "proved by a secret in Authorization"),
+    ] {
+        let signature = std::fs::read_to_string(fixtures().join(format!("schemes/{name}.toml"))).unwrap();
+        let contract = load(name, &format!("{head}{signature}\n[identity]{tail}")).unwrap();
+        let said = contract.describe();
+        assert!(said.lines().any(|line| line.trim() == words), "{name}: {said}");
     }
 }
