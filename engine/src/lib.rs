@@ -16,7 +16,7 @@
 //! Not here on purpose: where contracts come from (`finis-providers`), files (`finis-files`), and
 //! who keeps which session where (`finis`).
 
-mod certificate;
+mod certificate; // what lets a record be checked elsewhere
 pub mod contract; // what a provider promises, as data
 mod digest; // what makes an event itself
 mod event; // from a payload to an event
@@ -27,13 +27,13 @@ mod packed; // events, small and comparable, by the million
 mod partial; // the join: what part of a log says
 mod record; // what is handed out
 mod span; // lengths of time
-mod timestamp; // instants // what lets a record be checked elsewhere
+mod timestamp; // instants
 
 pub use certificate::{Certifier, FOLD_VERSION};
 pub use contract::{CHANNELS, Channel, Contract, FieldId, KindId, OUTCOMES, Outcome, SubjectId, Terms};
 pub use digest::Digest;
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
-pub use json::{DEPTH_MAX, JsonError, Pointer, canonical};
+pub use json::{DEPTH_MAX, JsonError, Pointer, canonical, text_at};
 pub use judge::{By, STATUSES, Status, Verdict, judge};
 pub use line::{Arrival, LineReader};
 pub use packed::{Folder, Form, Forms, Packed, PackedArrival, Packer};

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::draft::{Draft, LANGUAGE, Locator, Mac, Role, Step, TimeFormat};
+use super::draft::{Draft, LANGUAGE, Locator, Role, Step, TimeFormat};
 use super::faults::{Fault, Faults, list, nearest};
 use super::{
     Asset, Condition, Contract, Derivation, Due, Evidence, FACTS_MAX, Fact, Field, FieldId, KINDS_MAX, Kind, KindId,
-    KindSet, OUTCOME, Origin, Place, Reading, Rule, Says, Subject, SubjectId, Time, Word,
+    KindSet, OUTCOME, Origin, Place, Reading, Rule, Says, Subject, SubjectId, Time, Word, signature,
 };
 use crate::json::{Paths, Pointer, write_string};
 
@@ -55,7 +55,6 @@ impl Check {
         if let Some(span) = &draft.delivery.retries_for {
             self.faults.span(&["delivery", "retries_for"], span);
         }
-        self.signature(draft);
         if draft.subjects.is_empty() {
             self.faults.add(&["subject"], "a contract needs at least one [[subject]]: what its events are about");
         }
@@ -64,64 +63,6 @@ impl Check {
                 &["event"],
                 format!("a contract has from 1 to {KINDS_MAX} kinds, this one {}", draft.events.len()),
             );
-        }
-    }
-
-    fn signature(&mut self, draft: &Draft) {
-        let Some(signature) = &draft.signature else { return };
-        if let Some(span) = &signature.tolerance {
-            self.faults.span(&["signature", "tolerance"], span);
-        }
-        if signature.mac == Mac::Equal {
-            if signature.signed.is_some() || signature.encoding.is_some() {
-                self.faults.add(
-                    &["signature", "mac"],
-                    "`equal` compares a header with the secret: leave `signed` and `encoding` out",
-                );
-            }
-            return;
-        }
-        for (key, missing) in [
-            ("header", signature.header.is_none()),
-            ("signed", signature.signed.is_none()),
-            ("encoding", signature.encoding.is_none()),
-        ] {
-            if missing {
-                self.faults.add(
-                    &["signature"],
-                    format!("`{key}` is missing: a computed signature needs `header`, `signed` and `encoding`"),
-                );
-            }
-        }
-        let Some(signed) = &signature.signed else { return };
-        let mut rest = signed.as_str();
-        while let Some((_, opened)) = rest.split_once('{') {
-            let Some((name, after)) = opened.split_once('}') else {
-                self.faults
-                    .add(&["signature", "signed"], "a `{` is not closed: write `{body}`, `{timestamp}` or `{id}`");
-                return;
-            };
-            rest = after;
-            let missing = match name {
-                "timestamp" if signature.timestamp_header.is_none() && signature.timestamp_key.is_none() => {
-                    "timestamp_header` or `timestamp_key"
-                }
-                "id" if signature.id_header.is_none() => "id_header",
-                _ => "",
-            };
-            if !missing.is_empty() {
-                self.faults
-                    .add(&["signature", "signed"], format!("nothing says where `{{{name}}}` stands: give `{missing}`"));
-            }
-            if !["body", "timestamp", "id"].contains(&name) {
-                self.faults.add(
-                    &["signature", "signed"],
-                    format!("`{{{name}}}` stands for nothing: use {{body}}, {{timestamp}} or {{id}}"),
-                );
-            }
-        }
-        if !signed.contains("{body}") {
-            self.faults.add(&["signature", "signed"], "the body is not in it, so nothing protects it: add `{body}`");
         }
     }
 
@@ -232,13 +173,14 @@ impl Check {
             }
             self.volatile(path);
         }
+        let signature = draft.signature.as_ref();
         let contract = Contract {
             provider: draft.provider.clone(),
             version: draft.version.clone(),
             title: draft.title.clone(),
             documents: draft.documents.clone(),
             delivery: draft.delivery.clone(),
-            signature: draft.signature.clone(),
+            signature: signature.and_then(|signature| signature::check(signature, &mut self.faults)),
             subjects,
             kinds,
             fields,

@@ -1,8 +1,10 @@
 //! A contract in words, for whoever has to know what a provider promises.
 
 use std::fmt::{self, Write as _};
+use std::time::Duration;
 
-use super::draft::{Guarantee, Mac, Role, Unit};
+use super::draft::{Guarantee, Role, Unit};
+use super::signature::{Function, Scheme};
 use super::{Contract, Derivation, Due, Evidence, KindSet, Origin, Says, Subject, SubjectId, Word};
 use crate::span::{parse_span, print_span};
 
@@ -169,23 +171,29 @@ impl Contract {
 
     fn signature_words(&self) -> String {
         let Some(signature) = &self.signature else { return "unsigned".to_owned() };
-        let header = signature.header.as_deref().unwrap_or("a header that you choose");
-        let Some(signed) = &signature.signed else {
+        let headers: Vec<&str> = signature.headers.iter().map(|headers| headers.signature.as_str()).collect();
+        let header = if headers.is_empty() { "a header that you choose".to_owned() } else { headers.join(" or ") };
+        let Scheme::Computed(computed) = &signature.scheme else {
             return format!("proved by a secret in {header}");
         };
-        let mac = match signature.mac {
-            Mac::HmacSha256 => "HMAC-SHA256",
-            Mac::HmacSha512 => "HMAC-SHA512",
-            Mac::HmacSha1 => "HMAC-SHA1",
-            Mac::Ed25519 => "Ed25519",
-            Mac::Equal => "equality",
+        let function = match computed.function {
+            Function::HmacSha1 => "HMAC-SHA1",
+            Function::HmacSha256 => "HMAC-SHA256",
+            Function::HmacSha512 => "HMAC-SHA512",
+            Function::Ed25519 => "Ed25519",
         };
-        let tolerance = signature.tolerance.as_deref().map(parse_span);
-        let tolerance = match tolerance {
-            Some(Ok(span)) => format!("; its time may be off by {}", print_span(span)),
-            _ => String::new(),
+        let signed: String = computed.signed.iter().map(ToString::to_string).collect();
+        let within = |span: Option<Duration>| span.map_or_else(|| "any time".to_owned(), print_span);
+        let time = match computed.time {
+            None => String::new(),
+            Some(time) if time.behind == time.ahead => format!("; its time may be off by {}", within(time.behind)),
+            Some(time) => {
+                let (behind, ahead) = (within(time.behind), within(time.ahead));
+                format!("; its time may be behind by {behind}, and ahead by {ahead}")
+            }
         };
-        format!("signed with {mac} over {signed}, in {header}{tolerance}")
+        let body = if computed.body_unprotected { "; nothing protects the rest of the body" } else { "" };
+        format!("signed with {function} over {signed}, in {header}{time}{body}")
     }
 
     fn names(&self, kinds: KindSet, word: &str) -> String {

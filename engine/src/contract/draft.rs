@@ -102,11 +102,12 @@ pub struct Signature {
     pub mac: Mac,
     /// The header that carries it; none when the user chooses one.
     pub header: Option<String>,
-    /// What is signed: `{body}`, `{timestamp}` and `{id}` stand for their values.
+    /// What is signed: `{body}`, `{timestamp}`, `{id}`, `{url}`, `{form}` and paths into the payload, as
+    /// `{/call/id}`, stand for their values.
     pub signed: Option<String>,
     /// How the signature is written.
     pub encoding: Option<Encoding>,
-    /// How the secret is written: as it is, in base64, or in base64 after `whsec_`.
+    /// How the secret is written: as it is, in base64, or in base64 after `whsec_` or `whpk_`.
     pub secret: SecretForm,
     /// The header of the delivery's id.
     pub id_header: Option<String>,
@@ -120,10 +121,34 @@ pub struct Signature {
     pub prefix: Option<String>,
     /// What stands between several signatures.
     pub separator: Option<String>,
-    /// The unit of the time.
+    /// The header is the time and one signature, in this order, and nothing else.
+    #[serde(default)]
+    pub exact: bool,
+    /// The unit of the time; `unix-s` unless told.
     pub timestamp_unit: Option<TimeFormat>,
-    /// How far the time may be off, either way.
+    /// How far the time may be off, either way, or `any`; 5 minutes unless told.
     pub tolerance: Option<String>,
+    /// How far the time may be ahead, or `any`, when it is not as far as it may be behind.
+    pub tolerance_ahead: Option<String>,
+    /// Headers to look for when the first are not there.
+    pub fallback: Option<Fallback>,
+    /// The parameter of the URL that may have the SHA-256 of the body, in hex.
+    pub body_digest: Option<String>,
+    /// The provider signs something else than the body.
+    #[serde(default)]
+    pub body_unprotected: bool,
+}
+
+/// Other names for the headers of a signature.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    /// For `header`.
+    pub header: Option<String>,
+    /// For `id_header`.
+    pub id_header: Option<String>,
+    /// For `timestamp_header`.
+    pub timestamp_header: Option<String>,
 }
 
 /// What a signature is computed with.
@@ -142,9 +167,12 @@ pub enum Mac {
 /// How bytes are written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "the names are those of the standards")]
 pub enum Encoding {
+    /// Two lower-case digits a byte.
     Hex,
+    /// Two upper-case digits a byte.
+    HexUpper,
+    /// The standard alphabet, padded.
     Base64,
 }
 
@@ -158,6 +186,8 @@ pub enum SecretForm {
     Base64,
     /// In base64, after `whsec_`.
     Whsec,
+    /// A public key in base64, after `whpk_`.
+    Whpk,
 }
 
 /// How a time is written.

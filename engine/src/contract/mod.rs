@@ -8,14 +8,16 @@ mod condition;
 mod describe;
 pub mod draft;
 mod faults;
+pub mod signature;
 mod terms;
 
 use std::time::Duration;
 
 pub(crate) use condition::{Condition, Facts};
 pub use draft::Draft;
-use draft::{Delivery, Document, Role, Signature, TimeFormat, Unit};
+use draft::{Delivery, Document, Role, TimeFormat, Unit};
 pub use faults::Fault;
+pub use signature::Signature;
 pub use terms::{Terms, UnknownKind};
 
 use crate::json::{Paths, Slot};
@@ -302,6 +304,12 @@ impl Contract {
     #[must_use]
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// How a delivery proves where it comes from; nothing when the provider has no way to.
+    #[must_use]
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
     }
 
     /// The kinds, in the order in which they are expected.

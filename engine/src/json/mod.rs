@@ -42,3 +42,31 @@ pub fn canonical(text: &str) -> Result<String, JsonError> {
     // It is made of whole strings of a str and of ASCII, so nothing in it is replaced.
     Ok(String::from_utf8_lossy(canon.bytes()).into_owned())
 }
+
+/// The string at a path of a JSON text, unescaped; nothing when there is none, or something else.
+///
+/// ```
+/// let path = finis_engine::Pointer::parse("/call/id").unwrap();
+/// let text = finis_engine::text_at(r#"{"call":{"id":"c\u002d1"}}"#, &path).unwrap();
+/// assert_eq!(text.as_deref(), Some("c-1"));
+/// ```
+///
+/// # Errors
+/// As of [`canonical`].
+pub fn text_at(json: &str, path: &Pointer) -> Result<Option<String>, JsonError> {
+    let mut tape = Tape::default();
+    tape.scan(json, DEPTH_MAX)?;
+    let mut paths = Paths::default();
+    let slot = paths.slot(path);
+    let mut canon = Canon::default();
+    canon.write(json, &tape, 0, &paths)?;
+    let Some(found) = canon.found(slot) else { return Ok(None) };
+    let node = tape.node(found.node as usize);
+    let mut text = Vec::new();
+    match node.shape {
+        Shape::Plain | Shape::Escaped => unescape(&json[node.start as usize + 1..node.end as usize - 1], &mut text),
+        Shape::Object | Shape::Array | Shape::Integer | Shape::Double | Shape::Literal => return Ok(None),
+    }
+    // Made by unescaping a str, so nothing in it is replaced.
+    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+}
