@@ -6,7 +6,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use finis_store::journal::{Content, Journal, OpenError, Position, Reader, Scanned, Settings};
+use finis_store::journal::{Content, Journal, OpenError, Position, Reader, Reason, Record, Scanned, Settings};
 
 use crate::model::{check_entry, content, records};
 
@@ -273,4 +273,35 @@ fn words() {
     // The first is lost with its segment, so its numbers are not known but by the next.
     assert_eq!(seen.words[1], words[1]);
     assert!(words[0].starts_with(seen.words[0].split(';').next().unwrap()), "{:?}", seen.words);
+}
+
+/// Two copies of a journal go on with different records of the same length. A frame of one in the
+/// place of the same frame of the other is sound in itself; the chain tells.
+#[test]
+fn a_frame_of_another_history() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (one, other) = (one.path().join("journal"), other.path().join("journal"));
+    let open = |folder: &Path| Journal::open(folder, settings(), Position::START).unwrap();
+    let append = |journal: &mut Journal, head: &[u8]| {
+        journal.append(&[Record { head: head.to_vec(), body: None }]).unwrap()[0].frame
+    };
+    let mut journal = open(&one).0;
+    append(&mut journal, b"the same in both");
+    drop(journal);
+    fs::create_dir(&other).unwrap();
+    copy(&one, &other);
+    let mut frames = Vec::new();
+    for (folder, heads) in [(&one, [b"one", b"two", b"six"]), (&other, [b"uno", b"due", b"sei"])] {
+        let mut journal = open(folder).0;
+        frames = heads.map(|head| append(&mut journal, head)).to_vec();
+        journal.close().unwrap();
+    }
+    let name = "00000001.log";
+    let mut bytes = fs::read(one.join(name)).unwrap();
+    let foreign = frames[1].offset as usize..frames[2].offset as usize;
+    bytes[foreign.clone()].copy_from_slice(&fs::read(other.join(name)).unwrap()[foreign]);
+    fs::write(one.join(name), bytes).unwrap();
+    let (_, report) = open(&one);
+    let found: Vec<_> = report.damage.iter().map(|damage| (damage.at, &damage.reason)).collect();
+    assert_eq!(found, [(frames[1], &Reason::Chain), (frames[2], &Reason::Chain)]);
 }
