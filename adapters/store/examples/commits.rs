@@ -28,8 +28,8 @@ fn main() {
     std::fs::create_dir_all(folder).unwrap();
     println!("records a sync    append + fdatasync              the journal");
     for batch in [1, 16, 256] {
-        let raw = raw(&folder.join("raw"), batch, length);
-        let journal = journal(&folder.join("journal"), batch, length);
+        let raw = raw(&folder.join(format!("raw-{batch}")), batch, length);
+        let journal = journal(&folder.join(format!("journal-{batch}")), batch, length);
         println!("{batch:>14}    {raw}    {journal}");
     }
     std::fs::remove_dir_all(folder).unwrap();
@@ -42,7 +42,7 @@ fn raw(path: &Path, batch: usize, length: Duration) -> String {
         file.write_all(&bytes).unwrap();
         file.sync_data().unwrap();
     });
-    std::fs::remove_file(path).unwrap();
+    // Left until the end: the disk may be busy for a while with space that is given back.
     line
 }
 
@@ -54,7 +54,6 @@ fn journal(path: &Path, batch: usize, length: Duration) -> String {
         journal.append(&records).unwrap();
     });
     journal.close().unwrap();
-    std::fs::remove_dir_all(path).unwrap();
     line
 }
 

@@ -172,7 +172,7 @@ fn every_cut_and_wipe(closed: bool) {
     let last = if closed { 0 } else { 3 };
     for name in files(original.path()) {
         let bytes = fs::read(original.path().join(&name)).unwrap();
-        let lengths = (0..bytes.len()).filter(|length| length % 61 == 0 || (12_280..12_400).contains(length));
+        let lengths = (0..bytes.len()).filter(|length| length % 127 == 0 || (12_280..12_400).contains(length));
         for length in lengths {
             copy(original.path(), &damaged);
             fs::write(damaged.join(&name), &bytes[..length]).unwrap();
