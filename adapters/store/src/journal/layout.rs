@@ -128,7 +128,10 @@ impl Layout {
         Ok(Some(Layout {
             salt,
             retired,
-            closed: newest(witness).is_some_and(|slot| slot.state == WitnessState::Closed),
+            // Unless a commit came after it, whose witness was then lost.
+            closed: newest(witness).is_some_and(|slot| {
+                slot.state == WitnessState::Closed && newest(slots).is_none_or(|other| other.sequence < slot.sequence)
+            }),
             slots_lost,
             sequence: sequence.saturating_add(1),
             witness_slot: older(witness),

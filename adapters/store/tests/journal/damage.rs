@@ -305,3 +305,26 @@ fn a_frame_of_another_history() {
     let found: Vec<_> = report.damage.iter().map(|damage| (damage.at, &damage.reason)).collect();
     assert_eq!(found, [(frames[1], &Reason::Chain), (frames[2], &Reason::Chain)]);
 }
+
+/// A journal was closed and opened again, and of its witness only the older slot is left, which says
+/// that it was closed.
+#[test]
+fn a_mark_of_closing_that_is_out_of_date() {
+    let folder = tempfile::tempdir().unwrap();
+    a_journal(folder.path(), true);
+    let (mut journal, report) = Journal::open(folder.path(), settings(), Position::START).unwrap();
+    assert!(report.closed);
+    journal.append(&records(COUNT, 1)).unwrap();
+    drop(journal);
+    let path = folder.path().join("witness");
+    let mut bytes = fs::read(&path).unwrap();
+    for slot in [0, 4096] {
+        if bytes[slot + 3] == 0 {
+            bytes[slot..slot + 64].fill(0);
+        }
+    }
+    fs::write(&path, bytes).unwrap();
+    let (journal, report) = Journal::open(folder.path(), settings(), Position::START).unwrap();
+    assert!(!report.closed && report.damage.is_empty(), "{report:?}");
+    assert_eq!(journal.records(), COUNT + 1);
+}
