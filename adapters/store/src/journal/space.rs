@@ -1,0 +1,70 @@
+//! Space: a journal stops before the disk is full, and keeps a reserve to come back with.
+
+use super::disk::Disk;
+use super::error::{IoFault, JournalError};
+use super::layout::BALLAST_FILE;
+
+/// What a journal leaves free.
+#[derive(Debug)]
+pub(super) struct Space {
+    free_bytes_min: u64,
+    reserve_bytes: u64,
+    held: bool,
+}
+
+impl Space {
+    pub(super) fn new(free_bytes_min: u64, reserve_bytes: u64) -> Space {
+        Space { free_bytes_min, reserve_bytes, held: false }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Makes the reserve, if it is not there and the disk has room for it. That it has none is no
+    /// error: a full disk is when a journal must open, and appends are refused then anyhow.
+    pub(super) fn hold(&mut self, disk: &dyn Disk) -> Result<bool, IoFault> {
+        if self.held || self.reserve_bytes == 0 {
+            return Ok(self.held);
+        }
+        let length = disk.open(BALLAST_FILE, super::disk::Access::Read).and_then(|file| file.length()).unwrap_or(0);
+        if length == self.reserve_bytes {
+            self.held = true;
+            return Ok(true);
+        }
+        let free = disk.free_bytes().map_err(IoFault::to("measure", ""))?;
+        if free < self.reserve_bytes.saturating_add(self.free_bytes_min) {
+            return Ok(false);
+        }
+        let made = disk.create(BALLAST_FILE).and_then(|file| file.reserve(self.reserve_bytes));
+        if made.is_err() {
+            // Somebody was faster in taking the space. What was taken of it goes back.
+            let _ = disk.remove(BALLAST_FILE);
+        }
+        self.held = made.is_ok();
+        Ok(self.held)
+    }
+
+    /// Gives the reserve back to the disk. Appends do not get it: what they leave free grows by as
+    /// much.
+    pub(super) fn release(&mut self, disk: &dyn Disk) -> Result<(), IoFault> {
+        match disk.remove(BALLAST_FILE) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(IoFault::to("remove", BALLAST_FILE)(error));
+            }
+            _ => self.held = false,
+        }
+        Ok(())
+    }
+
+    /// Refuses when writing `bytes` more would leave less than must stay free.
+    pub(super) fn check(&self, disk: &dyn Disk, bytes: u64) -> Result<(), JournalError> {
+        if self.free_bytes_min == 0 && self.reserve_bytes == 0 {
+            return Ok(());
+        }
+        let owed = if self.held { 0 } else { self.reserve_bytes };
+        let needed = self.free_bytes_min.saturating_add(owed).saturating_add(bytes);
+        let free = disk.free_bytes().map_err(IoFault::to("measure", ""))?;
+        if free < needed { Err(JournalError::Full { free, needed }) } else { Ok(()) }
+    }
+}
