@@ -146,6 +146,20 @@ pub fn judge(partial: &Partial, subject: SubjectId, contract: &Contract, terms: 
     Verdict { status, by, channel, outcome, due: all_due, missing, inferred, broken }
 }
 
+/// When a session has to be judged again though nothing comes: at the end of its grace while it settles,
+/// of its stall time while it is open. Nothing when only an event can change what is said of it.
+pub(crate) fn deadline(partial: &Partial, subject: SubjectId, terms: &Terms, verdict: &Verdict) -> Option<Timestamp> {
+    let (since, wait) = match verdict.status {
+        Status::Settling => (first_close(partial, terms.closes(subject))?, terms.grace(subject)),
+        Status::Open => (partial.events().iter().map(Seen::since).max()?, terms.stall(subject)?),
+        Status::Complete | Status::Stalled => return None,
+    };
+    match since {
+        Since::Ever => None,
+        Since::At(at) => Some(at.plus(wait)),
+    }
+}
+
 /// Since when there is a closing event.
 fn first_close(partial: &Partial, closes: KindSet) -> Option<Since> {
     let closing = partial.events().iter().filter(|seen| seen.known_kind().is_some_and(|kind| closes.has(kind)));

@@ -23,6 +23,8 @@ mod event; // from a payload to an event
 mod json; // strict JSON with one form for equal values
 mod judge; // where a session stands
 mod line; // from a line of an export to a payload
+pub mod live; // a session as it lives, and what is said of it
+pub mod log; // where entries of sessions are kept
 mod packed; // events, small and comparable, by the million
 mod partial; // the join: what part of a log says
 mod record; // what is handed out

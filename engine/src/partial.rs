@@ -225,6 +225,14 @@ impl Partial {
         claims.iter().min_by(|left, right| self.compare(left, right)).map(|claim| self.slice(claim.value))
     }
 
+    /// The time of the event that a field goes by: the receiver's where there is one, else the provider's.
+    pub(crate) fn claimed_at(&self, field: FieldId) -> Option<Timestamp> {
+        let claims = &self.claims[self.claims_for(0, field)];
+        let winner = claims.iter().min_by(|left, right| self.compare(left, right))?;
+        let seen = self.claimant(winner);
+        seen.received_at.or(seen.at)
+    }
+
     /// Claims by field, in the order of fields; those for one field in no particular order.
     pub(crate) fn claims(&self) -> impl Iterator<Item = &[Claim]> {
         self.claims.chunk_by(|left, right| left.field == right.field)

@@ -159,12 +159,30 @@ impl<'a> Record<'a> {
 
     /// Appends the record with the digests of its events and its certificate.
     pub fn write_certified(&self, out: &mut Vec<u8>, certifier: &mut crate::Certifier<'_>) {
+        self.write_certified_up_to(out, certifier, usize::MAX);
+    }
+
+    /// The same, with the first of its events alone when there are more than so many. The certificate is
+    /// that of the whole record.
+    pub(crate) fn write_certified_up_to(
+        &self,
+        out: &mut Vec<u8>,
+        certifier: &mut crate::Certifier<'_>,
+        events_max: usize,
+    ) {
         let start = out.len();
         self.write(out, true);
         out.push(b'}');
         // The record is made of str and JSON, and has no key twice.
         let text = std::str::from_utf8(&out[start..]).unwrap_or_default();
-        if let Ok(certificate) = certifier.certificate(text) {
+        let certificate = certifier.certificate(text);
+        if self.events.len() > events_max {
+            out.truncate(start);
+            let events = self.events[..events_max].to_vec();
+            Record { events, ..self.clone() }.write(out, true);
+            out.push(b'}');
+        }
+        if let Ok(certificate) = certificate {
             out.pop();
             out.extend_from_slice(b",\"certificate\":\"");
             out.extend_from_slice(certificate.as_bytes());

@@ -1,0 +1,18 @@
+//! A session as it lives: what comes in, when it has to be judged again, and what is said of it.
+//!
+//! ```text
+//! arrival or passed deadline ──▶ session ──▶ notices
+//!                                 receive, pass    (each kind and revision once)
+//! ```
+//!
+//! All of it is a function of values. Time comes as an argument: an arrival has the receiver's time, a
+//! deadline has the instant it was due at, and both are entries of the log, so that a replay of the
+//! log says the same again and asks no clock.
+
+mod changes; // what differs between two records
+mod notice; // what is said, each once
+mod session; // the log of a session, judged entry by entry
+
+pub use changes::{Change, changes};
+pub use notice::{Notice, NoticeId, NoticeKind, Said};
+pub use session::{Arrival as LiveArrival, Received, Session, SessionKey, Under};

@@ -1,0 +1,252 @@
+//! The log of a session, judged entry by entry.
+
+use super::changes::changes;
+use super::notice::{Asset, EVENTS_MAX, Notice, NoticeId, NoticeKind, Said};
+use crate::certificate::Certifier;
+use crate::contract::{Contract, SubjectId, Terms};
+use crate::event::Event;
+use crate::judge::{Status, Verdict, deadline, judge};
+use crate::partial::Partial;
+use crate::record::{Key, Record};
+use crate::timestamp::Timestamp;
+
+/// Whose log it is: source, subject and id, each byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionKey {
+    /// The name of the configured origin.
+    pub source: String,
+    /// The name of the subject: `session`, `campaign`, ….
+    pub subject: String,
+    /// The id.
+    pub id: String,
+}
+
+/// What a session is read and judged under.
+#[derive(Clone, Copy, Debug)]
+pub struct Under<'c> {
+    /// What the provider promises.
+    pub contract: &'c Contract,
+    /// What the source has settled on.
+    pub terms: &'c Terms,
+    /// The subject that the session is.
+    pub subject: SubjectId,
+}
+
+/// An event that came, apart from where it was read: a partial of nothing else.
+///
+/// Whoever receives makes it, so that whoever writes has only to join it.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    pub(super) digest: crate::digest::Digest,
+    pub(super) event: Partial,
+}
+
+/// What became of an arrival.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It is new, and this is what it caused to be said.
+    Stored(Vec<Notice>),
+    /// It was here before.
+    Duplicate,
+}
+
+/// A session: the set of its events, the latest entry of its log, and what was said of it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    key: SessionKey,
+    partial: Partial,
+    said: Said,
+    /// The time of the latest entry: what it is judged at.
+    now: Option<Timestamp>,
+}
+
+impl Arrival {
+    /// An event, to be joined to its session.
+    #[must_use]
+    pub fn new(contract: &Contract, event: &Event<'_>) -> Arrival {
+        let mut partial = Partial::default();
+        partial.add(contract, event, None);
+        let digest = partial.events().first().map_or(crate::digest::Digest::NONE, |seen| seen.digest);
+        Arrival { digest, event: partial }
+    }
+
+    /// What makes the event itself.
+    #[must_use]
+    pub fn digest(&self) -> crate::digest::Digest {
+        self.digest
+    }
+}
+
+impl Session {
+    /// A session of which nothing has come yet.
+    #[must_use]
+    pub fn new(key: SessionKey) -> Session {
+        Session { key, partial: Partial::default(), said: Said::default(), now: None }
+    }
+
+    /// A session as the log has it: the set of its events with their arrivals, the instants of its
+    /// passed deadlines, and what was said. The order of each does not matter but that of what was said.
+    #[must_use]
+    pub fn restore(
+        key: SessionKey,
+        events: impl IntoIterator<Item = (Arrival, Timestamp)>,
+        deadlines: impl IntoIterator<Item = Timestamp>,
+        said: Said,
+    ) -> Session {
+        let mut session = Session { said, ..Session::new(key) };
+        for (arrival, at) in events {
+            session.join(&arrival, at);
+        }
+        deadlines.into_iter().for_each(|due| session.reach(due));
+        session
+    }
+
+    /// Whose log it is.
+    #[must_use]
+    pub fn key(&self) -> &SessionKey {
+        &self.key
+    }
+
+    /// The set of its events.
+    #[must_use]
+    pub fn partial(&self) -> &Partial {
+        &self.partial
+    }
+
+    /// What was said of it.
+    #[must_use]
+    pub fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// Takes an event that came at `at`, and says what is to be said. Deadlines that were due before
+    /// are passed first, by [`Session::pass`].
+    pub fn receive(&mut self, under: Under<'_>, arrival: &Arrival, at: Timestamp) -> Received {
+        if self.partial.place(arrival.digest).is_some() {
+            return Received::Duplicate;
+        }
+        self.join(arrival, at);
+        Received::Stored(self.announce(under))
+    }
+
+    /// Passes the deadline that was due at `due`, and says what is to be said.
+    pub fn pass(&mut self, under: Under<'_>, due: Timestamp) -> Vec<Notice> {
+        self.reach(due);
+        self.announce(under)
+    }
+
+    /// When it has to be judged again though nothing comes; nothing when only an event can change it.
+    #[must_use]
+    pub fn deadline(&self, under: Under<'_>) -> Option<Timestamp> {
+        let verdict = self.verdict(under);
+        deadline(&self.partial, under.subject, under.terms, &verdict)
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn verdict(&self, under: Under<'_>) -> Verdict {
+        judge(&self.partial, under.subject, under.contract, under.terms, self.now())
+    }
+
+    /// The record, as JSON with its certificate.
+    #[must_use]
+    pub fn record(&self, under: Under<'_>) -> String {
+        self.print(under, &self.read(under), usize::MAX)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now.unwrap_or(Timestamp::MIN)
+    }
+
+    fn join(&mut self, arrival: &Arrival, at: Timestamp) {
+        let place = self.partial.len();
+        self.partial.merge(&arrival.event);
+        let place = self.partial.place(arrival.digest).unwrap_or(place);
+        self.partial.see_again(place, Some(at));
+        self.reach(at);
+    }
+
+    fn reach(&mut self, at: Timestamp) {
+        self.now = Some(self.now.map_or(at, |now| now.max(at)));
+    }
+
+    fn read<'s>(&'s self, under: Under<'s>) -> Record<'s> {
+        let key = Key { source: &self.key.source, subject: under.subject, id: &self.key.id };
+        Record::new(key, &self.partial, under.contract, under.terms, self.now())
+    }
+
+    fn print(&self, under: Under<'_>, record: &Record<'_>, events_max: usize) -> String {
+        let mut certifier = Certifier::new(under.contract, under.terms);
+        let mut out = Vec::new();
+        record.write_certified_up_to(&mut out, &mut certifier, events_max);
+        // Made of str and of JSON that is one.
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Says what is to be said now and was not said yet, and takes note of it.
+    fn announce(&mut self, under: Under<'_>) -> Vec<Notice> {
+        let record = self.read(under);
+        let status = record.verdict.status;
+        let mut kinds = Vec::new();
+        let assets = self.new_assets(under, &record);
+        let is_over = self.said.end.revision > 0 || status == Status::Complete;
+        if assets.is_empty() && !is_over && status != Status::Stalled {
+            return Vec::new();
+        }
+        let text = self.print(under, &record, EVENTS_MAX);
+        let events = record.events.len();
+        let series = match status {
+            _ if is_over => Some((&self.said.end, NoticeKind::Complete)),
+            Status::Stalled => Some((&self.said.stalled, NoticeKind::Stalled)),
+            _ => None,
+        };
+        if let Some((series, first)) = series {
+            let changes = if series.revision == 0 { Vec::new() } else { changes(&series.record, &text) };
+            if series.revision == 0 || !changes.is_empty() {
+                let later = if first == NoticeKind::Complete { NoticeKind::Amended } else { first };
+                let kind = if series.revision == 0 { first } else { later };
+                kinds.push((kind, series.revision + 1, changes, None));
+            }
+        }
+        let revisions = self.said.assets + 1..;
+        kinds.extend(
+            assets
+                .into_iter()
+                .zip(revisions)
+                .map(|(asset, revision)| (NoticeKind::Asset, revision, Vec::new(), Some(asset))),
+        );
+        let notices: Vec<Notice> = kinds
+            .into_iter()
+            .map(|(kind, revision, changes, asset)| Notice {
+                id: NoticeId::new(&self.key, kind, revision),
+                key: self.key.clone(),
+                kind,
+                revision,
+                record: text.clone(),
+                events,
+                changes,
+                asset,
+            })
+            .collect();
+        notices.iter().for_each(|notice| self.said.note(notice));
+        notices
+    }
+
+    /// Assets of which nothing was said yet, or something else.
+    fn new_assets(&self, under: Under<'_>, record: &Record<'_>) -> Vec<Asset> {
+        let assets = under.contract.assets.iter().filter_map(|asset| {
+            let field = under.contract.field(asset.field);
+            let (_, value) = record.fields.iter().find(|(name, _)| *name == field.name)?;
+            // What is printed is UTF-8.
+            let value = std::str::from_utf8(value).unwrap_or_default();
+            // Where it is, is a text; without one there is nothing to fetch.
+            let is_new = !self.said.asset_values.iter().any(|(known, said)| *known == field.name && said == value);
+            (value.starts_with('"') && value.len() > 2 && is_new).then(|| Asset {
+                field: field.name.clone(),
+                value: value.to_owned(),
+                until: self.partial.claimed_at(asset.field).map(|at| at.plus(asset.expires_after)),
+            })
+        });
+        assets.collect()
+    }
+}

@@ -1,0 +1,171 @@
+//! The log: where entries of sessions are kept, by whatever engine keeps them.
+//!
+//! It has three laws, and one suite of tests for every implementation:
+//!
+//! 1. **Append twice changes nothing.** An event is known by its session and digest, a passed deadline
+//!    by its session and instant, a notice by its id, a refused delivery by its digest.
+//! 2. **Load is a set.** What [`Log::load`] gives does not depend on the order of appends; an event that
+//!    came several times has the earliest arrival.
+//! 3. **First is answered once.** Of all who append a notice of one session, kind and revision, one is
+//!    told that it was first.
+//!
+//! There is no sequence number and no transaction in what is asked of a log, so each can use what it does
+//! best. What a batch holds becomes durable together or not at all.
+
+mod memory; // the twin in memory
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use memory::MemoryLog;
+
+use crate::digest::Digest;
+use crate::live::{Notice, SessionKey};
+use crate::timestamp::Timestamp;
+
+/// A delivery as it came: what has to be kept to read it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Headers that matter, by name in lower case, sorted.
+    pub headers: Vec<(String, String)>,
+    /// The payload, byte for byte.
+    pub body: Arc<[u8]>,
+}
+
+/// An event of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventEntry {
+    /// Of which session.
+    pub key: SessionKey,
+    /// What makes it itself.
+    pub digest: Digest,
+    /// The receiver's time.
+    pub received_at: Timestamp,
+    /// The delivery that it was read from.
+    pub delivery: Delivery,
+}
+
+/// A delivery that is from a source and cannot be read, kept whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// From which source.
+    pub source: String,
+    /// The receiver's time.
+    pub received_at: Timestamp,
+    /// Why it is no event.
+    pub reason: String,
+    /// The delivery.
+    pub delivery: Delivery,
+}
+
+/// What is appended together.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Events, in the order in which they came.
+    pub events: Vec<EventEntry>,
+    /// Deadlines that passed: of which session, and when they were due.
+    pub deadlines: Vec<(SessionKey, Timestamp)>,
+    /// What these caused to be said, in order.
+    pub notices: Vec<Notice>,
+    /// When each session that is touched has to be judged again; nothing when never.
+    pub due: Vec<(SessionKey, Option<Timestamp>)>,
+    /// Deliveries that cannot be read.
+    pub refused: Vec<Refused>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// For each event, whether it was not there before.
+    pub new: Vec<bool>,
+    /// For each notice, whether it is the first of its session, kind and revision.
+    pub first: Vec<bool>,
+}
+
+/// A session as a log has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Its events, sorted by digest, each with its earliest arrival.
+    pub events: Vec<EventEntry>,
+    /// When deadlines that passed were due, sorted.
+    pub deadlines: Vec<Timestamp>,
+    /// What was said of it, by kind and revision.
+    pub notices: Vec<Notice>,
+}
+
+/// A consumer of notices, as a log has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumer {
+    /// Its name.
+    pub name: String,
+    /// All notices up to this one are acknowledged.
+    pub acknowledged: u64,
+}
+
+/// Where a log keeps entries.
+#[async_trait]
+pub trait Log: Send + Sync {
+    /// Appends a batch. All of it is durable when this returns, or none of it ever is.
+    async fn append(&self, batch: Batch) -> Result<Appended, LogError>;
+
+    /// All that is known of sessions, in the order in which they are asked for.
+    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError>;
+
+    /// Sessions that have to be judged again, the earliest first, up to this many.
+    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError>;
+
+    /// Notices after a place in the outbox, in order, up to this many. Places count from 1 and have no gap.
+    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError>;
+
+    /// Sessions after this key, in order, up to this many.
+    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError>;
+
+    /// Remembers that a consumer has all notices up to this one; from 0 on, one that is new.
+    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError>;
+
+    /// Every consumer, by name.
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError>;
+
+    /// Forgets a consumer.
+    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError>;
+
+    /// Deliveries that could not be read, in the order in which they came, up to this many.
+    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError>;
+
+    /// The latest receiver's time that it has: the clock of a receiver never goes behind it.
+    async fn latest(&self) -> Result<Option<Timestamp>, LogError>;
+}
+
+/// Why a log cannot do what it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogError {
+    /// It has no room for more; what was acknowledged stays so.
+    Full {
+        /// What is full, and what to do.
+        reason: String,
+    },
+    /// It has stopped, and takes nothing until it is opened again.
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+    /// Something that it kept is damaged.
+    Damaged {
+        /// What and where.
+        reason: String,
+    },
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LogError::Full { reason } => write!(f, "the log is full: {reason}"),
+            LogError::Stopped { reason } => write!(f, "the log has stopped, open it again: {reason}"),
+            LogError::Damaged { reason } => write!(f, "the log is damaged: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for LogError {}
