@@ -182,6 +182,19 @@ impl Reader {
         self.read_at(contract, payload, 0, &[])
     }
 
+    /// Reads a payload with the headers that it came with, by name in lower case.
+    pub(crate) fn read_delivery<'r>(
+        &'r mut self,
+        contract: &Contract,
+        payload: &'r str,
+        headers: &'r [(String, String)],
+    ) -> Result<Event<'r>, Unreadable> {
+        self.tape.scan(payload, DEPTH_MAX)?;
+        let headers: Vec<(String, Cow<'r, str>)> =
+            headers.iter().map(|(name, value)| (name.clone(), Cow::Borrowed(value.as_str()))).collect();
+        self.read_at(contract, payload, 0, &headers)
+    }
+
     /// Reads the payload that stands at `place` of the tape of `text`.
     pub(crate) fn read_at<'r>(
         &'r mut self,

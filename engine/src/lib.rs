@@ -19,6 +19,7 @@
 mod certificate; // what lets a record be checked elsewhere
 pub mod contract; // what a provider promises, as data
 mod digest; // what makes an event itself
+mod engine; // the live engine: deliveries in, notices out
 mod event; // from a payload to an event
 mod json; // strict JSON with one form for equal values
 mod judge; // where a session stands
@@ -34,6 +35,9 @@ mod timestamp; // instants
 pub use certificate::{Certifier, FOLD_VERSION};
 pub use contract::{CHANNELS, Channel, Contract, FieldId, KindId, OUTCOMES, Outcome, SubjectId, Terms};
 pub use digest::Digest;
+pub use engine::{
+    Clock, Denied, Engine, Notices, Placed, Receipt, ReceiveError, Settings, Source, Unverified, Verify, Writer,
+};
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
 pub use json::{DEPTH_MAX, JsonError, Pointer, canonical, text_at};
 pub use judge::{By, STATUSES, Status, Verdict, judge};

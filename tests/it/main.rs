@@ -21,6 +21,7 @@ mod exhaustive; // every order, subset, repeat and join
 mod faulty_contracts; // mistakes in contracts, and what is said of them
 mod identity; // what makes two deliveries one event
 mod laws; // a session is a set of events
+mod live; // deliveries in, notices out
 mod packed; // events read by comparing
 mod readme; // what the README shows
 mod stories; // deliveries in, records out

@@ -151,7 +151,7 @@ impl Session {
     /// The record, as JSON with its certificate.
     #[must_use]
     pub fn record(&self, under: Under<'_>) -> String {
-        self.print(under, &self.read(under), usize::MAX)
+        print(under, &self.read(under), usize::MAX)
     }
 
     fn now(&self) -> Timestamp {
@@ -175,14 +175,6 @@ impl Session {
         Record::new(key, &self.partial, under.contract, under.terms, self.now())
     }
 
-    fn print(&self, under: Under<'_>, record: &Record<'_>, events_max: usize) -> String {
-        let mut certifier = Certifier::new(under.contract, under.terms);
-        let mut out = Vec::new();
-        record.write_certified_up_to(&mut out, &mut certifier, events_max);
-        // Made of str and of JSON that is one.
-        String::from_utf8(out).unwrap_or_default()
-    }
-
     /// Says what is to be said now and was not said yet, and takes note of it.
     fn announce(&mut self, under: Under<'_>) -> Vec<Notice> {
         let record = self.read(under);
@@ -193,7 +185,7 @@ impl Session {
         if assets.is_empty() && !is_over && status != Status::Stalled {
             return Vec::new();
         }
-        let text = self.print(under, &record, EVENTS_MAX);
+        let text = print(under, &record, EVENTS_MAX);
         let events = record.events.len();
         let series = match status {
             _ if is_over => Some((&self.said.end, NoticeKind::Complete)),
@@ -228,7 +220,9 @@ impl Session {
                 asset,
             })
             .collect();
-        notices.iter().for_each(|notice| self.said.note(notice));
+        for notice in &notices {
+            self.said.note(notice);
+        }
         notices
     }
 
@@ -249,4 +243,13 @@ impl Session {
         });
         assets.collect()
     }
+}
+
+/// A record as JSON with its certificate, and its first events alone when there are more than so many.
+fn print(under: Under<'_>, record: &Record<'_>, events_max: usize) -> String {
+    let mut certifier = Certifier::new(under.contract, under.terms);
+    let mut out = Vec::new();
+    record.write_certified_up_to(&mut out, &mut certifier, events_max);
+    // Made of str and of JSON that is one.
+    String::from_utf8(out).unwrap_or_default()
 }

@@ -1,0 +1,279 @@
+//! The live engine: from deliveries to a log and to notices.
+//!
+//! ```text
+//! caller: verify, read, digest ──▶ queue ──▶ writer: judge, append, answer ──▶ log
+//!                                  bounded          one commit for all that waits
+//! ```
+//!
+//! [`Engine`] is a handle, to be cloned at will. What costs time is done by whoever brings a delivery;
+//! one [`Writer`] takes all that waits in the queue, judges it session by session, appends it as one
+//! batch and answers everybody when the log has it. The writer is a future that the caller runs, so a
+//! test or a simulator can run it in its own time.
+//!
+//! The parts come from outside, through small traits: a [`Log`], a [`Clock`], and for each source
+//! something that [verifies](Verify).
+
+mod clock; // time from outside
+mod consumer; // who is told
+mod source; // where deliveries come from
+mod writer; // the one that judges and appends
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use clock::Clock;
+pub use consumer::Notices;
+pub use source::{Denied, Source, Unverified, Verify};
+pub use writer::Writer;
+
+use crate::event::Reader;
+use crate::live::{LiveArrival, Notice, SessionKey};
+use crate::log::{Delivery, Log, LogError, Refused};
+use writer::{Job, Work};
+
+/// Settings of an engine. Each has a default.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Deliveries that may wait for the writer.
+    pub queue_max: usize,
+    /// Deliveries in one commit.
+    pub batch_max: usize,
+    /// Sessions that are kept in memory while they wait for more.
+    pub sessions_max: usize,
+    /// Bytes of the longest body.
+    pub body_bytes_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { queue_max: 8192, batch_max: 1024, sessions_max: 100_000, body_bytes_max: 1 << 20 }
+    }
+}
+
+/// What became of a delivery. It is durable when this is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It was new, and is kept.
+    Stored {
+        /// Of which session it is.
+        key: SessionKey,
+    },
+    /// It was here before.
+    Duplicate {
+        /// Of which session it is.
+        key: SessionKey,
+    },
+    /// It cannot be read, and is kept whole until somebody looks.
+    Quarantined {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a delivery was not taken. Nothing of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiveError {
+    /// There is no source of that name.
+    UnknownSource {
+        /// What was named.
+        name: String,
+    },
+    /// It does not prove that it is from the source. The reason is for the log of the receiver alone.
+    Denied {
+        /// Why.
+        reason: String,
+    },
+    /// Its body is longer than [`Settings::body_bytes_max`].
+    TooLarge {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        max: usize,
+    },
+    /// More waits than the engine can take: try again later.
+    Busy,
+    /// The log did not take it.
+    Log(LogError),
+    /// The engine was closed, or has stopped: until it is opened again it takes nothing.
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl fmt::Display for ReceiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReceiveError::UnknownSource { name } => write!(f, "no source is called `{name}`"),
+            ReceiveError::Denied { reason } => write!(f, "not from the source: {reason}"),
+            ReceiveError::TooLarge { bytes, max } => {
+                write!(f, "the body has {bytes} bytes, and at most {max} are taken")
+            }
+            ReceiveError::Busy => f.write_str("more waits than can be taken: try again later"),
+            ReceiveError::Log(error) => error.fmt(f),
+            ReceiveError::Stopped { reason } => {
+                write!(f, "the engine takes nothing until it is opened again: {reason}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ReceiveError {}
+
+/// A handle of the live engine.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+    queue: mpsc::Sender<Job>,
+}
+
+struct Inner {
+    sources: BTreeMap<String, Source>,
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    /// How many notices there were when the writer last appended any.
+    said: watch::Receiver<u64>,
+    /// Why the engine takes nothing any more.
+    stopped: Arc<Mutex<Option<String>>>,
+}
+
+impl Engine {
+    /// An engine of these parts, and the writer that somebody has to run.
+    #[must_use]
+    pub fn new(
+        log: Arc<dyn Log>,
+        clock: Arc<dyn Clock>,
+        sources: impl IntoIterator<Item = Source>,
+        settings: Settings,
+    ) -> (Engine, Writer) {
+        let sources: BTreeMap<String, Source> =
+            sources.into_iter().map(|source| (source.name.clone(), source)).collect();
+        let (queue, jobs) = mpsc::channel(settings.queue_max.max(1));
+        let (say, said) = watch::channel(0);
+        let stopped = Arc::default();
+        let inner = Arc::new(Inner { sources, log, clock, settings, said, stopped });
+        let writer = Writer::new(Arc::clone(&inner), jobs, say);
+        (Engine { inner, queue }, writer)
+    }
+
+    /// Takes a delivery: durable when this returns `Ok`. Waits while the queue is full.
+    ///
+    /// # Errors
+    /// When it is not taken; [`ReceiveError`] says why, and nothing of it is kept.
+    pub async fn receive(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Receipt, ReceiveError> {
+        let (job, answer) = self.job(source, headers, body)?;
+        self.queue.send(job).await.map_err(|_| self.why_stopped())?;
+        answer.await.map_err(|_| self.why_stopped())?
+    }
+
+    /// Takes a delivery if there is room in the queue.
+    ///
+    /// # Errors
+    /// [`ReceiveError::Busy`] when there is none; else as [`Engine::receive`].
+    pub async fn try_receive(
+        &self,
+        source: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Receipt, ReceiveError> {
+        // Decided before the body is looked at.
+        let room = self.queue.try_reserve().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => ReceiveError::Busy,
+            mpsc::error::TrySendError::Closed(()) => self.why_stopped(),
+        })?;
+        let (job, answer) = self.job(source, headers, body)?;
+        room.send(job);
+        answer.await.map_err(|_| self.why_stopped())?
+    }
+
+    /// The notices for a consumer of this name, from the first that it has not acknowledged. One that is
+    /// new begins with the oldest there is.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn notices(&self, consumer: &str) -> Result<Notices, LogError> {
+        Notices::open(consumer, Arc::clone(&self.inner.log), self.inner.said.clone()).await
+    }
+
+    /// The record of a session as of its latest entry, as JSON with its certificate; nothing when
+    /// nothing of it has come.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn session(&self, key: &SessionKey) -> Result<Option<String>, LogError> {
+        let Some(source) = self.inner.sources.get(&key.source) else { return Ok(None) };
+        let stored = self.inner.log.load(std::slice::from_ref(key)).await?.pop().unwrap_or_default();
+        if stored.events.is_empty() {
+            return Ok(None);
+        }
+        let session = source.restore(key.clone(), stored);
+        Ok(source.under(key).map(|under| session.record(under)))
+    }
+
+    /// Takes nothing more; what waits is appended and answered. The writer then ends, when every other
+    /// handle is gone or has been closed too.
+    pub fn close(self) {
+        drop(self.queue);
+    }
+
+    /// Verifies and reads a delivery, on the caller's side.
+    fn job(
+        &self,
+        source: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<(Job, oneshot::Receiver<Result<Receipt, ReceiveError>>), ReceiveError> {
+        if let Some(reason) = self.reason() {
+            return Err(ReceiveError::Stopped { reason });
+        }
+        let unknown = || ReceiveError::UnknownSource { name: source.chars().take(64).collect() };
+        let source = self.inner.sources.get(source).ok_or_else(unknown)?;
+        let max = self.inner.settings.body_bytes_max;
+        if body.len() > max {
+            return Err(ReceiveError::TooLarge { bytes: body.len(), max });
+        }
+        source
+            .verify
+            .verify(headers, body, self.inner.clock.now())
+            .map_err(|Denied { reason }| ReceiveError::Denied { reason })?;
+        let delivery = Delivery { headers: source.kept_headers(headers), body: body.into() };
+        let mut reader = Reader::new();
+        let work = match source.read(&mut reader, &delivery) {
+            Ok((key, event)) => {
+                let arrival = LiveArrival::new(&source.contract, &event);
+                Work::Event { key, arrival, delivery }
+            }
+            Err(unreadable) => {
+                let received_at = self.inner.clock.now();
+                let reason = unreadable.to_string();
+                Work::Refused(Refused { source: source.name.clone(), received_at, reason, delivery })
+            }
+        };
+        let (answer, answered) = oneshot::channel();
+        Ok((Job { work, answer }, answered))
+    }
+
+    fn reason(&self) -> Option<String> {
+        // A reason is put there whole.
+        self.inner.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn why_stopped(&self) -> ReceiveError {
+        let reason = self.reason().unwrap_or_else(|| "it was closed".to_owned());
+        ReceiveError::Stopped { reason }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sources: Vec<&String> = self.inner.sources.keys().collect();
+        f.debug_struct("Engine").field("sources", &sources).finish_non_exhaustive()
+    }
+}
+
+/// A notice with its place in the outbox.
+pub type Placed = (u64, Notice);

@@ -1,0 +1,102 @@
+//! Where deliveries come from, and under which contract they are read.
+
+use std::sync::Arc;
+
+use crate::contract::{Contract, Origin, SubjectId, Terms};
+use crate::event::{Event, Reader, Unreadable};
+use crate::live::{LiveArrival, Said, Session, SessionKey, Under};
+use crate::log::{Delivery, Stored};
+use crate::timestamp::Timestamp;
+
+/// A configured origin of deliveries.
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// What its provider promises.
+    pub contract: Arc<Contract>,
+    /// What it has settled on with the provider.
+    pub terms: Terms,
+    /// What says whether a delivery is really from there.
+    pub verify: Box<dyn Verify>,
+}
+
+/// Says whether a delivery is from where it claims to be.
+pub trait Verify: Send + Sync {
+    /// Looks at headers and the body as it was posted, byte for byte.
+    ///
+    /// # Errors
+    /// When it is not, or nothing proves it.
+    fn verify(&self, headers: &[(&str, &str)], body: &[u8], now: Timestamp) -> Result<(), Denied>;
+}
+
+/// A delivery that is not from where it claims to be. The reason is for the receiver's own log: a sender
+/// is told no more than that it is denied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// Why.
+    pub reason: String,
+}
+
+/// Takes everything: for sources whose provider signs nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unverified;
+
+impl Verify for Unverified {
+    fn verify(&self, _headers: &[(&str, &str)], _body: &[u8], _now: Timestamp) -> Result<(), Denied> {
+        Ok(())
+    }
+}
+
+impl Source {
+    /// Reads a delivery: of which session it is, and its event.
+    pub(super) fn read<'r>(
+        &self,
+        reader: &'r mut Reader,
+        delivery: &'r Delivery,
+    ) -> Result<(SessionKey, Event<'r>), Unreadable> {
+        let body =
+            std::str::from_utf8(&delivery.body).map_err(|error| Unreadable::NotUtf8 { offset: error.valid_up_to() })?;
+        let event = reader.read_delivery(&self.contract, body, &delivery.headers)?;
+        let subject = self.contract.subject_name(event.subject).to_owned();
+        Ok((SessionKey { source: self.name.clone(), subject, id: event.id.to_owned() }, event))
+    }
+
+    /// Headers that the contract reads: the only ones that have to be kept to read a delivery again.
+    pub(super) fn kept_headers(&self, headers: &[(&str, &str)]) -> Vec<(String, String)> {
+        let subjects = self.contract.subjects.iter().map(|subject| &subject.id);
+        let places = subjects.chain([&self.contract.reading.kind]).chain(&self.contract.reading.event_id);
+        let read: Vec<&String> = places
+            .filter_map(|place| match &place.origin {
+                Origin::Header(name) => Some(name),
+                Origin::Payload(_) => None,
+            })
+            .collect();
+        let lower = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), (*value).to_owned()));
+        let mut kept: Vec<(String, String)> = lower.filter(|(name, _)| read.contains(&name)).collect();
+        kept.sort_unstable();
+        kept
+    }
+
+    /// What a session is judged under; nothing when the contract has no such subject.
+    pub(super) fn under(&self, key: &SessionKey) -> Option<Under<'_>> {
+        let (subject, _): (SubjectId, &str) = self.contract.subjects().find(|(_, name)| *name == key.subject)?;
+        Some(Under { contract: &self.contract, terms: &self.terms, subject })
+    }
+
+    /// A session as the log has it. Events that the contract can no longer read are kept, and fold nothing.
+    pub(super) fn restore(&self, key: SessionKey, stored: Stored) -> Session {
+        let mut said = Said::default();
+        let mut notices = stored.notices;
+        notices.sort_by_key(|notice| notice.revision);
+        for notice in &notices {
+            said.note(notice);
+        }
+        let mut reader = Reader::new();
+        let events = stored.events.iter().filter_map(|entry| {
+            let (_, event) = self.read(&mut reader, &entry.delivery).ok()?;
+            Some((LiveArrival::new(&self.contract, &event), entry.received_at))
+        });
+        let events: Vec<_> = events.collect();
+        Session::restore(key, events, stored.deadlines, said)
+    }
+}

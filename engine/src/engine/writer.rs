@@ -1,0 +1,274 @@
+//! The one that judges and appends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Inner, Receipt, ReceiveError};
+use crate::live::{LiveArrival, Received, Session, SessionKey};
+use crate::log::{Batch, Delivery, EventEntry, LogError, Refused};
+use crate::timestamp::Timestamp;
+
+/// The smallest step of the engine's own time.
+const TICK: std::time::Duration = std::time::Duration::from_micros(1);
+
+/// Deadlines that pass in one commit.
+const DEADLINES_MAX: usize = 256;
+
+/// A delivery that waits for the writer, and who waits for the answer.
+pub(super) struct Job {
+    pub(super) work: Work,
+    pub(super) answer: oneshot::Sender<Result<Receipt, ReceiveError>>,
+}
+
+pub(super) enum Work {
+    Event { key: SessionKey, arrival: LiveArrival, delivery: Delivery },
+    Refused(Refused),
+}
+
+/// Takes what waits, judges it, appends it as one batch, and answers.
+pub struct Writer {
+    inner: Arc<Inner>,
+    jobs: mpsc::Receiver<Job>,
+    say: watch::Sender<u64>,
+    /// Sessions that wait for more, each with when it was last touched.
+    sessions: BTreeMap<SessionKey, (Session, u64)>,
+    touches: u64,
+    /// The engine's own time: the latest that the log has. It never goes back.
+    latest: Option<Timestamp>,
+}
+
+/// A batch that is being made.
+#[derive(Default)]
+struct Making {
+    batch: Batch,
+    touched: BTreeSet<SessionKey>,
+}
+
+impl Writer {
+    pub(super) fn new(inner: Arc<Inner>, jobs: mpsc::Receiver<Job>, say: watch::Sender<u64>) -> Writer {
+        Writer { inner, jobs, say, sessions: BTreeMap::new(), touches: 0, latest: None }
+    }
+
+    /// Runs until every handle of the engine is closed, or the log stops.
+    ///
+    /// # Errors
+    /// When the log has stopped. Whoever waits is told so, and whoever comes later.
+    pub async fn run(mut self) -> Result<(), LogError> {
+        let outcome = self.work().await;
+        if let Err(error) = &outcome {
+            // A reason is put there whole.
+            let mut stopped = self.inner.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+            *stopped = Some(error.to_string());
+        }
+        outcome
+    }
+
+    async fn work(&mut self) -> Result<(), LogError> {
+        self.latest = self.inner.log.latest().await?;
+        let mut waiting = Vec::new();
+        loop {
+            self.pass_deadlines().await?;
+            let next = self.inner.log.due(1).await?.first().map(|(due, _)| *due);
+            let clock = Arc::clone(&self.inner.clock);
+            let due = async {
+                match next {
+                    Some(due) => clock.sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            waiting.clear();
+            let max = self.inner.settings.batch_max.max(1);
+            let came = tokio::select! {
+                // What came is answered before deadlines that fall due at the same time.
+                biased;
+                came = self.jobs.recv_many(&mut waiting, max) => came,
+                () = due => continue,
+            };
+            if came == 0 {
+                return Ok(());
+            }
+            // Deadlines that were due before these came are entries before them.
+            self.pass_deadlines().await?;
+            self.take(&mut waiting).await?;
+        }
+    }
+
+    /// The time now: later than anything the log has, whatever the system's clock says.
+    fn now(&mut self) -> Timestamp {
+        let system = self.inner.clock.now();
+        let now = self.latest.map_or(system, |latest| if system > latest { system } else { latest.plus(TICK) });
+        self.latest = Some(now);
+        now
+    }
+
+    /// Passes all deadlines that are due.
+    async fn pass_deadlines(&mut self) -> Result<(), LogError> {
+        loop {
+            let now = self.inner.clock.now();
+            let now = self.latest.map_or(now, |latest| latest.max(now));
+            let mut due = self.inner.log.due(DEADLINES_MAX).await?;
+            due.retain(|(due, _)| *due <= now);
+            if due.is_empty() {
+                return Ok(());
+            }
+            let keys: Vec<SessionKey> = due.iter().map(|(_, key)| key.clone()).collect();
+            self.fetch(&keys).await?;
+            let mut making = Making::default();
+            for (_, key) in due {
+                making.touched.insert(key.clone());
+                let inner = Arc::clone(&self.inner);
+                let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
+                let (Some(under), Some((session, _))) = (under, self.sessions.get_mut(&key)) else { continue };
+                // It may have been put off by what came since, or by other terms.
+                if let Some(due) = session.deadline(under).filter(|due| *due <= now) {
+                    making.batch.notices.extend(session.pass(under, due));
+                    making.batch.deadlines.push((key, due));
+                }
+            }
+            self.append(making).await?;
+        }
+    }
+
+    /// Judges and appends what waits, and answers.
+    async fn take(&mut self, waiting: &mut Vec<Job>) -> Result<(), LogError> {
+        let keys: Vec<SessionKey> = waiting
+            .iter()
+            .filter_map(|job| match &job.work {
+                Work::Event { key, .. } => Some(key.clone()),
+                Work::Refused(_) => None,
+            })
+            .collect();
+        let mut making = Making::default();
+        let mut answers = Vec::with_capacity(waiting.len());
+        let fetched = self.fetch(&keys).await;
+        for Job { work, answer } in waiting.drain(..) {
+            let receipt = if fetched.is_ok() { Some(self.judge(work, &mut making)) } else { None };
+            answers.push((answer, receipt));
+        }
+        let outcome = match fetched {
+            Ok(()) => self.append(making).await,
+            Err(error) => Err(error),
+        };
+        for (answer, receipt) in answers {
+            let told = match (&outcome, receipt) {
+                (Ok(()), Some(receipt)) => Ok(receipt),
+                (Err(error), _) => Err(ReceiveError::Log(error.clone())),
+                (Ok(()), None) => continue,
+            };
+            // Whoever does not wait any more has no need to know: it is kept all the same.
+            let _ = answer.send(told);
+        }
+        match outcome {
+            // There may be room again later; nothing was appended, and nothing is remembered.
+            Err(LogError::Full { .. }) => {
+                for key in &keys {
+                    self.sessions.remove(key);
+                }
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn judge(&mut self, work: Work, making: &mut Making) -> Receipt {
+        let now = self.now();
+        let (key, arrival, delivery) = match work {
+            Work::Event { key, arrival, delivery } => (key, arrival, delivery),
+            Work::Refused(refused) => {
+                let reason = refused.reason.clone();
+                making.batch.refused.push(Refused { received_at: now, ..refused });
+                return Receipt::Quarantined { reason };
+            }
+        };
+        let inner = Arc::clone(&self.inner);
+        let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
+        let (session, _) = self.sessions.entry(key.clone()).or_insert_with(|| (Session::new(key.clone()), 0));
+        // The key was made by the source, of a subject of its contract.
+        let Some(under) = under else { return Receipt::Duplicate { key } };
+        match session.receive(under, &arrival, now) {
+            Received::Duplicate => Receipt::Duplicate { key },
+            Received::Stored(notices) => {
+                let digest = arrival.digest();
+                making.batch.events.push(EventEntry { key: key.clone(), digest, received_at: now, delivery });
+                making.batch.notices.extend(notices);
+                making.touched.insert(key.clone());
+                Receipt::Stored { key }
+            }
+        }
+    }
+
+    /// Brings sessions that are not in memory from the log.
+    async fn fetch(&mut self, keys: &[SessionKey]) -> Result<(), LogError> {
+        let absent: BTreeSet<&SessionKey> = keys.iter().filter(|key| !self.sessions.contains_key(key)).collect();
+        if !absent.is_empty() {
+            let absent: Vec<SessionKey> = absent.into_iter().cloned().collect();
+            let stored = self.inner.log.load(&absent).await?;
+            for (key, stored) in absent.into_iter().zip(stored) {
+                if let Some(source) = self.inner.sources.get(&key.source) {
+                    let session = source.restore(key.clone(), stored);
+                    self.sessions.insert(key, (session, 0));
+                }
+            }
+        }
+        self.touches += 1;
+        for key in keys {
+            if let Some((_, touched)) = self.sessions.get_mut(key) {
+                *touched = self.touches;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a batch, with when each session that it touches is due next.
+    async fn append(&mut self, mut making: Making) -> Result<(), LogError> {
+        if making.touched.is_empty() && making.batch.refused.is_empty() {
+            return Ok(());
+        }
+        for key in &making.touched {
+            let under = self.inner.sources.get(&key.source).and_then(|source| source.under(key));
+            let session = self.sessions.get(key);
+            let due = session.zip(under).and_then(|((session, _), under)| session.deadline(under));
+            making.batch.due.push((key.clone(), due));
+        }
+        let said = making.batch.notices.len() as u64;
+        let due = making.batch.due.clone();
+        let outcome = self.inner.log.append(making.batch).await;
+        if outcome.is_err() {
+            // Memory may be ahead of the log now.
+            for key in &making.touched {
+                self.sessions.remove(key);
+            }
+        }
+        outcome?;
+        // What waits for nothing is brought back when something comes.
+        for (key, _) in due.iter().filter(|(_, due)| due.is_none()) {
+            self.sessions.remove(key);
+        }
+        self.evict();
+        if said > 0 {
+            self.say.send_modify(|count| *count += said);
+        }
+        Ok(())
+    }
+
+    /// Lets go of sessions that were not touched for the longest time, when there are too many.
+    fn evict(&mut self) {
+        let max = self.inner.settings.sessions_max.max(1);
+        if self.sessions.len() <= max {
+            return;
+        }
+        // A tenth at a time, so that this is rare.
+        let mut touches: Vec<u64> = self.sessions.values().map(|(_, touched)| *touched).collect();
+        touches.sort_unstable();
+        let bound = touches[self.sessions.len() - max + max / 10];
+        self.sessions.retain(|_, (_, touched)| *touched > bound);
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("sessions", &self.sessions.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,476 @@
+//! The live engine over a log in memory: what is told of deliveries, what is said of sessions, and what a
+//! restart or a log that fails changes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use finis::engine::live::{Notice, NoticeKind, SessionKey};
+use finis::engine::log::{Appended, Batch, Consumer, Log, LogError, MemoryLog, Refused, Stored};
+use finis::engine::{
+    Clock, Denied, Engine, Key, Partial, Reader, Receipt, ReceiveError, Record, Settings, Source, Terms, Timestamp,
+    Unverified, Verify,
+};
+use finis::providers::Catalogue;
+use proptest::prelude::*;
+use proptest::sample::select;
+use tokio::sync::watch;
+
+/// A clock that stands still until it is set.
+struct Hand(watch::Sender<Timestamp>);
+
+impl Hand {
+    fn at(text: &str) -> Arc<Hand> {
+        Arc::new(Hand(watch::Sender::new(at(text))))
+    }
+
+    fn set(&self, text: &str) {
+        self.0.send_replace(at(text));
+    }
+}
+
+#[async_trait]
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        *self.0.borrow()
+    }
+
+    async fn sleep_until(&self, at: Timestamp) {
+        // It is there as long as the clock is.
+        let _ = self.0.subscribe().wait_for(|now| *now >= at).await;
+    }
+}
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+/// Of Pathors: `E`nded, `C`all ended, `F`inalized with call fields, `T` finalized of a text, `R`ecording.
+fn payload(kind: char, id: &str, at: &str) -> String {
+    match kind {
+        'E' => format!(r#"{{"event":"session.ended","sessionId":"{id}","timestamp":"{at}","messagesCount":8}}"#),
+        'C' => format!(
+            r#"{{"event":"call.ended","sessionId":"{id}","timestamp":"{at}","callStatus":"userHangup","callDuration":78}}"#
+        ),
+        'F' => format!(
+            r#"{{"event":"session.finalized","sessionId":"{id}","timestamp":"{at}","messagesCount":8,"callStatus":"userHangup","callDuration":78}}"#
+        ),
+        'G' => format!(
+            r#"{{"event":"session.finalized","sessionId":"{id}","timestamp":"{at}","messagesCount":9,"callStatus":"transferred","callDuration":80}}"#
+        ),
+        'T' => format!(r#"{{"event":"session.finalized","sessionId":"{id}","timestamp":"{at}","messagesCount":8}}"#),
+        _ => format!(
+            r#"{{"event":"recording.ready","sessionId":"{id}","timestamp":"{at}","success":true,"recordingUrl":"https://r.example/{id}"}}"#
+        ),
+    }
+}
+
+fn source(verify: Box<dyn Verify>) -> Source {
+    let contract = Arc::new(Catalogue::shipped().get("pathors").unwrap().clone());
+    Source { name: "pathors".into(), terms: Terms::new(&contract), contract, verify }
+}
+
+/// An engine with its writer, running.
+struct Running {
+    engine: Engine,
+    writer: tokio::task::JoinHandle<Result<(), LogError>>,
+}
+
+impl Running {
+    fn start(log: Arc<dyn Log>, clock: Arc<Hand>) -> Running {
+        let (engine, writer) = Engine::new(log, clock, [source(Box::new(Unverified))], Settings::default());
+        Running { engine, writer: tokio::spawn(writer.run()) }
+    }
+
+    async fn stop(self) {
+        self.engine.close();
+        self.writer.await.unwrap().unwrap();
+    }
+
+    async fn receive(&self, payload: &str) -> Receipt {
+        self.engine.receive("pathors", &[], payload.as_bytes()).await.unwrap()
+    }
+}
+
+fn key(id: &str) -> SessionKey {
+    SessionKey { source: "pathors".into(), subject: "session".into(), id: id.into() }
+}
+
+async fn said(log: &dyn Log) -> Vec<Notice> {
+    log.notices(0, usize::MAX).await.unwrap().into_iter().map(|(_, notice)| notice).collect()
+}
+
+fn kinds(notices: &[Notice]) -> Vec<(NoticeKind, u32)> {
+    notices.iter().map(|notice| (notice.kind, notice.revision)).collect()
+}
+
+const EVENING: &str = "2026-05-03T08:42:14Z";
+
+#[tokio::test]
+async fn a_session_is_complete_once_in_every_order_and_however_often_it_comes() {
+    for order in ["ECF", "EFC", "CEF", "CFE", "FEC", "FCE"] {
+        let log = Arc::new(MemoryLog::new());
+        let running = Running::start(log.clone(), Hand::at(EVENING));
+        for kind in order.chars() {
+            let payload = payload(kind, "s-1", EVENING);
+            assert_eq!(running.receive(&payload).await, Receipt::Stored { key: key("s-1") }, "{order}");
+            assert_eq!(running.receive(&payload).await, Receipt::Duplicate { key: key("s-1") }, "{order}");
+        }
+        let said = said(&*log).await;
+        assert_eq!(kinds(&said), [(NoticeKind::Complete, 1)], "{order}");
+        assert!(said[0].record.contains(r#""status":"complete","by":"evidence""#), "{}", said[0].record);
+        let record = running.engine.session(&key("s-1")).await.unwrap().unwrap();
+        assert_eq!(record, said[0].record);
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_changes_after_the_end_is_amended_with_old_and_new() {
+    let log = Arc::new(MemoryLog::new());
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    for kind in "ECF".chars() {
+        running.receive(&payload(kind, "s-1", EVENING)).await;
+    }
+    running.receive(&payload('G', "s-1", "2026-05-03T08:42:15Z")).await;
+    let said = said(&*log).await;
+    assert_eq!(kinds(&said), [(NoticeKind::Complete, 1), (NoticeKind::Amended, 2)]);
+    let changed: Vec<_> = said[1]
+        .changes
+        .iter()
+        .map(|change| {
+            (change.part.as_str(), change.old.as_deref().unwrap_or("-"), change.new.as_deref().unwrap_or("-"))
+        })
+        .filter(|(part, ..)| part.starts_with("fields.call_status") || *part == "fields.outcome")
+        .collect();
+    assert_eq!(
+        changed,
+        [
+            ("fields.call_status", "\"userHangup\"", "\"transferred\""),
+            ("fields.outcome", "\"completed\"", "\"transferred\""),
+        ]
+    );
+    let json: serde_json::Value = serde_json::from_str(&said[1].to_json(2)).unwrap();
+    assert_eq!(
+        (json["kind"].as_str(), json["seq"].as_u64(), json["revision"].as_u64()),
+        (Some("amended"), Some(2), Some(2))
+    );
+    assert_eq!(json["id"].as_str(), Some(said[1].id.to_string().as_str()));
+    assert_eq!(json["record"]["fields"]["call_status"], "transferred");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn deadlines_fire_without_traffic_and_after_a_restart_that_slept_through_them() {
+    let log: Arc<MemoryLog> = Arc::default();
+    let clock = Hand::at(EVENING);
+    let running = Running::start(log.clone(), clock.clone());
+    running.receive(&payload('E', "lost", EVENING)).await;
+    running.receive(&payload('F', "inferred", EVENING)).await;
+    assert_eq!(kinds(&said(&*log).await), []);
+
+    // Grace is two minutes: at that very instant it is over.
+    clock.set("2026-05-03T08:44:13.999999Z");
+    running.receive(&payload('E', "other", EVENING)).await;
+    assert_eq!(kinds(&said(&*log).await), []);
+    let mut notices = running.engine.notices("crm").await.unwrap();
+    clock.set("2026-05-03T08:44:14.000001Z");
+    let (seq, first) = notices.next().await.unwrap().unwrap();
+    assert_eq!((seq, first.kind, first.key.id.as_str()), (1, NoticeKind::Complete, "inferred"));
+    assert!(
+        first.record.contains(r#""by":"deadline""#)
+            && first.record.contains(r#""inferred":["session.ended","call.ended"]"#)
+    );
+    running.stop().await;
+
+    clock.set("2026-05-03T12:00:00Z");
+    let running = Running::start(log.clone(), clock.clone());
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.push(notices_after(&running.engine, "ops", all.len()).await);
+    }
+    let told: Vec<_> = all.iter().map(|notice| (notice.kind, notice.key.id.as_str())).collect();
+    assert_eq!(
+        told,
+        [(NoticeKind::Complete, "inferred"), (NoticeKind::Stalled, "lost"), (NoticeKind::Stalled, "other")]
+    );
+
+    // What comes later sets the stalled one going again, and then ends it.
+    running.receive(&payload('F', "lost", "2026-05-03T08:42:15Z")).await;
+    running.receive(&payload('C', "lost", "2026-05-03T08:42:14.5Z")).await;
+    let said = said(&*log).await;
+    assert_eq!((said[3].kind, said[3].revision, said[3].key.id.as_str()), (NoticeKind::Complete, 1, "lost"));
+    running.stop().await;
+}
+
+async fn notices_after(engine: &Engine, consumer: &str, after: usize) -> Notice {
+    let mut notices = engine.notices(consumer).await.unwrap();
+    for _ in 0..after {
+        notices.next().await.unwrap().unwrap();
+    }
+    notices.next().await.unwrap().unwrap().1
+}
+
+#[tokio::test]
+async fn a_consumer_gets_each_notice_again_until_it_acknowledges_it() {
+    let log: Arc<MemoryLog> = Arc::default();
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    for id in ["a", "b", "c"] {
+        running.receive(&payload('E', id, EVENING)).await;
+        running.receive(&payload('T', id, EVENING)).await;
+    }
+    let mut crm = running.engine.notices("crm").await.unwrap();
+    let first: Vec<_> = [crm.next().await, crm.next().await].into_iter().map(|next| next.unwrap().unwrap()).collect();
+    crm.ack(1).await.unwrap();
+    // What was not handed over cannot be acknowledged.
+    crm.ack(99).await.unwrap();
+    let mut again = running.engine.notices("crm").await.unwrap();
+    assert_eq!(again.next().await.unwrap().unwrap().0, 3);
+    let mut other = running.engine.notices("other").await.unwrap();
+    assert_eq!(other.next().await.unwrap().unwrap(), first[0]);
+    running.stop().await;
+    assert_eq!(other.next().await.unwrap().unwrap().0, 2);
+    assert_eq!(other.next().await.unwrap().unwrap().0, 3);
+    assert_eq!(other.next().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_asset_is_said_at_once() {
+    let log: Arc<MemoryLog> = Arc::default();
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    running.receive(&payload('R', "s-1", EVENING)).await;
+    running.receive(&payload('R', "s-1", "2026-05-03T08:42:30Z")).await;
+    let said = said(&*log).await;
+    assert_eq!(kinds(&said), [(NoticeKind::Asset, 1)]);
+    let asset = said[0].asset.as_ref().unwrap();
+    assert_eq!((asset.field.as_str(), asset.value.as_str()), ("recording_url", "\"https://r.example/s-1\""));
+    assert_eq!(asset.until, Some(at("2026-05-03T08:57:14Z")));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_kept_and_what_is_not_from_the_source_is_not() {
+    struct Password;
+    impl Verify for Password {
+        fn verify(&self, headers: &[(&str, &str)], _: &[u8], _: Timestamp) -> Result<(), Denied> {
+            let known = headers.contains(&("x-secret", "open sesame"));
+            known.then_some(()).ok_or_else(|| Denied { reason: "no password".into() })
+        }
+    }
+    let log: Arc<MemoryLog> = Arc::default();
+    let (engine, writer) = Engine::new(
+        log.clone(),
+        Hand::at(EVENING),
+        [source(Box::new(Password))],
+        Settings { body_bytes_max: 200, ..Settings::default() },
+    );
+    let writer = tokio::spawn(writer.run());
+    let headers = [("x-secret", "open sesame")];
+    let told = engine.receive("pathors", &headers, b"{\"event\":\"call.ended\"}").await.unwrap();
+    assert_eq!(told, Receipt::Quarantined { reason: "no session id: nothing at `/sessionId`".into() });
+    let kept = log.refused(9).await.unwrap();
+    assert_eq!((kept.len(), &*kept[0].delivery.body), (1, &b"{\"event\":\"call.ended\"}"[..]));
+    let denied = engine.receive("pathors", &[], b"{}").await;
+    assert_eq!(denied, Err(ReceiveError::Denied { reason: "no password".into() }));
+    assert_eq!(
+        engine.receive("elsewhere", &headers, b"{}").await,
+        Err(ReceiveError::UnknownSource { name: "elsewhere".into() })
+    );
+    assert_eq!(
+        engine.receive("pathors", &headers, &[b' '; 201]).await,
+        Err(ReceiveError::TooLarge { bytes: 201, max: 200 })
+    );
+    assert_eq!(log.refused(9).await.unwrap().len(), 1);
+    engine.close();
+    writer.await.unwrap().unwrap();
+}
+
+/// A log that can be told to fail, and to be slow.
+#[derive(Default)]
+struct Frail {
+    log: MemoryLog,
+    full: AtomicBool,
+    broken: AtomicBool,
+}
+
+#[async_trait]
+impl Log for Frail {
+    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
+        tokio::task::yield_now().await;
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(LogError::Stopped { reason: "the disk is gone".into() });
+        }
+        if self.full.load(Ordering::SeqCst) {
+            return Err(LogError::Full { reason: "no space".into() });
+        }
+        self.log.append(batch).await
+    }
+    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
+        self.log.load(keys).await
+    }
+    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.log.due(limit).await
+    }
+    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
+        self.log.notices(after, limit).await
+    }
+    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
+        self.log.sessions(after, limit).await
+    }
+    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
+        self.log.acknowledge(consumer, seq).await
+    }
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        self.log.consumers().await
+    }
+    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
+        self.log.remove_consumer(consumer).await
+    }
+    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+        self.log.refused(limit).await
+    }
+    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
+        self.log.latest().await
+    }
+}
+
+#[tokio::test]
+async fn a_full_log_refuses_all_who_wait_and_takes_them_again_when_there_is_room() {
+    let log: Arc<Frail> = Arc::default();
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    running.receive(&payload('E', "s-1", EVENING)).await;
+    log.full.store(true, Ordering::SeqCst);
+    let (text, call) = (payload('T', "s-1", EVENING), payload('C', "s-2", EVENING));
+    let (first, second) = tokio::join!(
+        running.engine.receive("pathors", &[], text.as_bytes()),
+        running.engine.receive("pathors", &[], call.as_bytes()),
+    );
+    let full = Err(ReceiveError::Log(LogError::Full { reason: "no space".into() }));
+    assert_eq!((&first, &second), (&full, &full));
+    assert!(said(&*log).await.is_empty());
+    log.full.store(false, Ordering::SeqCst);
+    assert_eq!(running.receive(&text).await, Receipt::Stored { key: key("s-1") });
+    assert_eq!(running.receive(&call).await, Receipt::Stored { key: key("s-2") });
+    assert_eq!(kinds(&said(&*log).await), [(NoticeKind::Complete, 1)]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_stops_stops_the_engine_until_it_is_opened_again() {
+    let log: Arc<Frail> = Arc::default();
+    let clock = Hand::at(EVENING);
+    let running = Running::start(log.clone(), clock.clone());
+    running.receive(&payload('E', "s-1", EVENING)).await;
+    log.broken.store(true, Ordering::SeqCst);
+    let text = payload('T', "s-1", EVENING);
+    let stopped = LogError::Stopped { reason: "the disk is gone".into() };
+    let told = running.engine.receive("pathors", &[], text.as_bytes()).await;
+    assert_eq!(told, Err(ReceiveError::Log(stopped.clone())));
+    log.broken.store(false, Ordering::SeqCst);
+    let Running { engine, writer } = running;
+    assert_eq!(writer.await.unwrap(), Err(stopped));
+    let told = engine.receive("pathors", &[], text.as_bytes()).await;
+    assert!(matches!(&told, Err(ReceiveError::Stopped { reason }) if reason.contains("the disk is gone")), "{told:?}");
+    let running = Running::start(log.clone(), clock);
+    assert_eq!(running.receive(&text).await, Receipt::Stored { key: key("s-1") });
+    assert_eq!(kinds(&said(&*log).await), [(NoticeKind::Complete, 1)]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_is_said_and_not_waited_for() {
+    let log: Arc<MemoryLog> = Arc::default();
+    let settings = Settings { queue_max: 1, ..Settings::default() };
+    let (engine, writer) = Engine::new(log, Hand::at(EVENING), [source(Box::new(Unverified))], settings);
+    let first = payload('E', "s-1", EVENING);
+    let mut waiting = Box::pin(engine.try_receive("pathors", &[], first.as_bytes()));
+    tokio::select! {
+        biased;
+        told = &mut waiting => panic!("nobody writes yet: {told:?}"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(engine.try_receive("pathors", &[], first.as_bytes()).await, Err(ReceiveError::Busy));
+    let writer = tokio::spawn(writer.run());
+    assert_eq!(waiting.await, Ok(Receipt::Stored { key: key("s-1") }));
+    engine.close();
+    writer.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_engines_time_never_steps_back() {
+    let log: Arc<MemoryLog> = Arc::default();
+    let clock = Hand::at(EVENING);
+    let running = Running::start(log.clone(), clock.clone());
+    running.receive(&payload('E', "s-1", EVENING)).await;
+    clock.set("2026-05-03T07:00:00Z");
+    running.receive(&payload('C', "s-1", EVENING)).await;
+    let stored = log.load(&[key("s-1")]).await.unwrap().remove(0);
+    let mut arrivals: Vec<_> = stored.events.iter().map(|event| event.received_at.to_string()).collect();
+    arrivals.sort();
+    assert_eq!(arrivals, ["2026-05-03T08:42:14.000001Z", "2026-05-03T08:42:14Z"]);
+    running.stop().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_final_record_is_that_of_the_set_whatever_came_between(
+        steps in prop::collection::vec((select(vec!['E', 'C', 'F', 'G', 'T', 'R', '!']), 0..3_usize, 0..90_u64), 1..30),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let log: Arc<MemoryLog> = Arc::default();
+            let clock = Hand::at(EVENING);
+            let mut running = Running::start(log.clone(), clock.clone());
+            for (kind, which, minutes) in &steps {
+                let now = clock.now().plus(std::time::Duration::from_secs(minutes * 60));
+                clock.0.send_replace(now);
+                if *kind == '!' {
+                    running.stop().await;
+                    running = Running::start(log.clone(), clock.clone());
+                    continue;
+                }
+                let at = ["2026-05-03T08:42:14Z", "2026-05-03T08:42:15Z", "2026-05-03T08:42:16Z"][*which];
+                running.receive(&payload(*kind, ["a", "b", "c"][which % 2], at)).await;
+            }
+            running.stop().await;
+
+            let mut seen = std::collections::BTreeSet::new();
+            let all = log.notices(0, usize::MAX).await.unwrap();
+            for (place, (seq, notice)) in all.iter().enumerate() {
+                assert_eq!(*seq, place as u64 + 1);
+                assert!(seen.insert((notice.key.clone(), notice.id)), "said twice: {notice:?}");
+                let series = if notice.kind == NoticeKind::Amended { NoticeKind::Complete } else { notice.kind };
+                let before = all[..place].iter().filter(|(_, other)| {
+                    let of = if other.kind == NoticeKind::Amended { NoticeKind::Complete } else { other.kind };
+                    other.key == notice.key && of == series
+                });
+                assert_eq!(before.count() as u32 + 1, notice.revision, "{notice:?}");
+                assert_eq!(notice.kind == NoticeKind::Amended, series == NoticeKind::Complete && notice.revision > 1);
+            }
+            let source = source(Box::new(Unverified));
+            for key in log.sessions(None, usize::MAX).await.unwrap() {
+                let stored = log.load(std::slice::from_ref(&key)).await.unwrap().remove(0);
+                let mut partial = Partial::default();
+                let mut now = Timestamp::MIN;
+                for entry in stored.events.iter().rev() {
+                    let mut reader = Reader::new();
+                    let body = std::str::from_utf8(&entry.delivery.body).unwrap();
+                    partial.add(&source.contract, &reader.read(&source.contract, body).unwrap(), Some(entry.received_at));
+                    now = now.max(entry.received_at);
+                }
+                now = stored.deadlines.iter().fold(now, |now, due| now.max(*due));
+                let (subject, _) = source.contract.subjects().next().unwrap();
+                let of = Key { source: &key.source, subject, id: &key.id };
+                let record = Record::new(of, &partial, &source.contract, &source.terms, now);
+                let mut expected = Vec::new();
+                record.write_certified(&mut expected, &mut finis::engine::Certifier::new(&source.contract, &source.terms));
+                let running = Running::start(log.clone(), Hand::at("2026-05-03T08:42:14Z"));
+                let told = running.engine.session(&key).await.unwrap().unwrap();
+                assert_eq!(told, String::from_utf8(expected).unwrap());
+                running.stop().await;
+            }
+        });
+    }
+}
