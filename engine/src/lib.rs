@@ -16,6 +16,7 @@
 //! Not here on purpose: where contracts come from (`finis-providers`), files (`finis-files`), and
 //! who keeps which session where (`finis`).
 
+mod bytes; // short texts held against each other
 mod certificate; // what lets a record be checked elsewhere
 pub mod contract; // what a provider promises, as data
 mod digest; // what makes an event itself

@@ -13,6 +13,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::bytes::is_same;
 use crate::contract::{Contract, FieldId, KindId, KindSet};
 use crate::digest::Digest;
 use crate::event::{Event, EventKind};
@@ -296,7 +297,7 @@ impl Partial {
     /// where none does for any later field.
     fn claim(&mut self, from: usize, field: FieldId, step: u16, place: u32, value: &[u8]) -> usize {
         let of_field = self.claims_for(from, field);
-        let known = self.claims[of_field.clone()].iter().position(|claim| self.slice(claim.value) == value);
+        let known = self.claims[of_field.clone()].iter().position(|claim| is_same(self.slice(claim.value), value));
         if let Some(known) = known.map(|known| of_field.start + known) {
             let better = Claim { event: place, ..self.claims[known] };
             if self.compare(&better, &self.claims[known]) == Ordering::Less {

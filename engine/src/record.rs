@@ -77,6 +77,8 @@ pub struct RecordEvent<'a> {
     pub kind: &'a str,
     /// Whether the contract has that kind.
     pub known: bool,
+    /// The name as JSON, of kinds that the contract has.
+    kind_json: &'a str,
     /// What makes it itself; nothing where it was not computed, since it decided nothing.
     pub digest: Option<Digest>,
 }
@@ -100,6 +102,7 @@ impl<'a> Record<'a> {
                 at: seen.at,
                 kind: partial.kind_name(contract, seen),
                 known: seen.known_kind().is_some(),
+                kind_json: seen.known_kind().map_or("", |kind| &contract.kind(kind).name_json),
                 digest: seen.known_digest(),
             })
             .collect();
@@ -221,7 +224,11 @@ impl<'a> Record<'a> {
         out.extend_from_slice(b"},\"events\":[");
         write_list(out, &self.events, |out, event| {
             out.extend_from_slice(b"{\"kind\":");
-            write_string(event.kind, out);
+            if event.kind_json.is_empty() {
+                write_string(event.kind, out);
+            } else {
+                out.extend_from_slice(event.kind_json.as_bytes());
+            }
             write_at(out, event.at);
             if let Some(digest) = event.digest.filter(|_| digests) {
                 write_word(out, "digest", &digest.to_string());
@@ -271,7 +278,11 @@ fn conflict<'a>(
 
 fn write_at(out: &mut Vec<u8>, at: Option<Timestamp>) {
     match at {
-        Some(at) => write_word(out, "at", at.text(&mut [0; TEXT_MAX])),
+        Some(at) => {
+            out.extend_from_slice(b",\"at\":\"");
+            out.extend_from_slice(at.text(&mut [0; TEXT_MAX]).as_bytes());
+            out.push(b'"');
+        }
         None => out.extend_from_slice(b",\"at\":null"),
     }
 }

@@ -116,8 +116,7 @@ impl Units<'_> {
             let (source, first) = events[of_one_key[0].1 as usize];
             of_session.clear();
             of_session.extend(of_one_key.iter().map(|(_, place)| events[*place as usize].1));
-            let is_first = |event: &Packed<'r>| event.subject() == first.subject() && event.id() == first.id();
-            if of_session.iter().all(is_first) {
+            if of_session.iter().all(|event| event.is_of_same_session(&first)) {
                 session(source, &mut of_session);
                 continue;
             }

@@ -155,8 +155,12 @@ impl Check {
                 (None, None) => None,
             };
             let facts = self.facts(&place, &event.facts, &fields);
+            let mut name_json = Vec::new();
+            write_string(&event.kind, &mut name_json);
             kinds.push(Kind {
                 name: event.kind.clone(),
+                // Made of a str.
+                name_json: String::from_utf8(name_json).unwrap_or_default(),
                 subject: SubjectId(0),
                 role: event.role,
                 due: Due::Never,

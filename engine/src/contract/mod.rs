@@ -105,6 +105,8 @@ pub(crate) struct Subject {
 #[derive(Clone, Debug)]
 pub(crate) struct Kind {
     pub(crate) name: String,
+    /// The name as JSON, as records print it again and again.
+    pub(crate) name_json: String,
     pub(crate) subject: SubjectId,
     pub(crate) role: Role,
     pub(crate) due: Due,

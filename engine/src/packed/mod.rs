@@ -27,6 +27,7 @@ pub use fold::Folder;
 pub use form::{Form, Forms};
 pub use packer::{PackedArrival, Packer};
 
+use crate::bytes::is_same;
 use crate::contract::{Contract, SubjectId};
 use crate::digest::Digest;
 use crate::timestamp::{BYTES as TIME_BYTES, Timestamp};
@@ -134,6 +135,13 @@ impl<'p> Packed<'p> {
     #[must_use]
     pub fn subject(&self) -> SubjectId {
         self.form.subject
+    }
+
+    /// Whether they are of one session, if they are of one source.
+    #[inline]
+    #[must_use]
+    pub fn is_of_same_session(&self, other: &Packed<'_>) -> bool {
+        self.form.subject == other.form.subject && is_same(self.id(), other.id())
     }
 
     /// The id of the session, unescaped.

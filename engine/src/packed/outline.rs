@@ -1,6 +1,7 @@
 //! Reading by comparing: lines whose outline is known.
 
 use super::values::Values;
+use crate::bytes::begins_with;
 use crate::contract::draft::TimeFormat;
 
 /// Ways to go on after one value that are learned. Keys that are data, as in a map by phone number,
@@ -161,19 +162,6 @@ impl Outlines {
             Some(Then::End(_)) => {}
         }
     }
-}
-
-/// Whether bytes begin with a text, eight at a time. The texts are short: a call would cost more than
-/// the comparison.
-#[inline]
-fn begins_with(bytes: &[u8], text: &[u8]) -> bool {
-    let Some(bytes) = bytes.get(..text.len()) else { return false };
-    let (Some(last), Some(last_of_text)) = (bytes.last_chunk(), text.last_chunk()) else {
-        return bytes.iter().zip(text).fold(0, |differ, (byte, of_text)| differ | (byte ^ of_text)) == 0;
-    };
-    let differ = |one: &[u8; 8], other: &[u8; 8]| u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other);
-    let words = bytes.as_chunks().0.iter().zip(text.as_chunks().0);
-    words.fold(differ(last, last_of_text), |all, (word, of_text)| all | differ(word, of_text)) == 0
 }
 
 impl Then {
