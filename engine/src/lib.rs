@@ -1,7 +1,8 @@
 //! finis-engine: the pure core of finis.
 //!
-//! Everything here is a function of values: no clock, no disk, no socket, no async, no hash order.
-//! Read it in the order of the modules, which is the way of the data:
+//! Everything here is a function of values: no clock, no disk, no socket, no hash order; and nothing is
+//! async but the [`log`] and the [`Engine`], to which time and disks are handed from outside. Read it in
+//! the way of the data:
 //!
 //! ```text
 //! line ──▶ event ──▶ partial ──▶ verdict ──▶ record
@@ -11,7 +12,8 @@
 //! A [`Contract`] says what a provider promises; a [`LineReader`] takes an [`Event`] from a line
 //! under it; a [`Partial`] joins events; [`judge`] says where the session stands; a [`Record`] is
 //! what is handed out. Start with [`Partial`]: that its join does not care for order or repeats is
-//! what everything else leans on.
+//! what everything else leans on. By the million, a [`Packer`] and a [`Folder`] do the same; live, a
+//! [`live::Session`] says when there is something to be said, and an [`Engine`] keeps and tells it.
 //!
 //! Not here on purpose: where contracts come from (`finis-providers`), files (`finis-files`), and
 //! who keeps which session where (`finis`).
