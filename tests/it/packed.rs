@@ -147,3 +147,95 @@ const HARMS: &[char] = &[
     '"', '\\', '{', '}', '[', ']', ',', ':', ' ', '\t', '\r', '0', '1', '9', '-', '+', '.', 'e', 'E', 'T', 'Z', 'z',
     't', 'f', 'n', 'u', '\0', '\u{1f}', '\u{7f}', '\u{85}', 'é', '\u{feff}', '😀', '/', 'a',
 ];
+
+#[test]
+fn values_read_by_comparing_are_as_strict_and_as_canonical() {
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let (fits, too_deep) = (deep(126), deep(127));
+    let in_object = format!("{{\"a\":{}}}", deep(125));
+    let in_object_too_deep = format!("{{\"a\":{}}}", deep(126));
+    let values = [
+        "{}",
+        "{ }",
+        "[]",
+        r#"{"a":1}"#,
+        r#"{"b":1,"a":2}"#,
+        r#"{"b":1,"a":2,"b":3}"#,
+        r#"{"a":1,"a":2}"#,
+        r#"{"a":1,"\u0061":2}"#,
+        r#"{"b":{"c":1,"c":2},"a":0}"#,
+        r#"{"a":1,}"#,
+        r#"{,"a":1}"#,
+        r#"{"a" :1}"#,
+        r#"{"a": 1}"#,
+        r#"{"a":01}"#,
+        r#"{"a":-0}"#,
+        r#"{"a":-1}"#,
+        r#"{"a":1.0}"#,
+        r#"{"a":1e999}"#,
+        r#"{"a":tru}"#,
+        r#"{"a":nul}"#,
+        r#"{"a":fals }"#,
+        r#"{"a":true}"#,
+        r#"{"é":1,"a":2}"#,
+        r#"{"a":2,"é":1}"#,
+        r#"{"a":"\ud800"}"#,
+        r#"{"a":"\u00e9\/"}"#,
+        r#"{"a":"é/"}"#,
+        r#"{"":1}"#,
+        r#"{"":1,"":2}"#,
+        r#"{"a":[{"z":1,"b":2}]}"#,
+        r#"{"a":[{"b":2,"z":1.0}]}"#,
+        "1",
+        "-0",
+        "0",
+        "1.50",
+        "15e-1",
+        "1e999",
+        "-",
+        "tru",
+        "true",
+        "truex",
+        "null",
+        "\"a\"",
+        r#""\u0061""#,
+        r#""a\n""#,
+        "\"a\u{1}\"",
+        "\"a",
+        "",
+        "{",
+        "[",
+        "[1,2",
+        "[1 ,2]",
+        "[1,2]",
+        &fits,
+        &too_deep,
+        &in_object,
+        &in_object_too_deep,
+        r#"{"q":1,"p":1,"o":1,"n":1,"m":1,"l":1,"k":1,"j":1,"i":1,"h":1,"g":1,"f":1,"e":1,"d":1,"c":1,"b":1,"a":1}"#,
+    ];
+    let world = World::of(&SUBJECTS[0]);
+    assert_eq!(world.contract.provider(), "pathors");
+    let line = |value: &str| {
+        format!(
+            r#"{{"event":"session.ended","sessionId":"s-1","timestamp":"2026-05-03T08:42:11.512Z","extractedVariables":{value},"x":{value}}}"#
+        )
+    };
+    let forms = Forms::default();
+    let mut packer = Packer::new(&forms, None);
+    pack(&mut packer, world.contract, &line("0"), &forms).unwrap().0.unwrap();
+    let mut folder = Folder::default();
+    for value in values {
+        let line = line(value);
+        let packed = pack(&mut packer, world.contract, &line, &forms);
+        let told = packed.as_ref().map(|(told, _)| told.clone()).map_err(Clone::clone).and_then(|told| told);
+        assert_eq!(told, read(world.contract, &line), "{line}");
+        let Ok((_, packed)) = packed else { continue };
+        let mut partial = Partial::default();
+        let mut reader = LineReader::new(None);
+        partial.add(world.contract, &reader.read(line.as_bytes(), |_| Ok(((), world.contract))).unwrap().event, None);
+        let all = forms.all();
+        let folded = folder.fold(world.contract, &mut [Packed::read(&packed, &all)], true);
+        assert_eq!(folded, &partial, "{line}");
+    }
+}
