@@ -1,24 +1,25 @@
-//! What each step costs, on one thread and an export held in memory: canonical form, extract, fold,
+//! What each step costs, on one thread and an export held in memory: canonical form, extract, pack, fold,
 //! judge and print. `README.md` beside this file has the figures.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use finis::engine::{Contract, Key, LineReader, Partial, Record, Terms, Timestamp, canonical};
+use finis::engine::{
+    Contract, Folder, Forms, Key, LineReader, Packed, Packer, Partial, Record, Terms, Timestamp, canonical,
+};
 use finis::files::Lines;
 use finis::providers::Catalogue;
 
 /// Lines as Pathors would post them: those of the README's first command.
 const EXPORT: &[u8] = include_bytes!("../fixtures/pathors/export.jsonl");
 
-/// Events of a session that lived as most do.
-const EVENTS_A_SESSION: usize = 4;
-
 fn steps(criterion: &mut Criterion) {
     let catalogue = Catalogue::shipped();
     let pathors = catalogue.get("pathors").expect("it ships with finis");
-    let lines = events(pathors);
+    let sessions = sessions(pathors);
+    let lines = sessions.concat();
     let bytes = Throughput::Bytes(lines.iter().map(|line| line.len() as u64 + 1).sum());
     let events = Throughput::Elements(lines.len() as u64);
     let mut reader = LineReader::new(None);
@@ -41,15 +42,52 @@ fn steps(criterion: &mut Criterion) {
             });
         });
     }
-    group.throughput(events).bench_function("extract and fold, by events", |bench| {
+    group.throughput(events.clone()).bench_function("extract and digest, by events", |bench| {
         bench.iter(|| {
-            for session in lines.chunks(EVENTS_A_SESSION) {
+            for line in &lines {
+                if let Ok(arrival) = reader.read(line.as_bytes(), |_| Ok(((), pathors))) {
+                    black_box(arrival.event.digest());
+                }
+            }
+        });
+    });
+    let forms = Forms::default();
+    let mut packer = Packer::new(&forms, None);
+    let mut room = vec![0; 1 << 16];
+    let mut pack = |line: &'static str, room: &mut [u8]| {
+        let arrival = packer.pack(line, |_| Ok(((), 0, pathors))).ok()?;
+        let length = arrival.packed_len();
+        arrival.write(room.get_mut(..length)?);
+        Some(length)
+    };
+    group.throughput(events.clone()).bench_function("pack, by events", |bench| {
+        bench.iter(|| {
+            for line in &lines {
+                black_box(pack(line, &mut room));
+            }
+        });
+    });
+    let mut packed = |line: &&'static str| pack(line, &mut room).map(|length| room[..length].to_vec());
+    let packed: Vec<Vec<Vec<u8>>> =
+        sessions.iter().map(|session| session.iter().filter_map(&mut packed).collect()).collect();
+    let all = forms.all();
+    let mut folder = Folder::default();
+    group.throughput(events.clone()).bench_function("fold packed events, by events", |bench| {
+        bench.iter(|| {
+            for session in &packed {
+                let mut events: Vec<Packed<'_>> = session.iter().map(|packed| Packed::read(packed, &all)).collect();
+                black_box(folder.fold(pathors, &mut events, false));
+            }
+        });
+    });
+    group.throughput(events).bench_function("extract, digest and fold, by events", |bench| {
+        bench.iter(|| {
+            for session in &sessions {
                 black_box(fold(&mut reader, pathors, session));
             }
         });
     });
-    let partials: Vec<Partial> =
-        lines.chunks(EVENTS_A_SESSION).map(|session| fold(&mut reader, pathors, session)).collect();
+    let partials: Vec<Partial> = sessions.iter().map(|session| fold(&mut reader, pathors, session)).collect();
     let sessions = Throughput::Elements(partials.len() as u64);
     group.throughput(sessions).bench_function("judge and print, by sessions", |bench| {
         let terms = Terms::new(pathors);
@@ -67,12 +105,17 @@ fn steps(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The lines of the export that are events.
-fn events(contract: &Contract) -> Vec<&'static str> {
+/// The lines of the export that are events, by session.
+fn sessions(contract: &Contract) -> Vec<Vec<&'static str>> {
     let mut reader = LineReader::new(None);
-    let mut is_event = |line: &[u8]| reader.read(line, |_| Ok(((), contract))).is_ok();
-    let lines = Lines::new(EXPORT).map(|(_, line)| line).filter(|line| is_event(line));
-    lines.filter_map(|line| std::str::from_utf8(line).ok()).collect()
+    let mut sessions: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+    for (_, line) in Lines::new(EXPORT) {
+        let Ok(text) = std::str::from_utf8(line) else { continue };
+        if let Ok(arrival) = reader.read(line, |_| Ok(((), contract))) {
+            sessions.entry(arrival.event.id.to_owned()).or_default().push(text);
+        }
+    }
+    sessions.into_values().collect()
 }
 
 fn fold(reader: &mut LineReader, contract: &Contract, lines: &[&str]) -> Partial {
