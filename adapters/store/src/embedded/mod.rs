@@ -30,7 +30,7 @@ use finis_engine::log::{Appended, Batch, Consumer, Log, LogError, Refused, Store
 use tokio::sync::{mpsc, oneshot};
 
 use crate::index::IndexError;
-use crate::journal::{self, JournalError};
+use crate::journal::{self, Disk, JournalError};
 
 use jobs::{Job, Prepared};
 pub use open::{IndexState, OpenError, Report};
@@ -98,6 +98,18 @@ impl EmbeddedLog {
     /// whenever something is wrong with it.
     pub fn open(folder: &Path, settings: &Settings) -> Result<(EmbeddedLog, Report), OpenError> {
         open::open(folder, settings)
+    }
+
+    /// As [`EmbeddedLog::open`], with the journal on any disk; lock and index are in the folder.
+    ///
+    /// # Errors
+    /// As [`EmbeddedLog::open`].
+    pub fn open_on(
+        folder: &Path,
+        journal: Arc<dyn Disk>,
+        settings: &Settings,
+    ) -> Result<(EmbeddedLog, Report), OpenError> {
+        open::open_on(folder, journal, settings)
     }
 
     /// Finishes what is queued, brings the index up to date, and closes both.

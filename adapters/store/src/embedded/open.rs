@@ -95,9 +95,28 @@ pub enum OpenError {
 }
 
 pub(super) fn open(folder: &Path, settings: &Settings) -> Result<(EmbeddedLog, Report), OpenError> {
+    let journal = folder.join(JOURNAL);
     let lock = lock(folder)?;
-    let journal_folder = folder.join(JOURNAL);
-    let salt_before = match Reader::open(&journal_folder) {
+    let disk = Folder::make(&journal).map_err(fault("make", &journal))?;
+    open_locked(folder, lock, Arc::new(disk), settings)
+}
+
+/// As [`open`], with the journal on any disk.
+pub(super) fn open_on(
+    folder: &Path,
+    disk: Arc<dyn Disk>,
+    settings: &Settings,
+) -> Result<(EmbeddedLog, Report), OpenError> {
+    open_locked(folder, lock(folder)?, disk, settings)
+}
+
+fn open_locked(
+    folder: &Path,
+    lock: Box<dyn Any + Send>,
+    disk: Arc<dyn Disk>,
+    settings: &Settings,
+) -> Result<(EmbeddedLog, Report), OpenError> {
+    let salt_before = match Reader::open_on(Arc::clone(&disk)) {
         Ok(reader) => Some(reader.salt()),
         Err(journal::OpenError::NotThere { .. }) => None,
         Err(error) => return Err(OpenError::Journal(error)),
@@ -112,7 +131,7 @@ pub(super) fn open(folder: &Path, settings: &Settings) -> Result<(EmbeddedLog, R
 
     let watermark =
         found.as_ref().map_or(Position::START, |checked| checked.meta.map_or(Position::START, |meta| meta.watermark));
-    let opened = Journal::open(&journal_folder, settings.journal.clone(), watermark);
+    let opened = Journal::open_on(disk, settings.journal.clone(), watermark);
     let (journal, journal_report) = opened.map_err(OpenError::Journal)?;
     if watermark > journal.end() {
         found = found.and_then(|checked| distrust(checked, "it knows of more than the journal has"));

@@ -23,6 +23,7 @@ pub(crate) struct Checked {
     /// Nothing in a tree that is new.
     pub(crate) meta: Option<Meta>,
     contents: Contents,
+    patience: Duration,
 }
 
 /// An index that is ready.
@@ -36,7 +37,7 @@ pub(crate) fn open(folder: &Path, cache_bytes: u64, patience: Duration, whole: b
     let (send, receive) = mpsc::channel();
     let path = folder.to_owned();
     let spawned = thread::Builder::new().name("finis-index-open".to_owned()).spawn(move || {
-        let opened = catch_unwind(AssertUnwindSafe(|| check(&path, cache_bytes, whole)));
+        let opened = catch_unwind(AssertUnwindSafe(|| check(&path, cache_bytes, patience, whole)));
         // When nobody waits any more, what was opened is dropped here.
         let _ = send.send(opened.unwrap_or_else(|_| Err(IndexError::new("opening it panicked"))));
     });
@@ -47,7 +48,7 @@ pub(crate) fn open(folder: &Path, cache_bytes: u64, patience: Duration, whole: b
     }
 }
 
-fn check(folder: &Path, cache_bytes: u64, whole: bool) -> Result<Checked, IndexError> {
+fn check(folder: &Path, cache_bytes: u64, patience: Duration, whole: bool) -> Result<Checked, IndexError> {
     let config = sled::Config::new().path(folder).cache_capacity(cache_bytes).flush_every_ms(None);
     let until = Instant::now() + LOCK_PATIENCE;
     let tree = loop {
@@ -64,7 +65,7 @@ fn check(folder: &Path, cache_bytes: u64, whole: bool) -> Result<Checked, IndexE
         if !tree.is_empty() {
             return Err(IndexError::new("it does not say what it knows"));
         }
-        return Ok(Checked { tree, folder, meta: None, contents: Contents::default() });
+        return Ok(Checked { tree, folder, meta: None, contents: Contents::default(), patience });
     };
     let (meta, contents) = Meta::decode(&value).ok_or_else(|| IndexError::new("it is of another format"))?;
     if whole {
@@ -79,7 +80,7 @@ fn check(folder: &Path, cache_bytes: u64, whole: bool) -> Result<Checked, IndexE
             return Err(IndexError::new("it does not hold what it says"));
         }
     }
-    Ok(Checked { tree, folder, meta: Some(meta), contents })
+    Ok(Checked { tree, folder, meta: Some(meta), contents, patience })
 }
 
 fn is_locked(error: &io::Error) -> bool {
@@ -89,7 +90,7 @@ fn is_locked(error: &io::Error) -> bool {
 impl Checked {
     /// Starts the thread that writes behind. `lock` is held for as long as anybody has the view.
     pub(crate) fn start(self, salt: u64, lock: Option<Box<dyn Any + Send>>) -> io::Result<Opened> {
-        let view = Arc::new(View::new(self.tree, lock));
+        let view = Arc::new(View::new(self.tree, lock, self.patience));
         let meta = self.meta.unwrap_or_else(|| Meta::new(salt));
         if self.meta.is_none() {
             // So that one which is new is told from one that has lost everything.

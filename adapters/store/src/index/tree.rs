@@ -113,7 +113,12 @@ impl Writer {
         let mut contents = self.contents;
         let mut batch = sled::Batch::default();
         for (key, value) in layer.puts.iter() {
-            if let Some(old) = self.view.tree.get(key)? {
+            let old = self.view.tree.get(key)?;
+            // What came and went meanwhile costs nothing.
+            if old.as_deref() == value.as_deref() {
+                continue;
+            }
+            if let Some(old) = old {
                 contents.remove(key, &old);
             }
             match value {

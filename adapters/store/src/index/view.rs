@@ -6,6 +6,8 @@ use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use std::time::{Duration, Instant};
+
 use finis_engine::Timestamp;
 use finis_engine::live::SessionKey;
 
@@ -13,11 +15,11 @@ use super::sessions::{Head, Session, decode_page};
 use super::{IndexError, Meta, keys};
 
 /// Keys of a layer, unless one commit has more: what goes into the tree at once, and stops its readers
-/// for as long.
-const LAYER_KEYS: usize = 512;
+/// for as long. While much waits, a key that is written again and again goes into the tree once.
+const LAYER_KEYS: usize = 1024;
 
 /// Layers that may wait before commits wait for them.
-const LAYERS_MAX: usize = 64;
+const LAYERS_MAX: usize = 32;
 
 /// Rows that are read at once before others may write.
 const ROWS_MAX: usize = 256;
@@ -58,16 +60,19 @@ pub(crate) struct View {
     pub(super) tree: sled::Db,
     /// Nobody else opens the store while anybody can still read. Goes last.
     lock: Mutex<Option<Box<dyn Any + Send>>>,
+    /// How long it may take.
+    patience: Duration,
 }
 
 impl View {
-    pub(super) fn new(tree: sled::Db, lock: Option<Box<dyn Any + Send>>) -> View {
+    pub(super) fn new(tree: sled::Db, lock: Option<Box<dyn Any + Send>>, patience: Duration) -> View {
         View {
             layers: RwLock::default(),
             progress: Mutex::default(),
             moved: Condvar::new(),
             tree,
             lock: Mutex::new(lock),
+            patience,
         }
     }
 
@@ -187,9 +192,11 @@ impl View {
         self.moved.notify_all();
     }
 
-    /// Waits until the writing behind has caught up enough to take more.
+    /// Waits until the writing behind has caught up enough to take more. It hangs, if nothing is written
+    /// for as long as it may take.
     pub(crate) fn wait_for_room(&self) -> Result<(), IndexError> {
         let mut progress = self.progress();
+        let (mut waiting, mut since) = (progress.waiting, Instant::now());
         loop {
             if let Some(error) = &progress.failed {
                 return Err(error.clone());
@@ -197,7 +204,12 @@ impl View {
             if progress.waiting < LAYERS_MAX {
                 return Ok(());
             }
-            progress = self.moved.wait(progress).unwrap_or_else(PoisonError::into_inner);
+            if progress.waiting != waiting {
+                (waiting, since) = (progress.waiting, Instant::now());
+            } else if since.elapsed() >= self.patience {
+                return Err(IndexError::new("the index hangs"));
+            }
+            (progress, _) = self.moved.wait_timeout(progress, self.patience).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
