@@ -112,7 +112,10 @@ fn cut_off_anywhere() {
 fn with_a_flipped_bit() {
     let flips = std::env::var("FINIS_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
     let folder = tempfile::tempdir().unwrap();
-    let all = filled(folder.path(), 200);
+    // Opened several times, so that sled has a snapshot and segments that it no longer adds to.
+    filled(folder.path(), 200);
+    filled(folder.path(), 600);
+    let all = filled(folder.path(), 1200);
     let used = fs::read(folder.path().join("index/db")).unwrap();
     // Where something is written: the rest is zeros.
     let places: Vec<usize> = (0..used.len()).filter(|place| used[*place] != 0).collect();
