@@ -6,6 +6,7 @@ use std::sync::Arc;
 use finis_engine::Timestamp;
 use finis_engine::live::SessionKey;
 
+use super::filter::Filter;
 use super::sessions::{Item, PENDING, Session};
 use super::view::{Puts, View};
 use super::{IndexError, Meta, keys};
@@ -19,6 +20,8 @@ const CACHED_ITEMS: usize = 100_000;
 pub(crate) struct Index {
     view: Arc<View>,
     meta: Meta,
+    /// Nothing when the index was not read when it was opened.
+    filter: Option<Filter>,
     recent: BTreeMap<SessionKey, Session>,
     before: BTreeMap<SessionKey, Session>,
     items: usize,
@@ -43,8 +46,8 @@ struct Touched {
 }
 
 impl Index {
-    pub(crate) fn new(view: Arc<View>, meta: Meta) -> Index {
-        Index { view, meta, recent: BTreeMap::new(), before: BTreeMap::new(), items: 0 }
+    pub(super) fn new(view: Arc<View>, meta: Meta, filter: Option<Filter>) -> Index {
+        Index { view, meta, filter, recent: BTreeMap::new(), before: BTreeMap::new(), items: 0 }
     }
 
     pub(crate) fn meta(&self) -> &Meta {
@@ -69,9 +72,17 @@ impl Index {
     /// The session, out of the memory that it is in; it comes back with [`Index::put_back`].
     fn take(&mut self, key: &SessionKey) -> Result<Touched, IndexError> {
         let cached = self.recent.remove(key).or_else(|| self.before.remove(key));
-        let stored = cached.map_or_else(|| self.view.session(key), |session| Ok(Some(session)))?;
+        let stored = match cached {
+            None if !self.may_know(key) => None,
+            None => self.view.session(key)?,
+            cached => cached,
+        };
         let is_known = stored.is_some();
         Ok(Touched { session: stored.unwrap_or_default(), is_known, is_changed: false })
+    }
+
+    fn may_know(&self, key: &SessionKey) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.may_have(&keys::session(key)))
     }
 
     fn put_back(&mut self, key: SessionKey, session: Session) {
@@ -177,7 +188,11 @@ impl Draft<'_> {
                 let (older, newest) = touched.session.encode_changes();
                 let older = older.into_iter().map(|(page, value)| (keys::page(&key, page), Some(value)));
                 self.puts.extend(older);
-                self.puts.insert(keys::session(&key), Some(newest));
+                let session_key = keys::session(&key);
+                if let Some(filter) = &mut self.index.filter {
+                    filter.insert(&session_key);
+                }
+                self.puts.insert(session_key, Some(newest));
             }
             if touched.is_known {
                 self.index.put_back(key, touched.session);

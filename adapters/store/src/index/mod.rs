@@ -10,6 +10,7 @@
 //! is off; its asynchronous flush, transactions and subscriptions can hang, and are never called.
 
 mod draft; // the changes of a commit
+mod filter; // which sessions it may know
 mod keys; // the key space
 mod meta; // what the index says of itself
 mod open; // opening the tree, come what may

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::filter::Filter;
 use super::meta::Contents;
 use super::view::Puts;
 use super::{Behind, Index, IndexError, Meta, View, keys};
@@ -24,6 +25,7 @@ pub(crate) struct Checked {
     pub(crate) meta: Option<Meta>,
     contents: Contents,
     patience: Duration,
+    filter: Option<Filter>,
 }
 
 /// An index that is ready.
@@ -65,22 +67,34 @@ fn check(folder: &Path, cache_bytes: u64, patience: Duration, whole: bool) -> Re
         if !tree.is_empty() {
             return Err(IndexError::new("it does not say what it knows"));
         }
-        return Ok(Checked { tree, folder, meta: None, contents: Contents::default(), patience });
+        return Ok(Checked {
+            tree,
+            folder,
+            meta: None,
+            contents: Contents::default(),
+            patience,
+            filter: Some(Filter::default()),
+        });
     };
     let (meta, contents) = Meta::decode(&value).ok_or_else(|| IndexError::new("it is of another format"))?;
+    let mut filter = None;
     if whole {
+        let sessions = filter.insert(Filter::default());
         let mut found = Contents::default();
         for row in tree.iter() {
             let (key, value) = row?;
             if *key != *keys::META {
                 found.add(&key, &value);
+                if key.first() == Some(&keys::SESSION) {
+                    sessions.insert(&key);
+                }
             }
         }
         if found != contents {
             return Err(IndexError::new("it does not hold what it says"));
         }
     }
-    Ok(Checked { tree, folder, meta: Some(meta), contents, patience })
+    Ok(Checked { tree, folder, meta: Some(meta), contents, patience, filter })
 }
 
 fn is_locked(error: &io::Error) -> bool {
@@ -97,7 +111,7 @@ impl Checked {
             view.publish(Puts::new(), meta);
         }
         let behind = Behind::start(Arc::clone(&view), self.contents, self.folder)?;
-        Ok(Opened { index: Index::new(view, meta), behind })
+        Ok(Opened { index: Index::new(view, meta, self.filter), behind })
     }
 
     /// Drops it where nobody waits for it.
