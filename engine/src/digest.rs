@@ -21,6 +21,18 @@ impl Digest {
     /// Stands for a digest that nobody asked for. BLAKE3 gives it to no payload that anyone could find.
     pub(crate) const NONE: Digest = Digest([0; 16]);
 
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// The digest that [`Digest::to_bytes`] gave these of.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Digest {
+        Digest(bytes)
+    }
+
     /// Reads 32 hexadecimal digits, in lower case.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Digest> {

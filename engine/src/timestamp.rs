@@ -80,6 +80,12 @@ impl Timestamp {
         (self.seconds, self.nanos)
     }
 
+    /// Digits of a second that were written, 0 to 9.
+    #[must_use]
+    pub fn digits(self) -> usize {
+        self.precision as usize
+    }
+
     /// As bytes, for whoever keeps many.
     pub(crate) fn to_bytes(self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];

@@ -14,5 +14,5 @@ mod notice; // what is said, each once
 mod session; // the log of a session, judged entry by entry
 
 pub use changes::{Change, changes};
-pub use notice::{Notice, NoticeId, NoticeKind, Said};
+pub use notice::{Asset, Notice, NoticeId, NoticeKind, Said};
 pub use session::{Arrival as LiveArrival, Received, Session, SessionKey, Under};

@@ -146,6 +146,11 @@ pub enum LogError {
         /// What is full, and what to do.
         reason: String,
     },
+    /// What it was given is larger than it can ever take; nothing of it was appended.
+    TooLarge {
+        /// What is too large, and how large it may be.
+        reason: String,
+    },
     /// It has stopped, and takes nothing until it is opened again.
     Stopped {
         /// Why.
@@ -162,6 +167,7 @@ impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LogError::Full { reason } => write!(f, "the log is full: {reason}"),
+            LogError::TooLarge { reason } => write!(f, "the log does not take this: {reason}"),
             LogError::Stopped { reason } => write!(f, "the log has stopped, open it again: {reason}"),
             LogError::Damaged { reason } => write!(f, "the log is damaged: {reason}"),
         }

@@ -55,6 +55,12 @@ impl Reader {
         Reader { disk, salt, files: Arc::default() }
     }
 
+    /// The number that tells this journal from every other.
+    #[must_use]
+    pub fn salt(&self) -> u64 {
+        self.salt
+    }
+
     /// All records from a position on, and all damage between them, as they are now.
     ///
     /// A position within the journal must be one that it gave: where a frame begins or ends.

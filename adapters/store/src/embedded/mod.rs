@@ -1,0 +1,247 @@
+//! The embedded log: a journal that is the truth, an index behind it, in a folder.
+//!
+//! ```text
+//! append ──▶ writer: what is new? ──▶ journal: one frame, one sync ──▶ answers
+//!                      ▲                        │
+//!                      └──── index in memory ◀──┘──▶ sled, behind
+//! ```
+//!
+//! | in the folder | holds |
+//! |---|---|
+//! | `lock` | locked by who has the log open; its process id |
+//! | `journal/` | the journal |
+//! | `index/` | sled's files |
+//! | `index.aside/` | an index that was not as it should be, the last one |
+
+mod jobs; // what the writer is asked
+mod open; // putting together what is in the folder
+mod read; // from places to entries
+mod replay; // what the journal has and the index has not
+mod writer; // one commit after the other
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use finis_engine::Timestamp;
+use finis_engine::live::{Notice, SessionKey};
+use finis_engine::log::{Appended, Batch, Consumer, Log, LogError, Refused, Stored};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::index::IndexError;
+use crate::journal::{self, Disk, JournalError};
+
+use jobs::{Job, Prepared};
+pub use open::{IndexState, OpenError, Report};
+use read::Readers;
+
+/// Payloads of a batch, in bytes, from which on it is made ready on a thread of its own.
+const PREPARED_APART_FROM: usize = 32 << 10;
+
+/// How a log is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How the journal is.
+    pub journal: journal::Settings,
+    /// Bytes of the index that are kept in memory. 64 MiB unless set.
+    pub index_cache_bytes: u64,
+    /// For how long the index may open or close before it counts as hung. 5 minutes unless set.
+    pub index_patience: Duration,
+    /// Reads the whole index when opening, and makes it again unless all is there and as it was
+    /// written. Without it, a bit that flipped on the disk may go unseen: sled can open without a part
+    /// of what it had. On unless set.
+    pub index_checked: bool,
+    /// Appends that may wait for the writer before the next waits for its place. 1,024 unless set.
+    pub queue: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            journal: journal::Settings::default(),
+            index_cache_bytes: 64 << 20,
+            index_patience: Duration::from_secs(300),
+            index_checked: true,
+            queue: 1024,
+        }
+    }
+}
+
+/// A log in a folder. To be used within a tokio runtime, which it never blocks.
+///
+/// What [`Log::append`] answered is durable: it survives a crash and a power cut. Appends that come at
+/// the same time share one sync. After a failed write or sync everything is refused until the log is
+/// opened again.
+///
+/// Dropping it is like a crash, and loses nothing; [`EmbeddedLog::close`] leaves nothing to be done at
+/// the next opening.
+pub struct EmbeddedLog {
+    jobs: mpsc::Sender<Job>,
+    /// Only taken when dropped.
+    readers: Option<Readers>,
+    stopped: Arc<OnceLock<String>>,
+}
+
+impl std::fmt::Debug for EmbeddedLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmbeddedLog").field("stopped", &self.stopped).finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedLog {
+    /// Opens the log in a folder, or makes one. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// When somebody has it open, when a later finis has written it, or when the disk does not do what
+    /// it must. Damage of the journal is no error, and is in the report; the index is made again
+    /// whenever something is wrong with it.
+    pub fn open(folder: &Path, settings: &Settings) -> Result<(EmbeddedLog, Report), OpenError> {
+        open::open(folder, settings)
+    }
+
+    /// As [`EmbeddedLog::open`], with the journal on any disk; lock and index are in the folder.
+    ///
+    /// # Errors
+    /// As [`EmbeddedLog::open`].
+    pub fn open_on(
+        folder: &Path,
+        journal: Arc<dyn Disk>,
+        settings: &Settings,
+    ) -> Result<(EmbeddedLog, Report), OpenError> {
+        open::open_on(folder, journal, settings)
+    }
+
+    /// Finishes what is queued, brings the index up to date, and closes both.
+    ///
+    /// # Errors
+    /// When the log had stopped, or could not be closed. Nothing that was acknowledged is lost by that.
+    pub async fn close(mut self) -> Result<(), LogError> {
+        let (answer, answered) = oneshot::channel();
+        let closed = self.ask(Job::Close(answer), answered).await;
+        let readers = self.readers.take();
+        apart(move || drop(readers)).await?;
+        closed
+    }
+
+    async fn ask<T>(&self, job: Job, answered: oneshot::Receiver<Result<T, LogError>>) -> Result<T, LogError> {
+        self.refuse_when_stopped()?;
+        if self.jobs.send(job).await.is_err() {
+            return Err(self.ended());
+        }
+        answered.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    async fn read<T, R>(&self, read: R) -> Result<T, LogError>
+    where
+        T: Send + 'static,
+        R: FnOnce(&Readers) -> Result<T, LogError> + Send + 'static,
+    {
+        self.refuse_when_stopped()?;
+        let Some(readers) = self.readers.clone() else { return Err(self.ended()) };
+        apart(move || read(&readers)).await?
+    }
+
+    fn refuse_when_stopped(&self) -> Result<(), LogError> {
+        match self.stopped.get() {
+            Some(reason) => Err(LogError::Stopped { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The writer is no more.
+    fn ended(&self) -> LogError {
+        let reason = self.stopped.get().cloned().unwrap_or_else(|| "its writer has ended".to_owned());
+        LogError::Stopped { reason }
+    }
+}
+
+/// The last who has the index closes sled's files, and that can take a while.
+impl Drop for EmbeddedLog {
+    fn drop(&mut self) {
+        let readers = self.readers.take();
+        // Where there can be no thread, it is done here.
+        let _ = std::thread::Builder::new().spawn(move || drop(readers));
+    }
+}
+
+/// Does on a thread for that what may block.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LogError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| LogError::Stopped { reason: format!("a thread of the log ended: {error}") })
+}
+
+#[async_trait]
+impl Log for EmbeddedLog {
+    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
+        let bytes = jobs::content_bytes(&batch);
+        let prepared = if bytes < PREPARED_APART_FROM {
+            Prepared::new(batch)?
+        } else {
+            apart(move || Prepared::new(batch)).await??
+        };
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Append(Box::new(prepared), answer), answered).await
+    }
+
+    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
+        let keys = keys.to_vec();
+        self.read(move |readers| keys.iter().map(|key| readers.load(key)).collect()).await
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.read(move |readers| readers.due(limit)).await
+    }
+
+    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
+        self.read(move |readers| readers.notices(after, limit)).await
+    }
+
+    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
+        let after = after.cloned();
+        self.read(move |readers| readers.sessions(after.as_ref(), limit)).await
+    }
+
+    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
+        jobs::check_part("the name of a consumer", consumer)?;
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Acknowledge(consumer.to_owned(), seq, answer), answered).await
+    }
+
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        self.read(Readers::consumers).await
+    }
+
+    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
+        jobs::check_part("the name of a consumer", consumer)?;
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Remove(consumer.to_owned(), answer), answered).await
+    }
+
+    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+        self.read(move |readers| readers.refused(limit)).await
+    }
+
+    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
+        self.read(Readers::latest).await
+    }
+}
+
+/// What is wrong with the index is found at the next opening, and made good there.
+fn stopped(error: &IndexError) -> LogError {
+    LogError::Stopped { reason: error.0.to_string() }
+}
+
+/// What the journal says, to whoever uses the log.
+fn log_error(error: &JournalError) -> LogError {
+    let mut reason = error.to_string();
+    if let Some(cause) = std::error::Error::source(error) {
+        reason = format!("{reason}: {cause}");
+    }
+    match error {
+        JournalError::Full { .. } => LogError::Full { reason },
+        JournalError::TooLarge(_) => LogError::TooLarge { reason },
+        JournalError::NoSuchRecord(_) | JournalError::Damaged(_) => LogError::Damaged { reason },
+        JournalError::Broken | JournalError::InUse { .. } | JournalError::Io(_) => LogError::Stopped { reason },
+    }
+}

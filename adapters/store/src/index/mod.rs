@@ -1,0 +1,50 @@
+//! The index: what the journal holds, found by session, by place in the outbox, by deadline.
+//!
+//! It is sled behind a thread of its own, and it is never the truth: it says up to where it knows the
+//! journal, in the same batch as what it knows, and whatever is wrong with it, it is set aside and made
+//! again. Nothing waits for it: what is durable in the journal is put into [layers](view) in memory,
+//! where every read finds it at once, and goes into the tree behind.
+//!
+//! Of sled only `get`, `range`, `apply_batch` and `flush` are used, and values stay below 4 KiB: larger
+//! ones it would keep in files that it never syncs. The thread of its own that writes in the background
+//! is off; its asynchronous flush, transactions and subscriptions can hang, and are never called.
+
+mod draft; // the changes of a commit
+mod filter; // which sessions it may know
+mod keys; // the key space
+mod meta; // what the index says of itself
+mod open; // opening the tree, come what may
+mod sessions; // where the entries of a session lie
+mod tree; // the thread that writes behind
+mod view; // what is known, in the tree or not yet
+
+use std::sync::Arc;
+
+pub(crate) use draft::{Draft, Index, read_seq};
+pub(crate) use keys::{CONSUMER, DUE, OUTBOX, PART_BYTES_MAX, REFUSED, SESSION, outbox, session, session_of};
+pub(crate) use meta::Meta;
+pub(crate) use open::{Checked, open, set_aside, set_aside_unfinished};
+pub(crate) use sessions::{Item, PENDING};
+pub(crate) use tree::Behind;
+pub(crate) use view::{Row, View};
+
+/// Why the index does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IndexError(pub(crate) Arc<str>);
+
+impl IndexError {
+    pub(crate) fn new(reason: impl std::fmt::Display) -> IndexError {
+        IndexError(reason.to_string().into())
+    }
+
+    /// A value that is not what was written. Opening finds that, too, and makes the index again.
+    pub(crate) fn value(of: &str) -> IndexError {
+        IndexError::new(format_args!("the index has a value for {of} that cannot be read"))
+    }
+}
+
+impl From<sled::Error> for IndexError {
+    fn from(error: sled::Error) -> IndexError {
+        IndexError::new(format_args!("the index failed: {error}"))
+    }
+}

@@ -1,0 +1,166 @@
+//! Opening the tree, come what may: sled can panic, hang, or open with less than it had.
+
+use std::any::Any;
+use std::fs;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::filter::Filter;
+use super::meta::Contents;
+use super::view::Puts;
+use super::{Behind, Index, IndexError, Meta, View, keys};
+
+/// For as long the lock of sled can outlive the store that was closed before.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A tree that was opened, and found to be whole as far as was asked.
+pub(crate) struct Checked {
+    tree: sled::Db,
+    folder: PathBuf,
+    /// Nothing in a tree that is new.
+    pub(crate) meta: Option<Meta>,
+    contents: Contents,
+    patience: Duration,
+    filter: Option<Filter>,
+}
+
+/// An index that is ready.
+pub(crate) struct Opened {
+    pub(crate) index: Index,
+    pub(crate) behind: Behind,
+}
+
+/// Opens the tree in a folder, on a thread that may be left behind; reads all of it when `whole`.
+pub(crate) fn open(folder: &Path, cache_bytes: u64, patience: Duration, whole: bool) -> Result<Checked, IndexError> {
+    let (send, receive) = mpsc::channel();
+    let path = folder.to_owned();
+    let spawned = thread::Builder::new().name("finis-index-open".to_owned()).spawn(move || {
+        let opened = catch_unwind(AssertUnwindSafe(|| check(&path, cache_bytes, patience, whole)));
+        // When nobody waits any more, what was opened is dropped here.
+        let _ = send.send(opened.unwrap_or_else(|_| Err(IndexError::new("opening it panicked"))));
+    });
+    spawned.map_err(|error| IndexError::new(format_args!("no thread to open it on: {error}")))?;
+    match receive.recv_timeout(patience) {
+        Ok(opened) => opened,
+        Err(_) => Err(IndexError::new(format_args!("it did not open in {} s", patience.as_secs()))),
+    }
+}
+
+fn check(folder: &Path, cache_bytes: u64, patience: Duration, whole: bool) -> Result<Checked, IndexError> {
+    let config = sled::Config::new().path(folder).cache_capacity(cache_bytes).flush_every_ms(None);
+    let until = Instant::now() + LOCK_PATIENCE;
+    let tree = loop {
+        match config.open() {
+            // Its threads can hold the lock for a while after they have nothing to do.
+            Err(sled::Error::Io(error)) if is_locked(&error) && Instant::now() < until => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            opened => break opened?,
+        }
+    };
+    let folder = folder.to_owned();
+    let Some(value) = tree.get(keys::META)? else {
+        if !tree.is_empty() {
+            return Err(IndexError::new("it does not say what it knows"));
+        }
+        return Ok(Checked {
+            tree,
+            folder,
+            meta: None,
+            contents: Contents::default(),
+            patience,
+            filter: Some(Filter::default()),
+        });
+    };
+    let (meta, contents) = Meta::decode(&value).ok_or_else(|| IndexError::new("it is of another format"))?;
+    let mut filter = None;
+    if whole {
+        let sessions = filter.insert(Filter::default());
+        let mut found = Contents::default();
+        for row in tree.iter() {
+            let (key, value) = row?;
+            if *key != *keys::META {
+                found.add(&key, &value);
+                if key.first() == Some(&keys::SESSION) {
+                    sessions.insert(&key);
+                }
+            }
+        }
+        if found != contents {
+            return Err(IndexError::new("it does not hold what it says"));
+        }
+    }
+    Ok(Checked { tree, folder, meta: Some(meta), contents, patience, filter })
+}
+
+fn is_locked(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("could not acquire lock")
+}
+
+impl Checked {
+    /// Starts the thread that writes behind. `lock` is held for as long as anybody has the view.
+    pub(crate) fn start(self, salt: u64, lock: Option<Box<dyn Any + Send>>) -> io::Result<Opened> {
+        let view = Arc::new(View::new(self.tree, lock, self.patience));
+        let meta = self.meta.unwrap_or_else(|| Meta::new(salt));
+        if self.meta.is_none() {
+            // So that one which is new is told from one that has lost everything.
+            view.publish(Puts::new(), meta);
+        }
+        let behind = Behind::start(Arc::clone(&view), self.contents, self.folder)?;
+        Ok(Opened { index: Index::new(view, meta, self.filter), behind })
+    }
+
+    /// Drops it where nobody waits for it.
+    pub(crate) fn leave(self) {
+        leave(self);
+    }
+}
+
+impl Opened {
+    /// Drops it where nobody waits for it, and gives the lock back.
+    pub(crate) fn abandon(self) -> Option<Box<dyn Any + Send>> {
+        let lock = self.index.view().take_lock();
+        leave(self);
+        lock
+    }
+}
+
+/// A tree that is dropped writes, and can panic or hang.
+fn leave<T: Send + 'static>(what: T) {
+    // Where there can be no thread, it is done here.
+    let _ = thread::Builder::new().spawn(move || drop(what));
+}
+
+/// Gives a folder another name, in place of what had it: for whoever wants to look at it.
+pub(crate) fn set_aside(folder: &Path, aside: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::rename(folder, aside)
+}
+
+/// Takes away the snapshots that a crash left half written: sled takes one for its newest, and does not
+/// open ever after. How many there were.
+pub(crate) fn set_aside_unfinished(folder: &Path, aside: &Path) -> io::Result<usize> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut count = 0;
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let text = name.to_string_lossy();
+        if text.starts_with("snap.") && text.ends_with(".generating") {
+            fs::create_dir_all(aside)?;
+            fs::rename(entry.path(), aside.join(&name))?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,202 @@
+//! An index that is not as it should be: gone, cut off, with flipped bits, of another journal, or of
+//! another time. It is made again, and the log says what it said.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use finis_engine::live::NoticeKind;
+use finis_engine::log::{Batch, Log};
+use finis_store::{EmbeddedLog, IndexState, Report};
+
+use crate::model::{Everything, at, event, everything, key, notice, refused};
+use crate::{runtime, small};
+
+/// Fills a log, closes it, and tells all that it says.
+fn filled(folder: &Path, events: u32) -> Everything {
+    runtime().block_on(async {
+        let (log, _report) = EmbeddedLog::open(folder, &small()).unwrap();
+        let mut number = 0;
+        while number < events {
+            let batch = Batch {
+                events: (number..number + 20).map(|number| event((number % 6) as u8, number, 3)).collect(),
+                deadlines: vec![(key(0), at(number.into()))],
+                notices: vec![notice((number % 5) as u8, NoticeKind::Asset, number)],
+                due: vec![(key((number % 4) as u8), Some(at(number.into())))],
+                refused: vec![refused(number, 4)],
+            };
+            log.append(batch).await.unwrap();
+            number += 20;
+        }
+        log.acknowledge("consumer", 7).await.unwrap();
+        let all = everything(&log).await;
+        log.close().await.unwrap();
+        all
+    })
+}
+
+/// Opens it, and holds it to what it said before.
+#[track_caller]
+fn check(folder: &Path, expected: &Everything, what: &str) -> Report {
+    runtime().block_on(async {
+        let settings = finis_store::Settings { index_patience: Duration::from_secs(20), ..small() };
+        let (log, report) = EmbeddedLog::open(folder, &settings).unwrap();
+        assert_eq!(everything(&log).await, *expected, "{what}: {report}");
+        assert!(report.journal.damage.is_empty(), "{what}: {report}");
+        // What is there is known.
+        let again = Batch { events: (0..60).map(|n| event((n % 6) as u8, n, 9)).collect(), ..Batch::default() };
+        assert!(!log.append(again).await.unwrap().new.contains(&true), "{what}: {report}");
+        report
+    })
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (entry, to) = (entry.as_ref().unwrap(), to.join(entry.as_ref().unwrap().file_name()));
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(file).unwrap();
+    change(&mut bytes);
+    fs::write(file, bytes).unwrap();
+}
+
+fn is_rebuilt(report: &Report) -> bool {
+    matches!(report.index, IndexState::Rebuilt { .. })
+}
+
+#[test]
+fn gone_or_with_a_file_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = filled(folder.path(), 400);
+    let report = check(folder.path(), &all, "nothing");
+    assert_eq!((report.index, report.replayed), (IndexState::Kept { checked: true }, 0));
+    for gone in ["", "db", "conf"] {
+        let copied = tempfile::tempdir().unwrap();
+        copy(folder.path(), copied.path());
+        let path = copied.path().join("index").join(gone);
+        if gone.is_empty() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+        let report = check(copied.path(), &all, gone);
+        // sled makes its settings again, and then all is there.
+        assert!(is_rebuilt(&report) || gone == "conf", "{gone}: {report}");
+        assert!(!is_rebuilt(&check(copied.path(), &all, gone)), "{gone}");
+    }
+}
+
+#[test]
+fn cut_off_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = filled(folder.path(), 200);
+    let length = fs::metadata(folder.path().join("index/db")).unwrap().len();
+    for cut in [0, 1, 7, 100, 4096, length / 3, length / 2, length - 512, length - 1] {
+        let copied = tempfile::tempdir().unwrap();
+        copy(folder.path(), copied.path());
+        change(&copied.path().join("index/db"), |bytes| bytes.truncate(cut as usize));
+        let _report = check(copied.path(), &all, &format!("cut at {cut} of {length}"));
+    }
+}
+
+/// `FINIS_FLIPS` sets how many.
+#[test]
+fn with_a_flipped_bit() {
+    let flips = std::env::var("FINIS_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
+    let folder = tempfile::tempdir().unwrap();
+    // Opened several times, so that sled has a snapshot and segments that it no longer adds to.
+    filled(folder.path(), 200);
+    filled(folder.path(), 600);
+    let all = filled(folder.path(), 1200);
+    let used = fs::read(folder.path().join("index/db")).unwrap();
+    // Where something is written: the rest is zeros.
+    let places: Vec<usize> = (0..used.len()).filter(|place| used[*place] != 0).collect();
+    let (mut rebuilt, mut replayed) = (0, 0);
+    for flip in 0..flips {
+        let place = places[(flip * 7_919 + 13) % places.len()];
+        let copied = tempfile::tempdir().unwrap();
+        copy(folder.path(), copied.path());
+        change(&copied.path().join("index/db"), |bytes| bytes[place] ^= 1 << (flip % 8));
+        let report = check(copied.path(), &all, &format!("bit {} of byte {place}", flip % 8));
+        rebuilt += usize::from(is_rebuilt(&report));
+        replayed += usize::from(!is_rebuilt(&report) && report.replayed > 0);
+    }
+    println!("of {flips} flipped bits, {rebuilt} had the index made again, {replayed} brought up to date");
+    assert!(rebuilt + replayed > 0);
+}
+
+/// sled takes a half-written snapshot for its newest, and never opens again.
+#[test]
+fn with_a_half_written_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = filled(folder.path(), 100);
+    fs::write(folder.path().join("index/snap.0000000000FFFFFF.generating"), b"half").unwrap();
+    let report = check(folder.path(), &all, "snapshot");
+    assert_eq!((report.snapshots_aside, is_rebuilt(&report)), (1, false));
+}
+
+#[test]
+fn of_another_journal() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let all = filled(folder.path(), 100);
+    filled(other.path(), 300);
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    copy(&other.path().join("index"), &folder.path().join("index"));
+    let report = check(folder.path(), &all, "another");
+    assert_eq!(report.index, IndexState::Rebuilt { reason: "it is of another journal".to_owned() });
+    assert!(folder.path().join("index.aside/db").exists());
+}
+
+/// An index of before is brought up to date, not made again.
+#[test]
+fn of_another_time() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 100);
+    let older = tempfile::tempdir().unwrap();
+    copy(&folder.path().join("index"), older.path());
+    let all = filled(folder.path(), 300);
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    copy(older.path(), &folder.path().join("index"));
+    let report = check(folder.path(), &all, "older");
+    assert!(!is_rebuilt(&report) && report.replayed > 100, "{report}");
+}
+
+/// A journal that ends before what the index knows has lost something, and that is said.
+#[test]
+fn ahead_of_the_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let shorter = filled(folder.path(), 100);
+    let older = tempfile::tempdir().unwrap();
+    copy(&folder.path().join("journal"), older.path());
+    filled(folder.path(), 300);
+    fs::remove_dir_all(folder.path().join("journal")).unwrap();
+    copy(older.path(), &folder.path().join("journal"));
+    let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+    assert!(is_rebuilt(&report) && !report.journal.damage.is_empty(), "{report}");
+    assert!(!report.to_string().contains('\n'), "{report}");
+    assert_eq!(runtime().block_on(everything(&log)), shorter);
+}
+
+/// A stretch of the journal that is damaged takes its own entries with it, and no more.
+#[test]
+fn beside_a_damaged_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = filled(folder.path(), 200);
+    change(&folder.path().join("journal/00000001.log"), |bytes| bytes[12_288 + 60] ^= 1);
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+    assert!(!report.journal.damage.is_empty(), "{report}");
+    let left = runtime().block_on(everything(&log));
+    // The first batch had 20 events, and the first place of the outbox.
+    let events = |all: &Everything| all.stored.iter().map(|stored| stored.events.len()).sum::<usize>();
+    assert_eq!(events(&left), events(&all) - 20);
+    assert_eq!(left.notices, all.notices[1..]);
+}

@@ -1,0 +1,163 @@
+//! The three laws, for any log.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use finis_engine::live::NoticeKind;
+use finis_engine::log::{Batch, Log};
+
+use crate::model::{Everything, at, event, everything, key, notice, refused};
+
+/// Holds a log to the laws: a module of tests by this name, each with a new log. What makes one gives
+/// it with whatever it needs to live.
+#[macro_export]
+macro_rules! log_laws {
+    ($name:ident, $make:expr) => {
+        mod $name {
+            #[test]
+            fn append_twice_changes_nothing() {
+                let (log, _needed) = $make;
+                $crate::runtime().block_on($crate::laws::append_twice_changes_nothing(&log));
+            }
+
+            #[test]
+            fn load_is_a_set() {
+                let ((one, _needed), (other, _needed_too)) = ($make, $make);
+                $crate::runtime().block_on($crate::laws::load_is_a_set(&one, &other));
+            }
+
+            #[test]
+            fn first_is_answered_once() {
+                let (log, _needed) = $make;
+                $crate::runtime().block_on($crate::laws::first_is_answered_once(std::sync::Arc::new(log)));
+            }
+
+            #[test]
+            fn answers_in_parts() {
+                let (log, _needed) = $make;
+                $crate::runtime().block_on($crate::laws::answers_in_parts(&log));
+            }
+
+            #[test]
+            fn consumers_go_forward() {
+                let (log, _needed) = $make;
+                $crate::runtime().block_on($crate::laws::consumers_go_forward(&log));
+            }
+        }
+    };
+}
+
+fn some() -> Batch {
+    Batch {
+        events: vec![event(0, 1, 5), event(0, 2, 6), event(1, 1, 7), event(0, 1, 3)],
+        deadlines: vec![(key(0), at(8)), (key(0), at(8))],
+        notices: vec![notice(0, NoticeKind::Complete, 1), notice(0, NoticeKind::Asset, 1)],
+        due: vec![(key(1), Some(at(90))), (key(2), None)],
+        refused: vec![refused(1, 9), refused(1, 30)],
+    }
+}
+
+pub(crate) async fn append_twice_changes_nothing(log: &dyn Log) {
+    let first = log.append(some()).await.unwrap();
+    assert_eq!((first.new, first.first), (vec![true, true, true, false], vec![true, true]));
+    let before = everything(log).await;
+    assert_eq!(before.stored[0].events.len(), 2);
+    assert_eq!(before.stored[0].events[0].received_at, at(3));
+    assert_eq!(before.stored[0].deadlines, [at(8)]);
+    assert_eq!((before.refused.len(), before.latest), (1, Some(at(30))));
+    let again = log.append(some()).await.unwrap();
+    assert_eq!((again.new, again.first), (vec![false; 4], vec![false, false]));
+    assert_eq!(everything(log).await, before);
+}
+
+pub(crate) async fn load_is_a_set(one: &dyn Log, other: &dyn Log) {
+    let events: Vec<_> = (0..300).map(|number| event((number % 3) as u8, number, i64::from(number))).collect();
+    for part in events.chunks(7) {
+        one.append(Batch { events: part.to_vec(), ..Batch::default() }).await.unwrap();
+    }
+    for part in events.rchunks(11) {
+        let events = part.iter().rev().chain(part).cloned().collect();
+        other.append(Batch { events, ..Batch::default() }).await.unwrap();
+    }
+    assert_eq!(everything(one).await, everything(other).await);
+}
+
+pub(crate) async fn first_is_answered_once(log: Arc<impl Log + 'static>) {
+    const TASKS: usize = 16;
+    const ROUNDS: u32 = 8;
+    let task = |task: usize| {
+        let log = Arc::clone(&log);
+        async move {
+            let mut answers = Vec::new();
+            for round in 0..ROUNDS {
+                // Each has its own event besides, and comes with the others in another order.
+                let own = 1000 + round * 100 + task as u32;
+                let batch = Batch {
+                    events: vec![event(0, round, 9), event(task as u8, own, 9), event(1, ROUNDS - round, 9)],
+                    notices: vec![notice(0, NoticeKind::Stalled, round + 1)],
+                    ..Batch::default()
+                };
+                answers.push((own, log.append(batch).await.unwrap()));
+            }
+            answers
+        }
+    };
+    let tasks: Vec<_> = (0..TASKS).map(|number| tokio::spawn(task(number))).collect();
+    let (mut new, mut first) = ([0; 3], 0);
+    for task in tasks {
+        for (_, appended) in task.await.unwrap() {
+            appended.new.iter().zip(&mut new).for_each(|(is_new, count)| *count += usize::from(*is_new));
+            first += appended.first.iter().filter(|first| **first).count();
+        }
+    }
+    let rounds = ROUNDS as usize;
+    assert_eq!((new, first), ([rounds, TASKS * rounds, rounds], rounds));
+    let Everything { stored, notices, .. } = everything(&*log).await;
+    assert_eq!(stored.iter().map(|stored| stored.events.len()).sum::<usize>(), rounds * (TASKS + 2));
+    assert!(notices.iter().map(|(seq, _)| *seq).eq(1..=u64::from(ROUNDS)));
+    assert_eq!(notices.iter().map(|(_, notice)| notice.revision).collect::<BTreeSet<_>>().len(), rounds);
+}
+
+pub(crate) async fn answers_in_parts(log: &dyn Log) {
+    for session in 0..6 {
+        let batch = Batch {
+            events: vec![event(session, 1, 1)],
+            notices: vec![notice(session, NoticeKind::Complete, 1)],
+            due: vec![(key(session), Some(at(20 - i64::from(session))))],
+            refused: vec![refused(session.into(), 2)],
+            ..Batch::default()
+        };
+        log.append(batch).await.unwrap();
+    }
+    let all = everything(log).await;
+    assert!(all.sessions.is_sorted() && all.due.is_sorted() && all.sessions.len() == 6 && all.due.len() == 6);
+    assert_eq!(log.due(2).await.unwrap(), all.due[..2]);
+    assert_eq!(log.notices(2, 3).await.unwrap(), all.notices[2..5]);
+    assert_eq!(log.notices(6, 3).await.unwrap(), []);
+    assert_eq!(log.refused(4).await.unwrap(), all.refused[..4]);
+    for (place, session) in all.sessions.iter().enumerate() {
+        assert_eq!(log.sessions(Some(session), 2).await.unwrap(), all.sessions[place + 1..(place + 3).min(6)]);
+    }
+    // In the order in which they are asked for, and of one that is not there, nothing.
+    let nobody = finis_engine::live::SessionKey { id: "nobody".to_owned(), ..key(0) };
+    let some = log.load(&[key(4), nobody, key(0)]).await.unwrap();
+    assert_eq!((&some[0].events[0].key, some[1].events.len(), &some[2].events[0].key), (&key(4), 0, &key(0)));
+    log.append(Batch { due: vec![(key(0), None), (key(1), Some(at(1)))], ..Batch::default() }).await.unwrap();
+    let due = log.due(9).await.unwrap();
+    assert_eq!((due.len(), &due[0]), (5, &(at(1), key(1))));
+}
+
+pub(crate) async fn consumers_go_forward(log: &dyn Log) {
+    let consumers = async || {
+        let consumers = log.consumers().await.unwrap();
+        consumers.into_iter().map(|consumer| (consumer.name, consumer.acknowledged)).collect::<Vec<_>>()
+    };
+    log.acknowledge("b", 0).await.unwrap();
+    log.acknowledge("a", 4).await.unwrap();
+    log.acknowledge("a", 2).await.unwrap();
+    assert_eq!(consumers().await, [("a".to_owned(), 4), ("b".to_owned(), 0)]);
+    log.remove_consumer("a").await.unwrap();
+    log.remove_consumer("nobody").await.unwrap();
+    log.acknowledge("a", 1).await.unwrap();
+    assert_eq!(consumers().await, [("a".to_owned(), 1), ("b".to_owned(), 0)]);
+}

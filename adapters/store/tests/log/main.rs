@@ -1,0 +1,33 @@
+//! What a log promises, of every log; and what the embedded one promises besides.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
+
+mod faults; // a disk that fails under the journal
+mod heads; // bytes of records, there and back
+mod index; // an index that is not as it should be
+mod kill; // processes that end without a word
+mod laws; // the three laws, for any log
+mod model; // small worlds: batches, and all that a log says
+mod restarts;
+#[path = "../journal/sim.rs"]
+#[allow(dead_code, reason = "the journal's own tests ask more of it")]
+mod sim; // that disk // opened again at any point, against the twin in memory
+
+use finis_store::{Settings, journal};
+
+log_laws!(memory, (finis_engine::log::MemoryLog::new(), ()));
+log_laws!(embedded, {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, _report) = finis_store::EmbeddedLog::open(folder.path(), &crate::small()).unwrap();
+    (log, folder)
+});
+
+/// Small segments, and no demand on the disk of whoever runs this.
+fn small() -> Settings {
+    let journal = journal::Settings { segment_bytes: 128 << 10, reserve_bytes: 0, free_bytes_min: 0 };
+    Settings { journal, index_cache_bytes: 4 << 20, ..Settings::default() }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap()
+}

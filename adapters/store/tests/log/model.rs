@@ -1,0 +1,137 @@
+//! Small worlds: batches of few sessions, and all that a log says.
+
+use std::sync::Arc;
+
+use finis_engine::live::{Asset, Change, Notice, NoticeId, NoticeKind, SessionKey};
+use finis_engine::log::{Batch, Consumer, Delivery, EventEntry, Log, Refused, Stored};
+use finis_engine::{Digest, Timestamp};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+/// Everything that a log can be asked.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Everything {
+    pub(crate) sessions: Vec<SessionKey>,
+    pub(crate) stored: Vec<Stored>,
+    pub(crate) due: Vec<(Timestamp, SessionKey)>,
+    pub(crate) notices: Vec<(u64, Notice)>,
+    pub(crate) consumers: Vec<Consumer>,
+    pub(crate) refused: Vec<Refused>,
+    pub(crate) latest: Option<Timestamp>,
+}
+
+pub(crate) async fn everything(log: &dyn Log) -> Everything {
+    let sessions = log.sessions(None, usize::MAX).await.unwrap();
+    Everything {
+        stored: log.load(&sessions).await.unwrap(),
+        sessions,
+        due: log.due(usize::MAX).await.unwrap(),
+        notices: log.notices(0, usize::MAX).await.unwrap(),
+        consumers: log.consumers().await.unwrap(),
+        refused: log.refused(usize::MAX).await.unwrap(),
+        latest: log.latest().await.unwrap(),
+    }
+}
+
+pub(crate) fn key(number: u8) -> SessionKey {
+    // One is the beginning of another, and one has what keys are parted by.
+    let id = ["a", "ab", "a\0", "", "\u{1}é", "b"][usize::from(number) % 6];
+    SessionKey { source: "line".to_owned(), subject: "session".to_owned(), id: id.to_owned() }
+}
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_unix(1_800_000_000 + second, 500_000_000, 3).unwrap()
+}
+
+pub(crate) fn digest(number: u32) -> Digest {
+    let mut bytes = [7; 16];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    Digest::from_bytes(bytes)
+}
+
+pub(crate) fn delivery(number: u32, bytes: usize) -> Delivery {
+    let body: Vec<u8> = (0..bytes).map(|place| (place as u32).wrapping_mul(number | 1).to_le_bytes()[1]).collect();
+    Delivery { headers: vec![("x-number".to_owned(), number.to_string())], body: Arc::from(body) }
+}
+
+pub(crate) fn event(session: u8, number: u32, second: i64) -> EventEntry {
+    let delivery = delivery(number, 10 + number as usize % 700);
+    EventEntry { key: key(session), digest: digest(number), received_at: at(second), delivery }
+}
+
+pub(crate) fn notice(session: u8, kind: NoticeKind, revision: u32) -> Notice {
+    let key = key(session);
+    let changes = vec![Change { part: "status".to_owned(), old: None, new: Some("\"é\"".to_owned()) }];
+    let asset = Asset { field: "recording".to_owned(), value: "\"u\"".to_owned(), until: Some(at(9)) };
+    Notice {
+        id: NoticeId::new(&key, kind, revision),
+        key,
+        kind,
+        revision,
+        record: format!("{{\"revision\":{revision}}}"),
+        events: revision as usize * 3,
+        changes: if revision > 1 { changes } else { Vec::new() },
+        asset: (kind == NoticeKind::Asset).then_some(asset),
+    }
+}
+
+pub(crate) fn refused(number: u32, second: i64) -> Refused {
+    Refused {
+        source: "line".to_owned(),
+        received_at: at(second),
+        reason: "not JSON".to_owned(),
+        delivery: delivery(number, 40),
+    }
+}
+
+pub(crate) fn kinds() -> impl Strategy<Value = NoticeKind> {
+    prop_oneof![
+        Just(NoticeKind::Complete),
+        Just(NoticeKind::Amended),
+        Just(NoticeKind::Stalled),
+        Just(NoticeKind::Asset)
+    ]
+}
+
+/// Batches over few sessions and few events, so that much comes twice.
+pub(crate) fn batches() -> impl Strategy<Value = Batch> {
+    let session = || 0_u8..6;
+    let second = || 0_i64..40;
+    let parts = (
+        vec((session(), 0_u32..40, second()), 0..6),
+        vec((session(), second()), 0..2),
+        vec((session(), kinds(), 1_u32..4), 0..3),
+        vec((session(), option::of(second())), 0..3),
+        vec((0_u32..4, second()), 0..2),
+    );
+    parts.prop_map(|(events, deadlines, notices, due, bad)| Batch {
+        events: events.into_iter().map(|(session, number, second)| event(session, number, second)).collect(),
+        deadlines: deadlines.into_iter().map(|(session, second)| (key(session), at(second))).collect(),
+        notices: notices.into_iter().map(|(session, kind, revision)| notice(session, kind, revision)).collect(),
+        due: due.into_iter().map(|(session, second)| (key(session), second.map(at))).collect(),
+        refused: bad.into_iter().map(|(number, second)| refused(number, second)).collect(),
+    })
+}
+
+/// What is done to a log.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Append(Batch),
+    Acknowledge(u8, u64),
+    Remove(u8),
+    /// Closed, or just dropped, and opened again.
+    Restart {
+        closed: bool,
+    },
+}
+
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => batches().prop_map(Step::Append),
+        2 => (0_u8..3, 0_u64..20).prop_map(|(consumer, seq)| Step::Acknowledge(consumer, seq)),
+        1 => (0_u8..3).prop_map(Step::Remove),
+        2 => any::<bool>().prop_map(|closed| Step::Restart { closed }),
+    ];
+    vec(step, 1..25)
+}

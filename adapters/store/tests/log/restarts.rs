@@ -1,0 +1,141 @@
+//! Opened again at any point, against the twin in memory.
+
+use std::path::Path;
+
+use finis_engine::log::{Batch, Log, LogError, MemoryLog};
+use finis_store::{EmbeddedLog, IndexState};
+use proptest::prelude::*;
+
+use crate::model::{Step, event, everything, key, steps};
+use crate::{runtime, small};
+
+/// Opens what must be whole.
+#[track_caller]
+fn open(folder: &Path) -> EmbeddedLog {
+    let (log, report) = EmbeddedLog::open(folder, &small()).unwrap();
+    assert!(report.journal.damage.is_empty(), "{report}");
+    assert!(!matches!(report.index, IndexState::Rebuilt { .. }), "{report}");
+    log
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn says_what_the_twin_says(steps in steps()) {
+        let folder = tempfile::tempdir().unwrap();
+        runtime().block_on(async {
+            let twin = MemoryLog::new();
+            let mut log = open(folder.path());
+            for step in steps {
+                match step {
+                    Step::Append(batch) => {
+                        let appended = log.append(batch.clone()).await.unwrap();
+                        assert_eq!(appended, twin.append(batch).await.unwrap());
+                    }
+                    Step::Acknowledge(consumer, seq) => {
+                        log.acknowledge(&consumer.to_string(), seq).await.unwrap();
+                        twin.acknowledge(&consumer.to_string(), seq).await.unwrap();
+                    }
+                    Step::Remove(consumer) => {
+                        log.remove_consumer(&consumer.to_string()).await.unwrap();
+                        twin.remove_consumer(&consumer.to_string()).await.unwrap();
+                    }
+                    Step::Restart { closed } => {
+                        if closed {
+                            log.close().await.unwrap();
+                        } else {
+                            drop(log);
+                        }
+                        log = open(folder.path());
+                    }
+                }
+                assert_eq!(log.latest().await, twin.latest().await);
+                assert_eq!(log.due(3).await, twin.due(3).await);
+            }
+            assert_eq!(everything(&log).await, everything(&twin).await);
+            drop(log);
+            let log = open(folder.path());
+            assert_eq!(everything(&log).await, everything(&twin).await);
+            log.close().await.unwrap();
+            let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+            assert_eq!((report.replayed, report.journal.closed), (0, true));
+            assert_eq!(everything(&log).await, everything(&twin).await);
+        });
+    }
+}
+
+/// Pages spill: a session of some thousand events is whole after a restart, and takes no event twice.
+#[test]
+fn a_long_session_spills() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let batch = |from: u32| Batch {
+            events: (from..from + 500).map(|number| event(0, number, i64::from(number))).collect(),
+            ..Batch::default()
+        };
+        let log = open(folder.path());
+        for from in [0, 500, 1000, 1500] {
+            assert!(log.append(batch(from)).await.unwrap().new.iter().all(|new| *new));
+        }
+        drop(log);
+        let log = open(folder.path());
+        assert!(!log.append(batch(700)).await.unwrap().new.contains(&true));
+        assert_eq!(log.load(&[key(0)]).await.unwrap()[0].events.len(), 2000);
+        log.close().await.unwrap();
+        let log = open(folder.path());
+        assert!(!log.append(batch(1500)).await.unwrap().new.contains(&true));
+        assert!(log.append(batch(1800)).await.unwrap().new[200..].iter().all(|new| *new));
+        assert_eq!(log.load(&[key(0)]).await.unwrap()[0].events.len(), 2300);
+    });
+}
+
+#[test]
+fn refuses_what_is_too_large_and_takes_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let log = open(folder.path());
+        let mut long = event(0, 1, 1);
+        long.key.id = "x".repeat(2000);
+        let mut headers = event(0, 2, 1);
+        headers.delivery.headers = vec![("x".to_owned(), "y".repeat(70_000))];
+        let mut body = event(0, 3, 1);
+        body.delivery.body = vec![0; 17 << 20].into();
+        for event in [long, headers, body] {
+            let answer = log.append(Batch { events: vec![event], ..Batch::default() }).await;
+            assert!(matches!(answer, Err(LogError::TooLarge { .. })), "{answer:?}");
+        }
+        log.append(Batch { events: vec![event(0, 4, 1)], ..Batch::default() }).await.unwrap();
+        assert_eq!(everything(&log).await.stored[0].events.len(), 1);
+    });
+}
+
+#[test]
+fn is_held_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path());
+    let text = EmbeddedLog::open(folder.path(), &small()).unwrap_err().to_string();
+    assert!(text.contains("held by process"), "{text}");
+    drop(log);
+    drop(open(folder.path()));
+}
+
+/// A disk that has no room is told before anything is written, and what adds nothing is answered.
+#[test]
+fn a_full_disk_refuses_what_is_new() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let batch = |number| Batch { events: vec![event(0, number, 1)], ..Batch::default() };
+        let log = open(folder.path());
+        log.append(batch(1)).await.unwrap();
+        drop(log);
+        let mut settings = small();
+        settings.journal.free_bytes_min = u64::MAX / 4;
+        let (log, _report) = EmbeddedLog::open(folder.path(), &settings).unwrap();
+        assert!(matches!(log.append(batch(2)).await, Err(LogError::Full { .. })));
+        assert_eq!(log.append(batch(1)).await.unwrap().new, [false]);
+        assert_eq!(everything(&log).await.stored[0].events.len(), 1);
+        drop(log);
+        assert_eq!(open(folder.path()).append(batch(2)).await.unwrap().new, [true]);
+    });
+}
