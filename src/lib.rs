@@ -30,6 +30,8 @@
 //!
 //! To fold whole exports, see [`reconcile`].
 
+#[cfg(feature = "live")]
+pub mod live; // the live engine with its default parts
 pub mod reconcile; // exports of any size into records
 
 pub use finis_engine as engine;

@@ -83,7 +83,7 @@ impl Running {
     }
 
     async fn stop(self) {
-        self.engine.close();
+        self.engine.close().await;
         self.writer.await.unwrap().unwrap();
     }
 
@@ -281,7 +281,7 @@ async fn what_cannot_be_read_is_kept_and_what_is_not_from_the_source_is_not() {
         Err(ReceiveError::TooLarge { bytes: 201, max: 200 })
     );
     assert_eq!(log.refused(9).await.unwrap().len(), 1);
-    engine.close();
+    engine.close().await;
     writer.await.unwrap().unwrap();
 }
 
@@ -392,7 +392,7 @@ async fn a_full_queue_is_said_and_not_waited_for() {
     assert_eq!(engine.try_receive("pathors", &[], first.as_bytes()).await, Err(ReceiveError::Busy));
     let writer = tokio::spawn(writer.run());
     assert_eq!(waiting.await, Ok(Receipt::Stored { key: key("s-1") }));
-    engine.close();
+    engine.close().await;
     writer.await.unwrap().unwrap();
 }
 

@@ -17,6 +17,7 @@ mod bad_lines; // lines that are no events, and exports that break off
 mod bodies; // payloads of every provider, to agree, differ or clash
 mod command; // what can be asked, and how it ends
 mod door; // the command as a person starts it
+mod embed; // the live engine and its store
 mod exhaustive; // every order, subset, repeat and join
 mod faulty_contracts; // mistakes in contracts, and what is said of them
 mod identity; // what makes two deliveries one event

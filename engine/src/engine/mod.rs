@@ -214,10 +214,11 @@ impl Engine {
         Ok(source.under(key).map(|under| session.record(under)))
     }
 
-    /// Takes nothing more; what waits is appended and answered. The writer then ends, when every other
-    /// handle is gone or has been closed too.
-    pub fn close(self) {
-        drop(self.queue);
+    /// Takes nothing more, on any handle; what waits is appended and answered, and the writer then ends.
+    /// It also ends when every handle is gone.
+    pub async fn close(&self) {
+        // If nobody takes it any more, it is closed.
+        let _ = self.queue.send(Job::Close).await;
     }
 
     /// Verifies and reads a delivery, on the caller's side.
@@ -254,7 +255,7 @@ impl Engine {
             }
         };
         let (answer, answered) = oneshot::channel();
-        Ok((Job { work, answer }, answered))
+        Ok((Job::Delivery(work, answer), answered))
     }
 
     fn reason(&self) -> Option<String> {

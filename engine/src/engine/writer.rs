@@ -16,10 +16,15 @@ const TICK: std::time::Duration = std::time::Duration::from_micros(1);
 /// Deadlines that pass in one commit.
 const DEADLINES_MAX: usize = 256;
 
-/// A delivery that waits for the writer, and who waits for the answer.
-pub(super) struct Job {
-    pub(super) work: Work,
-    pub(super) answer: oneshot::Sender<Result<Receipt, ReceiveError>>,
+/// Who waits for what became of a delivery.
+pub(super) type Answer = oneshot::Sender<Result<Receipt, ReceiveError>>;
+
+/// What waits for the writer.
+pub(super) enum Job {
+    /// A delivery, and who waits for the answer.
+    Delivery(Work, Answer),
+    /// Nothing more is to be taken.
+    Close,
 }
 
 pub(super) enum Work {
@@ -135,15 +140,20 @@ impl Writer {
     async fn take(&mut self, waiting: &mut Vec<Job>) -> Result<(), LogError> {
         let keys: Vec<SessionKey> = waiting
             .iter()
-            .filter_map(|job| match &job.work {
-                Work::Event { key, .. } => Some(key.clone()),
-                Work::Refused(_) => None,
+            .filter_map(|job| match job {
+                Job::Delivery(Work::Event { key, .. }, _) => Some(key.clone()),
+                Job::Delivery(Work::Refused(_), _) | Job::Close => None,
             })
             .collect();
         let mut making = Making::default();
         let mut answers = Vec::with_capacity(waiting.len());
         let fetched = self.fetch(&keys).await;
-        for Job { work, answer } in waiting.drain(..) {
+        for job in waiting.drain(..) {
+            let Job::Delivery(work, answer) = job else {
+                // What was queued before is still taken.
+                self.jobs.close();
+                continue;
+            };
             let receipt = if fetched.is_ok() { Some(self.judge(work, &mut making)) } else { None };
             answers.push((answer, receipt));
         }

@@ -124,6 +124,16 @@ impl EmbeddedLog {
         closed
     }
 
+    /// Finishes what is queued, brings the index up to date, and takes nothing more: what
+    /// [`EmbeddedLog::close`] does, for a log that others still hold. Their appends are refused.
+    ///
+    /// # Errors
+    /// As [`EmbeddedLog::close`].
+    pub async fn finish(&self) -> Result<(), LogError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Close(answer), answered).await
+    }
+
     async fn ask<T>(&self, job: Job, answered: oneshot::Receiver<Result<T, LogError>>) -> Result<T, LogError> {
         self.refuse_when_stopped()?;
         if self.jobs.send(job).await.is_err() {
