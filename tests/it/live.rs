@@ -417,10 +417,17 @@ proptest! {
     #[test]
     fn the_final_record_is_that_of_the_set_whatever_came_between(
         steps in prop::collection::vec((select(vec!['E', 'C', 'F', 'G', 'T', 'R', '!']), 0..3_usize, 0..90_u64), 1..30),
+        embedded: bool,
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let log: Arc<MemoryLog> = Arc::default();
+            let folder = tempfile::tempdir().unwrap();
+            let open = || -> Arc<dyn Log> {
+                let small = finis_store::journal::Settings { segment_bytes: 1 << 20, reserve_bytes: 0, ..Default::default() };
+                let settings = finis_store::Settings { journal: small, ..Default::default() };
+                Arc::new(finis_store::EmbeddedLog::open(folder.path(), &settings).unwrap().0)
+            };
+            let mut log: Arc<dyn Log> = if embedded { open() } else { Arc::<MemoryLog>::default() };
             let clock = Hand::at(EVENING);
             let mut running = Running::start(log.clone(), clock.clone());
             for (kind, which, minutes) in &steps {
@@ -428,6 +435,11 @@ proptest! {
                 clock.0.send_replace(now);
                 if *kind == '!' {
                     running.stop().await;
+                    if embedded {
+                        // Dropped, as a crash does it, and opened again.
+                        drop(std::mem::replace(&mut log, Arc::<MemoryLog>::default()));
+                        log = open();
+                    }
                     running = Running::start(log.clone(), clock.clone());
                     continue;
                 }
