@@ -18,7 +18,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Every part can be another one: [`Engine`](crate::engine::Engine) takes any log, clock and verification.
+//! Every part can be another one: [`Engine`] takes any log, clock and verification.
 
 mod clock; // the system's
 mod setup; // what a source says of itself
@@ -44,9 +44,12 @@ use crate::providers::Catalogue;
 pub struct Finis {
     engine: Engine,
     log: Arc<EmbeddedLog>,
-    writer: Arc<Mutex<Option<JoinHandle<Result<(), LogError>>>>>,
+    writer: Arc<Mutex<Option<Writing>>>,
     report: Arc<Report>,
 }
+
+/// The writer while it runs, and how it ended.
+type Writing = JoinHandle<Result<(), LogError>>;
 
 /// Why a store was not opened.
 #[derive(Debug)]
@@ -117,7 +120,6 @@ impl Finis {
     }
 
     /// What opening found, and made good.
-    #[must_use]
     pub fn report(&self) -> &Report {
         &self.report
     }

@@ -54,7 +54,7 @@ impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SourceError::UnknownProvider { name, provider, known } => {
-                write!(f, "source `{name}`: no contract is called `{provider}`; there are {}", known)
+                write!(f, "source `{name}`: no contract is called `{provider}`; there are {known}")
             }
             SourceError::Signature { name, error } => write!(f, "source `{name}`: {error}"),
             SourceError::Subscription { name, error } => write!(f, "source `{name}`: {error}"),
@@ -137,8 +137,12 @@ impl SourceSetup {
         {
             return Err(SourceError::Subscription { name, error });
         }
-        grace.into_iter().for_each(|grace| terms.set_grace(grace));
-        stall.into_iter().for_each(|stall| terms.set_stall(stall));
+        if let Some(grace) = grace {
+            terms.set_grace(grace);
+        }
+        if let Some(stall) = stall {
+            terms.set_stall(stall);
+        }
         Ok(Source { name, contract: Arc::new(contract.clone()), terms, verify: Box::new(Signed(verifier)) })
     }
 }

@@ -255,7 +255,7 @@ impl Engine {
             }
         };
         let (answer, answered) = oneshot::channel();
-        Ok((Job::Delivery(work, answer), answered))
+        Ok((Job::Delivery(Box::new(work), answer), answered))
     }
 
     fn reason(&self) -> Option<String> {

@@ -22,7 +22,7 @@ pub(super) type Answer = oneshot::Sender<Result<Receipt, ReceiveError>>;
 /// What waits for the writer.
 pub(super) enum Job {
     /// A delivery, and who waits for the answer.
-    Delivery(Work, Answer),
+    Delivery(Box<Work>, Answer),
     /// Nothing more is to be taken.
     Close,
 }
@@ -30,6 +30,15 @@ pub(super) enum Job {
 pub(super) enum Work {
     Event { key: SessionKey, arrival: LiveArrival, delivery: Delivery },
     Refused(Refused),
+}
+
+impl Work {
+    fn key(&self) -> Option<&SessionKey> {
+        match self {
+            Work::Event { key, .. } => Some(key),
+            Work::Refused(_) => None,
+        }
+    }
 }
 
 /// Takes what waits, judges it, appends it as one batch, and answers.
@@ -141,8 +150,8 @@ impl Writer {
         let keys: Vec<SessionKey> = waiting
             .iter()
             .filter_map(|job| match job {
-                Job::Delivery(Work::Event { key, .. }, _) => Some(key.clone()),
-                Job::Delivery(Work::Refused(_), _) | Job::Close => None,
+                Job::Delivery(work, _) => work.key().cloned(),
+                Job::Close => None,
             })
             .collect();
         let mut making = Making::default();
@@ -154,7 +163,7 @@ impl Writer {
                 self.jobs.close();
                 continue;
             };
-            let receipt = if fetched.is_ok() { Some(self.judge(work, &mut making)) } else { None };
+            let receipt = if fetched.is_ok() { Some(self.judge(*work, &mut making)) } else { None };
             answers.push((answer, receipt));
         }
         let outcome = match fetched {
