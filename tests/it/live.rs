@@ -437,7 +437,7 @@ proptest! {
                     running.stop().await;
                     if embedded {
                         // Dropped, as a crash does it, and opened again.
-                        drop(std::mem::replace(&mut log, Arc::<MemoryLog>::default()));
+                        drop(std::mem::replace(&mut log, Arc::new(MemoryLog::new())));
                         log = open();
                     }
                     running = Running::start(log.clone(), clock.clone());

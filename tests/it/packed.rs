@@ -214,7 +214,7 @@ fn values_read_by_comparing_are_as_strict_and_as_canonical() {
         &in_object_too_deep,
         r#"{"q":1,"p":1,"o":1,"n":1,"m":1,"l":1,"k":1,"j":1,"i":1,"h":1,"g":1,"f":1,"e":1,"d":1,"c":1,"b":1,"a":1}"#,
     ];
-    let world = World::of(&SUBJECTS[0]);
+    let world = World::of(SUBJECTS[0]);
     assert_eq!(world.contract.provider(), "pathors");
     let line = |value: &str| {
         format!(
