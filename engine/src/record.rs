@@ -5,7 +5,7 @@ use crate::digest::Digest;
 use crate::json::write_string;
 use crate::judge::{Verdict, judge};
 use crate::partial::{Claim, Partial};
-use crate::timestamp::{TEXT_MAX, Timestamp};
+use crate::timestamp::{LastDay, TEXT_MAX, Timestamp};
 
 /// The name of the subject that records do not mention.
 const SESSION: &str = "session";
@@ -222,6 +222,7 @@ impl<'a> Record<'a> {
             out.extend_from_slice(value);
         });
         out.extend_from_slice(b"},\"events\":[");
+        let mut last = LastDay::default();
         write_list(out, &self.events, |out, event| {
             out.extend_from_slice(b"{\"kind\":");
             if event.kind_json.is_empty() {
@@ -229,7 +230,7 @@ impl<'a> Record<'a> {
             } else {
                 out.extend_from_slice(event.kind_json.as_bytes());
             }
-            write_at(out, event.at);
+            write_at(out, event.at, &mut last);
             if let Some(digest) = event.digest.filter(|_| digests) {
                 write_word(out, "digest", &digest.to_string());
             }
@@ -251,7 +252,7 @@ impl Conflict<'_> {
             out.extend_from_slice(claimed.value);
             out.extend_from_slice(b",\"kind\":");
             write_string(claimed.kind, out);
-            write_at(out, claimed.at);
+            write_at(out, claimed.at, &mut LastDay::default());
             out.push(b'}');
         });
         out.push(b']');
@@ -276,11 +277,11 @@ fn conflict<'a>(
     Conflict { field: &contract.field(field).name, values: rivals.iter().map(claimed).collect(), more }
 }
 
-fn write_at(out: &mut Vec<u8>, at: Option<Timestamp>) {
+fn write_at(out: &mut Vec<u8>, at: Option<Timestamp>, last: &mut LastDay) {
     match at {
         Some(at) => {
             out.extend_from_slice(b",\"at\":\"");
-            out.extend_from_slice(at.text(&mut [0; TEXT_MAX]).as_bytes());
+            out.extend_from_slice(at.text_near(last, &mut [0; TEXT_MAX]).as_bytes());
             out.push(b'"');
         }
         None => out.extend_from_slice(b",\"at\":null"),
@@ -302,7 +303,7 @@ fn write_names(out: &mut Vec<u8>, key: &str, names: &[&str]) {
     out.push(b']');
 }
 
-fn write_list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+fn write_list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
     for (place, item) in items.iter().enumerate() {
         if place > 0 {
             out.push(b',');

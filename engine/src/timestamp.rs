@@ -173,11 +173,16 @@ pub(crate) const BYTES: usize = 13;
 pub(crate) const TEXT_MAX: usize = 30;
 
 impl Timestamp {
-    /// The printed form, made in `buffer`: records print a few of these for each session.
+    /// The printed form, made in `buffer`.
     pub(crate) fn text(self, buffer: &mut [u8; TEXT_MAX]) -> &str {
+        self.text_near(&mut LastDay::default(), buffer)
+    }
+
+    /// The same, of one of several times that are mostly of one day: those of a record.
+    pub(crate) fn text_near<'b>(self, last: &mut LastDay, buffer: &'b mut [u8; TEXT_MAX]) -> &'b str {
         let days = self.seconds.div_euclid(SECONDS_PER_DAY);
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
-        let date = date_of(days);
+        let date = last.date(days);
         // A second of the day is below 86,400.
         let second = second as u32;
         let year = date.year().unsigned_abs();
@@ -202,6 +207,19 @@ impl Timestamp {
         }
         // Only ASCII was put, so this cannot fail.
         std::str::from_utf8(&buffer[..at]).unwrap_or_default()
+    }
+}
+
+/// The day that was printed last, so that its date is made once.
+#[derive(Default)]
+pub(crate) struct LastDay(Option<(i64, NaiveDate)>);
+
+impl LastDay {
+    fn date(&mut self, days: i64) -> NaiveDate {
+        match self.0 {
+            Some((last, date)) if last == days => date,
+            _ => self.0.insert((days, date_of(days))).1,
+        }
     }
 }
 

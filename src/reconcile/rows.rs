@@ -14,7 +14,7 @@ const BLOCK_BYTES: usize = 16 << 10;
 const SLAB_BYTES: usize = 32 << 20;
 
 /// Events that a thread has seen before it says where parts begin and end.
-const EARLY_ROWS: usize = 1 << 14;
+const EARLY_ROWS: usize = 1 << 13;
 
 /// Bytes before each event: how many it has, and its source.
 const HEAD_BYTES: usize = 8;
