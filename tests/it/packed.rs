@@ -239,3 +239,34 @@ fn values_read_by_comparing_are_as_strict_and_as_canonical() {
         assert_eq!(folded, &partial, "{line}");
     }
 }
+
+#[test]
+fn what_stands_around_a_payload_is_as_strict() {
+    let world = World::of(SUBJECTS[0]);
+    let forms = Forms::default();
+    let mut packer = Packer::new(&forms, None);
+    let line = |headers: &str, received_at: &str| {
+        let payload = r#"{"event":"session.ended","sessionId":"s-1","timestamp":"2026-05-03T08:42:11.512Z"}"#;
+        format!(r#"{{"body":{payload},"headers":{headers},"received_at":{received_at}}}"#)
+    };
+    let time = r#""2026-05-03T09:00:00Z""#;
+    pack(&mut packer, world.contract, &line("{}", time), &forms).unwrap().0.unwrap();
+    for (headers, received_at) in [
+        ("{}", time),
+        (r#"{"a":"1"}"#, time),
+        (r#"{"b":"1","a":["2"]}"#, time),
+        ("[]", time),
+        ("1", time),
+        ("null", time),
+        (r#"{"a":1,"a":2}"#, time),
+        ("{}", "null"),
+        ("{}", "1"),
+        ("{}", "{}"),
+        ("{}", r#""soon""#),
+        ("{}", r#""2026-05-03T09:00:00\u005a""#),
+    ] {
+        let line = line(headers, received_at);
+        let told = pack(&mut packer, world.contract, &line, &forms).and_then(|(told, _)| told);
+        assert_eq!(told, read(world.contract, &line), "{line}");
+    }
+}
