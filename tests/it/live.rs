@@ -2,7 +2,7 @@
 //! restart or a log that fails changes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use finis::engine::live::{Notice, NoticeKind, SessionKey};
@@ -291,6 +291,12 @@ struct Frail {
     log: MemoryLog,
     full: AtomicBool,
     broken: AtomicBool,
+    /// Bytes of payloads above which a batch is too large; 0 for no bound.
+    bytes_max: AtomicUsize,
+}
+
+fn too_large() -> LogError {
+    LogError::TooLarge { reason: "nine megabytes are too many".into() }
 }
 
 #[async_trait]
@@ -299,6 +305,11 @@ impl Log for Frail {
         tokio::task::yield_now().await;
         if self.broken.load(Ordering::SeqCst) {
             return Err(LogError::Stopped { reason: "the disk is gone".into() });
+        }
+        let bytes: usize = batch.events.iter().map(|event| event.delivery.body.len()).sum();
+        let bytes_max = self.bytes_max.load(Ordering::SeqCst);
+        if bytes_max > 0 && bytes > bytes_max {
+            return Err(too_large());
         }
         if self.full.load(Ordering::SeqCst) {
             return Err(LogError::Full { reason: "no space".into() });
@@ -353,6 +364,57 @@ async fn a_full_log_refuses_all_who_wait_and_takes_them_again_when_there_is_room
     assert_eq!(running.receive(&call).await, Receipt::Stored { key: key("s-2") });
     assert_eq!(kinds(&said(&*log).await), [(NoticeKind::Complete, 1)]);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_deadline_that_a_full_log_does_not_take_passes_when_there_is_room() {
+    let log: Arc<Frail> = Arc::default();
+    let clock = Hand::at(EVENING);
+    let running = Running::start(log.clone(), clock.clone());
+    running.receive(&payload('F', "s-1", EVENING)).await;
+    log.full.store(true, Ordering::SeqCst);
+    clock.set("2026-05-03T09:00:00Z");
+    // Whoever comes now is refused, after the deadline was tried.
+    let told = running.engine.receive("pathors", &[], payload('E', "s-2", EVENING).as_bytes()).await;
+    assert_eq!(told, Err(ReceiveError::Log(LogError::Full { reason: "no space".into() })));
+    log.full.store(false, Ordering::SeqCst);
+    clock.set("2026-05-03T09:00:01Z");
+    let mut notices = running.engine.notices("crm").await.unwrap();
+    let (_, notice) = notices.next().await.unwrap().unwrap();
+    assert_eq!((notice.kind, notice.key.id.as_str()), (NoticeKind::Complete, "s-1"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn large_bodies_together_are_several_commits_and_one_too_large_stops_nobody_else() {
+    let log: Arc<Frail> = Arc::default();
+    log.bytes_max.store(9 << 20, Ordering::SeqCst);
+    let settings = Settings { body_bytes_max: 16 << 20, ..Settings::default() };
+    let (engine, writer) = Engine::new(log.clone(), Hand::at(EVENING), [source(Box::new(Unverified))], settings);
+    let large = |id: usize, bytes: usize| {
+        let text = "x".repeat(bytes);
+        format!(r#"{{"event":"session.ended","sessionId":"s-{id}","timestamp":"{EVENING}","reason":"{text}"}}"#)
+    };
+    // All of them wait before anybody writes.
+    let waiting: Vec<_> = (0..20)
+        .map(|id| {
+            let (engine, body) = (engine.clone(), large(id, if id == 7 { 10 << 20 } else { 1 << 20 }));
+            tokio::spawn(async move { engine.receive("pathors", &[], body.as_bytes()).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let writer = tokio::spawn(writer.run());
+    for (id, waiting) in waiting.into_iter().enumerate() {
+        let told = waiting.await.unwrap();
+        let expected = if id == 7 {
+            Err(ReceiveError::Log(too_large()))
+        } else {
+            Ok(Receipt::Stored { key: key(&format!("s-{id}")) })
+        };
+        assert_eq!(told, expected);
+    }
+    engine.close().await;
+    writer.await.unwrap().unwrap();
 }
 
 #[tokio::test]

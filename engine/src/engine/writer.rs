@@ -13,6 +13,12 @@ use crate::timestamp::Timestamp;
 /// The smallest step of the engine's own time.
 const TICK: std::time::Duration = std::time::Duration::from_micros(1);
 
+/// After so long it is tried again to pass deadlines that the log had no room for.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Bytes of payloads in one commit. One payload alone may have more.
+const COMMIT_BYTES_MAX: usize = 8 << 20;
+
 /// Deadlines that pass in one commit.
 const DEADLINES_MAX: usize = 256;
 
@@ -32,7 +38,38 @@ pub(super) enum Work {
     Refused(Refused),
 }
 
+/// Whether the log refused one batch, and goes on.
+fn is_passing(error: &LogError) -> bool {
+    matches!(error, LogError::Full { .. } | LogError::TooLarge { .. })
+}
+
+/// How many of these, from the first on, go into one commit.
+fn fitting(waiting: &[Job]) -> usize {
+    let mut bytes = 0;
+    let more = waiting.iter().skip(1).position(|job| {
+        bytes += job.bytes();
+        bytes + waiting[0].bytes() > COMMIT_BYTES_MAX
+    });
+    more.map_or(waiting.len(), |more| more + 1)
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        match self {
+            Job::Delivery(work, _) => work.delivery().body.len(),
+            Job::Close => 0,
+        }
+    }
+}
+
 impl Work {
+    fn delivery(&self) -> &Delivery {
+        match self {
+            Work::Event { delivery, .. } => delivery,
+            Work::Refused(refused) => &refused.delivery,
+        }
+    }
+
     fn key(&self) -> Option<&SessionKey> {
         match self {
             Work::Event { key, .. } => Some(key),
@@ -83,8 +120,11 @@ impl Writer {
         self.latest = self.inner.log.latest().await?;
         let mut waiting = Vec::new();
         loop {
-            self.pass_deadlines().await?;
-            let next = self.inner.log.due(1).await?.first().map(|(due, _)| *due);
+            let next = if self.pass_deadlines().await? {
+                self.inner.log.due(1).await?.first().map(|(due, _)| *due)
+            } else {
+                Some(self.inner.clock.now().plus(RETRY))
+            };
             let clock = Arc::clone(&self.inner.clock);
             let due = async {
                 match next {
@@ -105,7 +145,11 @@ impl Writer {
             }
             // Deadlines that were due before these came are entries before them.
             self.pass_deadlines().await?;
-            self.take(&mut waiting).await?;
+            while !waiting.is_empty() {
+                let rest = waiting.split_off(fitting(&waiting));
+                self.take(waiting).await?;
+                waiting = rest;
+            }
         }
     }
 
@@ -117,15 +161,15 @@ impl Writer {
         now
     }
 
-    /// Passes all deadlines that are due.
-    async fn pass_deadlines(&mut self) -> Result<(), LogError> {
+    /// Passes all deadlines that are due. `false` when the log has no room for them now: they stay due.
+    async fn pass_deadlines(&mut self) -> Result<bool, LogError> {
         loop {
             let now = self.inner.clock.now();
             let now = self.latest.map_or(now, |latest| latest.max(now));
             let mut due = self.inner.log.due(DEADLINES_MAX).await?;
             due.retain(|(due, _)| *due <= now);
             if due.is_empty() {
-                return Ok(());
+                return Ok(true);
             }
             let keys: Vec<SessionKey> = due.iter().map(|(_, key)| key.clone()).collect();
             self.fetch(&keys).await?;
@@ -141,12 +185,15 @@ impl Writer {
                     making.batch.deadlines.push((key, due));
                 }
             }
-            self.append(making).await?;
+            match self.append(making).await {
+                Err(error) if is_passing(&error) => return Ok(false),
+                outcome => outcome?,
+            }
         }
     }
 
     /// Judges and appends what waits, and answers.
-    async fn take(&mut self, waiting: &mut Vec<Job>) -> Result<(), LogError> {
+    async fn take(&mut self, waiting: Vec<Job>) -> Result<(), LogError> {
         let keys: Vec<SessionKey> = waiting
             .iter()
             .filter_map(|job| match job {
@@ -157,7 +204,7 @@ impl Writer {
         let mut making = Making::default();
         let mut answers = Vec::with_capacity(waiting.len());
         let fetched = self.fetch(&keys).await;
-        for job in waiting.drain(..) {
+        for job in waiting {
             let Job::Delivery(work, answer) = job else {
                 // What was queued before is still taken.
                 self.jobs.close();
@@ -180,8 +227,8 @@ impl Writer {
             let _ = answer.send(told);
         }
         match outcome {
-            // There may be room again later; nothing was appended, and nothing is remembered.
-            Err(LogError::Full { .. }) => {
+            // The log takes other batches, or this one later; nothing was appended, and nothing is remembered.
+            Err(error) if is_passing(&error) => {
                 for key in &keys {
                     self.sessions.remove(key);
                 }
