@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use finis::engine::live::{Notice, NoticeKind, SessionKey};
-use finis::engine::log::{Appended, Batch, Consumer, Log, LogError, MemoryLog, Refused, Stored};
+use finis::engine::log::{Appended, Batch, Consumer, Gone, Log, LogError, MemoryLog, Refused, Stored};
 use finis::engine::{
     Clock, Denied, Engine, Key, Partial, Reader, Receipt, ReceiveError, Record, Settings, Source, Terms, Timestamp,
     Unverified, Verify,
@@ -319,8 +319,16 @@ impl Log for Frail {
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
         self.log.load(keys).await
     }
-    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.log.due(limit).await
+    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.log.due(until, limit).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        self.log.next_due().await
+    }
+
+    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
+        self.log.let_go(keys, gone).await
     }
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
         self.log.notices(after, limit).await

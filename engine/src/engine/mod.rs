@@ -71,6 +71,17 @@ pub enum Receipt {
         /// Why.
         reason: String,
     },
+    /// Its session was over for so long that nothing of it is kept any more. Nothing of this is kept, and
+    /// nothing is said of it again.
+    Expired {
+        /// Of which session it is.
+        key: SessionKey,
+    },
+    /// Its session was to be forgotten. Nothing of this is kept, and nothing is said of it again.
+    Forgotten {
+        /// Of which session it is.
+        key: SessionKey,
+    },
 }
 
 /// Why a delivery was not taken. Nothing of it is kept.

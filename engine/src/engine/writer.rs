@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Inner, Receipt, ReceiveError};
 use crate::live::{LiveArrival, Received, Session, SessionKey};
-use crate::log::{Batch, Delivery, EventEntry, LogError, Refused};
+use crate::log::{Batch, Delivery, EventEntry, Gone, LogError, Refused, Why};
 use crate::timestamp::Timestamp;
 
 /// The smallest step of the engine's own time.
@@ -83,11 +83,20 @@ pub struct Writer {
     inner: Arc<Inner>,
     jobs: mpsc::Receiver<Job>,
     say: watch::Sender<u64>,
-    /// Sessions that wait for more, each with when it was last touched.
-    sessions: BTreeMap<SessionKey, (Session, u64)>,
+    /// Sessions that wait for more.
+    sessions: BTreeMap<SessionKey, Held>,
     touches: u64,
     /// The engine's own time: the latest that the log has. It never goes back.
     latest: Option<Timestamp>,
+}
+
+/// A session in memory.
+struct Held {
+    session: Session,
+    /// It was let go.
+    gone: Option<Gone>,
+    /// When it was last touched.
+    touched: u64,
 }
 
 /// A batch that is being made.
@@ -121,7 +130,7 @@ impl Writer {
         let mut waiting = Vec::new();
         loop {
             let next = if self.pass_deadlines().await? {
-                self.inner.log.due(1).await?.first().map(|(due, _)| *due)
+                self.inner.log.next_due().await?
             } else {
                 Some(self.inner.clock.now().plus(RETRY))
             };
@@ -166,8 +175,10 @@ impl Writer {
         loop {
             let now = self.inner.clock.now();
             let now = self.latest.map_or(now, |latest| latest.max(now));
-            let mut due = self.inner.log.due(DEADLINES_MAX).await?;
-            due.retain(|(due, _)| *due <= now);
+            if self.inner.log.next_due().await?.is_none_or(|due| due > now) {
+                return Ok(true);
+            }
+            let due = self.inner.log.due(now, DEADLINES_MAX).await?;
             if due.is_empty() {
                 return Ok(true);
             }
@@ -178,7 +189,9 @@ impl Writer {
                 making.touched.insert(key.clone());
                 let inner = Arc::clone(&self.inner);
                 let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
-                let (Some(under), Some((session, _))) = (under, self.sessions.get_mut(&key)) else { continue };
+                let (Some(under), Some(Held { session, gone: None, .. })) = (under, self.sessions.get_mut(&key)) else {
+                    continue;
+                };
                 // It may have been put off by what came since, or by other terms.
                 if let Some(due) = session.deadline(under).filter(|due| *due <= now) {
                     making.batch.notices.extend(session.pass(under, due));
@@ -250,7 +263,14 @@ impl Writer {
         };
         let inner = Arc::clone(&self.inner);
         let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
-        let (session, _) = self.sessions.entry(key.clone()).or_insert_with(|| (Session::new(key.clone()), 0));
+        let empty = || Held { session: Session::new(key.clone()), gone: None, touched: 0 };
+        let Held { session, gone, .. } = self.sessions.entry(key.clone()).or_insert_with(empty);
+        if let Some(gone) = gone {
+            return match gone.why {
+                Why::Expired => Receipt::Expired { key },
+                Why::Forgotten => Receipt::Forgotten { key },
+            };
+        }
         // The key was made by the source, of a subject of its contract.
         let Some(under) = under else { return Receipt::Duplicate { key } };
         match session.receive(under, &arrival, now) {
@@ -273,15 +293,16 @@ impl Writer {
             let stored = self.inner.log.load(&absent).await?;
             for (key, stored) in absent.into_iter().zip(stored) {
                 if let Some(source) = self.inner.sources.get(&key.source) {
+                    let gone = stored.gone;
                     let session = source.restore(key.clone(), stored);
-                    self.sessions.insert(key, (session, 0));
+                    self.sessions.insert(key, Held { session, gone, touched: 0 });
                 }
             }
         }
         self.touches += 1;
         for key in keys {
-            if let Some((_, touched)) = self.sessions.get_mut(key) {
-                *touched = self.touches;
+            if let Some(held) = self.sessions.get_mut(key) {
+                held.touched = self.touches;
             }
         }
         Ok(())
@@ -295,7 +316,7 @@ impl Writer {
         for key in &making.touched {
             let under = self.inner.sources.get(&key.source).and_then(|source| source.under(key));
             let session = self.sessions.get(key);
-            let due = session.zip(under).and_then(|((session, _), under)| session.deadline(under));
+            let due = session.zip(under).and_then(|(held, under)| held.session.deadline(under));
             making.batch.due.push((key.clone(), due));
         }
         let said = making.batch.notices.len() as u64;
@@ -326,10 +347,10 @@ impl Writer {
             return;
         }
         // A tenth at a time, so that this is rare.
-        let mut touches: Vec<u64> = self.sessions.values().map(|(_, touched)| *touched).collect();
+        let mut touches: Vec<u64> = self.sessions.values().map(|held| held.touched).collect();
         touches.sort_unstable();
         let bound = touches[self.sessions.len() - max + max / 10];
-        self.sessions.retain(|_, (_, touched)| *touched > bound);
+        self.sessions.retain(|_, held| held.touched > bound);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Appended, Batch, Consumer, EventEntry, Log, LogError, Refused, Stored};
+use super::{Appended, Batch, Consumer, EventEntry, Gone, Log, LogError, Refused, Stored, Why};
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};
 use crate::timestamp::Timestamp;
@@ -20,7 +20,8 @@ pub struct MemoryLog {
 struct Kept {
     sessions: BTreeMap<SessionKey, Session>,
     due: BTreeSet<(Timestamp, SessionKey)>,
-    outbox: Vec<Notice>,
+    /// Nothing for one whose session has expired.
+    outbox: Vec<Option<Notice>>,
     consumers: BTreeMap<String, u64>,
     refused: Vec<Refused>,
     latest: Option<Timestamp>,
@@ -33,6 +34,14 @@ struct Session {
     /// By kind and revision; `complete` and `amended` count together, and are one kind here.
     notices: BTreeMap<(NoticeKind, u32), Notice>,
     due: Option<Timestamp>,
+    gone: Option<Gone>,
+}
+
+impl Session {
+    /// Whether deadlines are kept of it.
+    fn is_live(&self) -> bool {
+        self.gone.is_none() && !(self.events.is_empty() && self.notices.is_empty())
+    }
 }
 
 impl MemoryLog {
@@ -58,6 +67,10 @@ impl Kept {
         for event in batch.events {
             self.reach(event.received_at);
             let session = self.sessions.entry(event.key.clone()).or_default();
+            if session.gone.is_some() {
+                appended.new.push(false);
+                continue;
+            }
             let known = session.events.get_mut(&event.digest);
             appended.new.push(known.is_none());
             match known {
@@ -66,21 +79,23 @@ impl Kept {
             }
         }
         for (key, due) in batch.deadlines {
-            self.reach(due);
-            self.sessions.entry(key).or_default().deadlines.insert(due);
+            if let Some(session) = self.sessions.get_mut(&key).filter(|session| session.is_live()) {
+                session.deadlines.insert(due);
+                self.reach(due);
+            }
         }
         for notice in batch.notices {
             let session = self.sessions.entry(notice.key.clone()).or_default();
             let series = if notice.kind == NoticeKind::Amended { NoticeKind::Complete } else { notice.kind };
-            let first = !session.notices.contains_key(&(series, notice.revision));
+            let first = session.gone.is_none() && !session.notices.contains_key(&(series, notice.revision));
             appended.first.push(first);
             if first {
                 session.notices.insert((series, notice.revision), notice.clone());
-                self.outbox.push(notice);
+                self.outbox.push(Some(notice));
             }
         }
         for (key, due) in batch.due {
-            let session = self.sessions.entry(key.clone()).or_default();
+            let Some(session) = self.sessions.get_mut(&key).filter(|session| session.is_live()) else { continue };
             if let Some(before) = session.due.take() {
                 self.due.remove(&(before, key.clone()));
             }
@@ -98,6 +113,27 @@ impl Kept {
     }
 }
 
+impl Kept {
+    fn let_go(&mut self, key: &SessionKey, gone: Gone) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        // What was forgotten is not merely expired after that.
+        if session.gone.is_some_and(|before| before.why >= gone.why) {
+            return;
+        }
+        if let Some(due) = session.due {
+            self.due.remove(&(due, key.clone()));
+        }
+        *session = Session { gone: Some(gone), ..Session::default() };
+        self.reach(gone.at);
+        for said in self.outbox.iter_mut().filter(|said| said.as_ref().is_some_and(|notice| notice.key == *key)) {
+            *said = match gone.why {
+                Why::Expired => None,
+                Why::Forgotten => said.take().map(Notice::forgotten),
+            };
+        }
+    }
+}
+
 #[async_trait]
 impl Log for MemoryLog {
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
@@ -111,26 +147,35 @@ impl Log for MemoryLog {
                 events: session.events.values().cloned().collect(),
                 deadlines: session.deadlines.iter().copied().collect(),
                 notices: session.notices.values().cloned().collect(),
+                gone: session.gone,
+                damaged: Vec::new(),
             })
         };
         Ok(keys.iter().map(stored).collect())
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        Ok(self.lock().due.iter().take(limit).cloned().collect())
+    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        Ok(self.lock().due.iter().take_while(|(at, _)| *at <= until).take(limit).cloned().collect())
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        Ok(self.lock().due.first().map(|(at, _)| *at))
     }
 
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
         let kept = self.lock();
         // As many as fit in memory fit in a usize.
         let outbox = (1..).zip(&kept.outbox).skip(usize::try_from(after).unwrap_or(usize::MAX));
-        Ok(outbox.take(limit).map(|(seq, notice)| (seq, notice.clone())).collect())
+        let outbox = outbox.filter_map(|(seq, notice)| Some((seq, notice.clone()?)));
+        Ok(outbox.take(limit).collect())
     }
 
     async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
         let kept = self.lock();
-        let sessions = kept.sessions.keys().filter(|key| after.is_none_or(|after| *key > after));
-        Ok(sessions.take(limit).cloned().collect())
+        let sessions = kept.sessions.iter().filter(|(key, _)| after.is_none_or(|after| *key > after));
+        // Nobody knows any more what those are called that were let go.
+        let sessions = sessions.filter(|(_, session)| session.gone.is_none()).map(|(key, _)| key.clone());
+        Ok(sessions.take(limit).collect())
     }
 
     async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
@@ -157,5 +202,13 @@ impl Log for MemoryLog {
 
     async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
         Ok(self.lock().latest)
+    }
+
+    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
+        let mut kept = self.lock();
+        for key in keys {
+            kept.let_go(key, gone);
+        }
+        Ok(())
     }
 }

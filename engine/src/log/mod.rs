@@ -69,7 +69,8 @@ pub struct Batch {
     pub deadlines: Vec<(SessionKey, Timestamp)>,
     /// What these caused to be said, in order.
     pub notices: Vec<Notice>,
-    /// When each session that is touched has to be judged again; nothing when never.
+    /// When each session that is touched has to be judged again; nothing when never. Of a session of
+    /// which there is no event and no notice, neither this nor a deadline is kept.
     pub due: Vec<(SessionKey, Option<Timestamp>)>,
     /// Deliveries that cannot be read.
     pub refused: Vec<Refused>,
@@ -93,6 +94,29 @@ pub struct Stored {
     pub deadlines: Vec<Timestamp>,
     /// What was said of it, by kind and revision.
     pub notices: Vec<Notice>,
+    /// It was let go, and this is what is left of it.
+    pub gone: Option<Gone>,
+    /// What of it is damaged, and therefore not here: what and where.
+    pub damaged: Vec<String>,
+}
+
+/// What is left of a session that was let go: whatever comes of it again is not kept, and nothing is said
+/// of it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Why.
+    pub why: Why,
+    /// When, by the receiver's time.
+    pub at: Timestamp,
+}
+
+/// Why a session was let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// It was over for so long that it had to be kept no more.
+    Expired,
+    /// Somebody wanted all that it said to be erased.
+    Forgotten,
 }
 
 /// A consumer of notices, as a log has it.
@@ -113,13 +137,17 @@ pub trait Log: Send + Sync {
     /// All that is known of sessions, in the order in which they are asked for.
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError>;
 
-    /// Sessions that have to be judged again, the earliest first, up to this many.
-    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError>;
+    /// Sessions that have to be judged again by this time, the earliest first, up to this many.
+    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError>;
+
+    /// When the first session has to be judged again.
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError>;
 
     /// Notices after a place in the outbox, in order, up to this many. Places count from 1 and have no gap.
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError>;
 
-    /// Sessions after this key, in order, up to this many.
+    /// Sessions after this one, up to this many, in an order of the log's own that stays. Those that were
+    /// let go are not among them.
     async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError>;
 
     /// Remembers that a consumer has all notices up to this one; from 0 on, one that is new.
@@ -136,6 +164,12 @@ pub trait Log: Send + Sync {
 
     /// The latest receiver's time that it has: the clock of a receiver never goes behind it.
     async fn latest(&self) -> Result<Option<Timestamp>, LogError>;
+
+    /// Lets sessions go: nothing is kept of them but that they were here, and the numbers of what was said.
+    /// Of those that are [forgotten](Why::Forgotten) every byte of content is erased when this returns,
+    /// in notices too: in the outbox each is then [`NoticeKind::Forgotten`](crate::live::NoticeKind), with
+    /// the same id and place. Those that are not there are passed over.
+    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError>;
 }
 
 /// Why a log cannot do what it is asked.

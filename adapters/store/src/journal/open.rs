@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::codec::{Chain, Retired, SegmentHeader, Witness, WitnessState};
+use super::codec::{Chain, Draft, Retired, SegmentHeader, Witness, WitnessState};
 use super::damage::{Damage, Reason};
 use super::disk::{Access, Disk, DiskFile, Folder, LockError, read_full};
 use super::error::{IoFault, JournalError, OpenError};
@@ -72,6 +72,7 @@ impl Journal {
             space,
             settings,
             broken: false,
+            draft: Draft::default(),
             buffer: Vec::new(),
             _lock: lock,
             disk,

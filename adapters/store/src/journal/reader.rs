@@ -96,6 +96,14 @@ impl Reader {
         Ok(Entry { place, number: located.number, head: located.head, body })
     }
 
+    /// Reads the head of one record.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn head(&self, place: Place) -> Result<Vec<u8>, JournalError> {
+        Ok(self.locate(place)?.head)
+    }
+
     /// Finds a record: its head, and where its body is.
     pub(super) fn locate(&self, place: Place) -> Result<Located, JournalError> {
         let damaged = |reason| Damage { at: place.frame, bytes: 0, records: 0..0, reason };

@@ -1,8 +1,8 @@
 //! Bytes, there and back; and any bytes at all.
 
 use finis_store::journal::codec::{
-    Body, Chain, FRAME_HEADER_BYTES, FrameError, Marker, Retired, SegmentHeader, SlotState, Witness, WitnessState,
-    decode, encode, encoded_bytes,
+    Body, Chain, Draft, FRAME_HEADER_BYTES, FrameError, Marker, Retired, SegmentHeader, SlotState, Witness,
+    WitnessState, decode, encode,
 };
 use finis_store::journal::{Position, Record};
 use proptest::collection::vec;
@@ -29,7 +29,11 @@ fn frame(records: &[(Vec<u8>, Option<Vec<u8>>)], first: u64, before: Chain) -> (
         .collect();
     let mut bytes = Vec::new();
     let after = encode(&records, first, before, Marker::new(7, AT), &mut bytes).unwrap();
-    assert_eq!(bytes.len(), encoded_bytes(&records).unwrap());
+    let mut draft = Draft::default();
+    for record in &records {
+        draft.push(&record.head, record.body.as_ref()).unwrap();
+    }
+    assert_eq!(bytes.len(), draft.frame_bytes());
     assert_eq!(bytes.len() % 8, 0);
     (bytes, after)
 }

@@ -131,19 +131,22 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
     }
     let all = everything(log).await;
     assert!(all.sessions.is_sorted() && all.due.is_sorted() && all.sessions.len() == 6 && all.due.len() == 6);
-    assert_eq!(log.due(2).await.unwrap(), all.due[..2]);
+    assert_eq!(log.due(at(90), 2).await.unwrap(), all.due[..2]);
+    assert_eq!(log.due(at(17), 9).await.unwrap(), all.due[..3]);
+    assert_eq!(log.next_due().await.unwrap(), Some(at(15)));
     assert_eq!(log.notices(2, 3).await.unwrap(), all.notices[2..5]);
     assert_eq!(log.notices(6, 3).await.unwrap(), []);
     assert_eq!(log.refused(4).await.unwrap(), all.refused[..4]);
-    for (place, session) in all.sessions.iter().enumerate() {
-        assert_eq!(log.sessions(Some(session), 2).await.unwrap(), all.sessions[place + 1..(place + 3).min(6)]);
+    let sessions = log.sessions(None, 9).await.unwrap();
+    for (place, session) in sessions.iter().enumerate() {
+        assert_eq!(log.sessions(Some(session), 2).await.unwrap(), sessions[place + 1..(place + 3).min(6)]);
     }
     // In the order in which they are asked for, and of one that is not there, nothing.
     let nobody = finis_engine::live::SessionKey { id: "nobody".to_owned(), ..key(0) };
     let some = log.load(&[key(4), nobody, key(0)]).await.unwrap();
     assert_eq!((&some[0].events[0].key, some[1].events.len(), &some[2].events[0].key), (&key(4), 0, &key(0)));
     log.append(Batch { due: vec![(key(0), None), (key(1), Some(at(1)))], ..Batch::default() }).await.unwrap();
-    let due = log.due(9).await.unwrap();
+    let due = log.due(at(19), 9).await.unwrap();
     assert_eq!((due.len(), &due[0]), (5, &(at(1), key(1))));
 }
 

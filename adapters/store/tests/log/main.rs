@@ -25,7 +25,8 @@ log_laws!(embedded, {
 /// Small segments, and no demand on the disk of whoever runs this.
 fn small() -> Settings {
     let journal = journal::Settings { segment_bytes: 128 << 10, reserve_bytes: 0, free_bytes_min: 0 };
-    Settings { journal, index_cache_bytes: 4 << 20, ..Settings::default() }
+    // So few that much is written behind.
+    Settings { journal, index_cache_bytes: 4 << 20, index_behind: 8, ..Settings::default() }
 }
 
 fn runtime() -> tokio::runtime::Runtime {

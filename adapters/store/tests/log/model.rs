@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use finis_engine::live::{Asset, Change, Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Batch, Consumer, Delivery, EventEntry, Log, Refused, Stored};
+use finis_engine::log::{Batch, Consumer, Delivery, EventEntry, Gone, Log, Refused, Stored, Why};
 use finis_engine::{Digest, Timestamp};
 use proptest::collection::vec;
 use proptest::option;
@@ -14,6 +14,7 @@ use proptest::prelude::*;
 pub(crate) struct Everything {
     pub(crate) sessions: Vec<SessionKey>,
     pub(crate) stored: Vec<Stored>,
+    pub(crate) gone: Vec<Option<Gone>>,
     pub(crate) due: Vec<(Timestamp, SessionKey)>,
     pub(crate) notices: Vec<(u64, Notice)>,
     pub(crate) consumers: Vec<Consumer>,
@@ -22,11 +23,17 @@ pub(crate) struct Everything {
 }
 
 pub(crate) async fn everything(log: &dyn Log) -> Everything {
-    let sessions = log.sessions(None, usize::MAX).await.unwrap();
+    // The order is the log's own.
+    let mut sessions = log.sessions(None, usize::MAX).await.unwrap();
+    sessions.sort_unstable();
+    let mut due = log.due(Timestamp::MAX, usize::MAX).await.unwrap();
+    assert!(due.is_sorted_by_key(|(at, _)| *at));
+    due.sort_unstable();
     Everything {
         stored: log.load(&sessions).await.unwrap(),
+        gone: log.load(&[0, 1, 2, 3, 4, 5].map(key)).await.unwrap().into_iter().map(|stored| stored.gone).collect(),
         sessions,
-        due: log.due(usize::MAX).await.unwrap(),
+        due,
         notices: log.notices(0, usize::MAX).await.unwrap(),
         consumers: log.consumers().await.unwrap(),
         refused: log.refused(usize::MAX).await.unwrap(),
@@ -120,6 +127,7 @@ pub(crate) enum Step {
     Append(Batch),
     Acknowledge(u8, u64),
     Remove(u8),
+    LetGo(u8, Gone),
     /// Closed, or just dropped, and opened again.
     Restart {
         closed: bool,
@@ -131,6 +139,10 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         12 => batches().prop_map(Step::Append),
         2 => (0_u8..3, 0_u64..20).prop_map(|(consumer, seq)| Step::Acknowledge(consumer, seq)),
         1 => (0_u8..3).prop_map(Step::Remove),
+        1 => (0_u8..6, any::<bool>(), 0_i64..60).prop_map(|(session, forgotten, second)| {
+            let why = if forgotten { Why::Forgotten } else { Why::Expired };
+            Step::LetGo(session, Gone { why, at: at(second) })
+        }),
         2 => any::<bool>().prop_map(|closed| Step::Restart { closed }),
     ];
     vec(step, 1..25)
