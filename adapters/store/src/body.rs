@@ -94,7 +94,9 @@ pub fn encode_notice(notice: &Notice) -> Vec<u8> {
 /// The notice of a head and what [`encode_notice`] made of the rest of it; nothing when it is not that.
 #[must_use]
 pub fn decode_notice(head: &Head, body: &[u8]) -> Option<Notice> {
-    let Head::Notice { id, kind, revision, .. } = *head else { return None };
+    let (Head::Notice { id, kind, revision, .. } | Head::LastWord { id, kind, revision, .. }) = *head else {
+        return None;
+    };
     let mut from = Bytes(body.strip_prefix(&[VERSION])?);
     let key = from.key()?;
     let events = usize::try_from(from.u64()?).ok()?;

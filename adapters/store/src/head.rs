@@ -13,6 +13,7 @@
 //! | 9 | clock | a receiver's time that nothing else in the log has reached | |
 //! | 10 | gone | tag, why, when, revisions that were said | |
 //! | 11 | outbox | the last seq, and the first that is kept | |
+//! | 12 | last word | seq, id, tag, kind, revision | as a notice: all that is kept of what was said |
 //!
 //! Before the kind stands the version, 1. Integers are little-endian; a text has its length in bytes
 //! before it (4); what may be absent has a byte before it, 0 or 1. A time is seconds since 1970 (8),
@@ -129,6 +130,19 @@ pub enum Head {
         /// The last revisions that were said: of its end, of a stall, of assets.
         revisions: [u32; 3],
     },
+    /// The last thing that was said of a session that is gone.
+    LastWord {
+        /// Where it stood in the outbox.
+        seq: u64,
+        /// Its name for ever.
+        id: NoticeId,
+        /// Of which session.
+        tag: Tag,
+        /// What sort of thing.
+        kind: NoticeKind,
+        /// Counts up by kind.
+        revision: u32,
+    },
     /// What the outbox has, for when the notices that say so are not kept.
     Outbox {
         /// The last place that was taken.
@@ -148,7 +162,7 @@ pub enum HeadError {
 }
 
 /// The greatest byte of a kind.
-const KIND_MAX: u8 = 11;
+const KIND_MAX: u8 = 12;
 
 impl Head {
     /// The head as bytes.
@@ -180,7 +194,7 @@ impl Head {
                 to.timestamp(*at);
                 write_due(&mut to, *due);
             }
-            Head::Notice { seq, id, tag, kind, revision } => {
+            Head::Notice { seq, id, tag, kind, revision } | Head::LastWord { seq, id, tag, kind, revision } => {
                 to.u64(*seq);
                 to.0.extend_from_slice(&id.to_bytes());
                 to.tag(*tag);
@@ -240,6 +254,7 @@ impl Head {
             | Head::Passed { tag, .. }
             | Head::Notice { tag, .. }
             | Head::Due { tag, .. }
+            | Head::LastWord { tag, .. }
             | Head::Gone { tag, .. } => Some(*tag),
             _ => None,
         }
@@ -258,6 +273,7 @@ impl Head {
             Head::Clock { .. } => 9,
             Head::Gone { .. } => 10,
             Head::Outbox { .. } => 11,
+            Head::LastWord { .. } => 12,
         }
     }
 }
@@ -289,6 +305,13 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
             why: [Why::Expired, Why::Forgotten].get(usize::from(from.u8()?)).copied()?,
             at: from.timestamp()?,
             revisions: [from.u32()?, from.u32()?, from.u32()?],
+        },
+        12 => Head::LastWord {
+            seq: from.u64()?,
+            id: NoticeId::from_bytes(from.array()?),
+            tag: from.tag()?,
+            kind: kind_of(from.u8()?)?,
+            revision: from.u32()?,
         },
         11 => Head::Outbox { last: from.u64()?, first: from.u64()? },
         _ => return None,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Appended, Batch, Consumer, EventEntry, Gone, Log, LogError, Refused, Stored, Why};
+use super::{Appended, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, Refused, Retained, Stored, Why};
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};
 use crate::timestamp::Timestamp;
@@ -38,6 +38,18 @@ struct Session {
 }
 
 impl Session {
+    /// When it was touched last.
+    fn latest(&self) -> Option<Timestamp> {
+        self.events.values().map(|event| event.received_at).chain(self.deadlines.last().copied()).max()
+    }
+
+    /// The notice of its end, or of a stall.
+    fn last_word(&self) -> Option<((NoticeKind, u32), Notice)> {
+        let last = |kind| self.notices.iter().rev().find(|((known, _), _)| *known == kind);
+        let last = last(NoticeKind::Complete).or_else(|| last(NoticeKind::Stalled));
+        last.map(|(place, notice)| (*place, notice.clone()))
+    }
+
     /// Whether deadlines are kept of it.
     fn is_live(&self) -> bool {
         self.gone.is_none() && !(self.events.is_empty() && self.notices.is_empty())
@@ -132,6 +144,35 @@ impl Kept {
             };
         }
     }
+
+    fn retain(&mut self, keep: &Keep, now: Timestamp) -> Retained {
+        let mut retained = Retained::default();
+        let is_before = |at: Timestamp, bound: Option<Timestamp>| bound.is_some_and(|bound| at < bound);
+        let untold = self.outbox.iter().skip(usize::try_from(keep.told).unwrap_or(usize::MAX)).flatten();
+        let untold: BTreeSet<SessionKey> = untold.map(|notice| notice.key.clone()).collect();
+        let mut over = Vec::new();
+        for (key, session) in self.sessions.iter().filter(|(_, session)| session.gone.is_none()) {
+            let Some(latest) = session.latest().filter(|_| session.due.is_none()) else { continue };
+            let is_told = !untold.contains(key);
+            if is_before(latest, keep.sessions) && (is_told || is_before(latest, keep.untold)) {
+                retained.untold += u64::from(!is_told);
+                over.push((key.clone(), session.last_word().filter(|_| keep.last_word)));
+            }
+        }
+        for (key, last_word) in over {
+            retained.expired += 1;
+            self.let_go(&key, Gone { why: Why::Expired, at: now });
+            if let Some(session) = self.sessions.get_mut(&key) {
+                session.notices.extend(last_word);
+            }
+        }
+        let is_known = |gone: Gone| gone.why == Why::Forgotten || !is_before(gone.at, keep.gone);
+        self.sessions.retain(|_, session| session.gone.is_none_or(is_known));
+        let before = self.refused.len();
+        self.refused.retain(|refused| !is_before(refused.received_at, keep.refused));
+        retained.refused = (before - self.refused.len()) as u64;
+        retained
+    }
 }
 
 #[async_trait]
@@ -210,5 +251,9 @@ impl Log for MemoryLog {
             kept.let_go(key, gone);
         }
         Ok(())
+    }
+
+    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
+        Ok(self.lock().retain(keep, now))
     }
 }

@@ -94,7 +94,7 @@ pub struct Stored {
     pub deadlines: Vec<Timestamp>,
     /// What was said of it, by kind and revision.
     pub notices: Vec<Notice>,
-    /// It was let go, and this is what is left of it.
+    /// It was let go, and this is what is left of it; perhaps its [last word](Keep::last_word), too.
     pub gone: Option<Gone>,
     /// What of it is damaged, and therefore not here: what and where.
     pub damaged: Vec<String>,
@@ -117,6 +117,38 @@ pub enum Why {
     Expired,
     /// Somebody wanted all that it said to be erased.
     Forgotten,
+}
+
+/// What has to be kept no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Sessions that wait for nothing and were touched last before this may go.
+    pub sessions: Option<Timestamp>,
+    /// Of those that go, the last word stays: the notice of its end, or of a stall, with its record.
+    pub last_word: bool,
+    /// Sessions with a notice after this place in the outbox stay, for somebody has still to be told,
+    pub told: u64,
+    /// but not those that were touched last before this.
+    pub untold: Option<Timestamp>,
+    /// Sessions that expired before this need not be known any more.
+    pub gone: Option<Timestamp>,
+    /// Deliveries that could not be read and came before this may go.
+    pub refused: Option<Timestamp>,
+}
+
+/// What was let go, and whether there is more to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// Sessions that were let go.
+    pub expired: u64,
+    /// Those among them of which not everybody was told all.
+    pub untold: u64,
+    /// Deliveries that could not be read and were let go.
+    pub refused: u64,
+    /// Bytes that were given back.
+    pub bytes: u64,
+    /// There is more: ask again.
+    pub more: bool,
 }
 
 /// A consumer of notices, as a log has it.
@@ -170,6 +202,11 @@ pub trait Log: Send + Sync {
     /// in notices too: in the outbox each is then [`NoticeKind::Forgotten`](crate::live::NoticeKind), with
     /// the same id and place. Those that are not there are passed over.
     async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError>;
+
+    /// Lets go of what has to be kept no more, at the receiver's time `now`, and gives back its space. A log
+    /// may keep it for longer, until it is worth the work. Does a part of it, so that others are not held
+    /// up, and says whether there is more.
+    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError>;
 }
 
 /// Why a log cannot do what it is asked.

@@ -12,8 +12,8 @@ use crate::tag::Tag;
 
 /// A commit, and the index that takes what goes into it.
 pub(super) struct Drafting<'j, 'i> {
-    commit: Commit<'j>,
-    index: &'i mut Index,
+    pub(super) commit: Commit<'j>,
+    pub(super) index: &'i mut Index,
     head: Vec<u8>,
 }
 
@@ -26,8 +26,14 @@ impl<'j, 'i> Drafting<'j, 'i> {
         self.commit
     }
 
-    fn add(&mut self, head: &Head, body: Option<&Body>) -> Result<(), LogError> {
+    /// Adds a record that the index takes.
+    pub(super) fn add(&mut self, head: &Head, body: Option<&Body>) -> Result<(), LogError> {
         self.index.take(head, self.commit.next()).map_err(|error| stopped(&error))?;
+        self.push(head, body)
+    }
+
+    /// Adds a record whose content the index has.
+    pub(super) fn push(&mut self, head: &Head, body: Option<&Body>) -> Result<(), LogError> {
         self.head.clear();
         head.write(&mut self.head);
         // It was begun for as many bytes.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use finis_engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Appended, Batch, Gone, LogError};
+use finis_engine::log::{Appended, Batch, Gone, Keep, LogError};
 use finis_engine::{Digest, Timestamp};
 use tokio::sync::oneshot;
 
+use super::retain::{Carried, Leaving};
 use crate::body::{encode_event, encode_notice, encode_refused, refused_identity};
 use crate::index::NAME_BYTES_MAX;
 use crate::journal::{BODY_BYTES_MAX, Body, HEAD_BYTES_MAX};
@@ -26,6 +27,14 @@ pub(super) enum Job {
     Acknowledge(String, u64, Answer<()>),
     Remove(String, Answer<()>),
     LetGo(Vec<Tag>, Gone, Answer<()>),
+    /// Let these sessions go that may; how many did, and how many of those were not told to everybody.
+    Expire(Vec<Leaving>, Keep, Gone, Answer<(u64, u64)>),
+    /// Which of these records of a segment are wanted, and which are not. And whether there is no older one.
+    Wanted(Vec<Carried>, Keep, bool, Answer<(Vec<Carried>, Vec<Carried>)>),
+    /// Copy these to the end of the journal, as far as they are still wanted.
+    Carry(Vec<Carried>, Answer<()>),
+    /// Let a segment go, and what of it is not wanted; its bytes, and how many of them were refused.
+    Retire(u64, Vec<Carried>, Answer<(u64, u64)>),
     Close(Answer<()>),
 }
 

@@ -18,16 +18,19 @@ mod jobs; // what the writer is asked
 mod open; // putting together what is in the folder
 mod read; // from places to entries
 mod replay; // what the journal has and the index has not
+mod retain; // letting go of what is kept no more
+mod tend; // what the writer does beside
 mod writer; // one commit after the other
 
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Appended, Batch, Consumer, Gone, Log, LogError, Refused, Stored};
+use finis_engine::log::{Appended, Batch, Consumer, Gone, Keep, Log, LogError, Refused, Retained, Stored};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::index::IndexError;
@@ -89,6 +92,8 @@ pub struct EmbeddedLog {
     readers: Option<Readers>,
     tags: Tags,
     stopped: Arc<OnceLock<String>>,
+    /// Segments up to this one were looked at, and are to be kept for now.
+    examined: AtomicU64,
 }
 
 impl std::fmt::Debug for EmbeddedLog {
@@ -259,6 +264,10 @@ impl Log for EmbeddedLog {
         let tags = keys.iter().map(|key| self.tags.of(key)).collect();
         let (answer, answered) = oneshot::channel();
         self.ask(Job::LetGo(tags, gone, answer), answered).await
+    }
+
+    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
+        self.retain_some(keep, now).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -202,7 +203,8 @@ fn open_locked(
     };
     let spawned = thread::Builder::new().name("finis-writer".to_owned()).spawn(move || writer.run());
     spawned.map_err(fault("start a thread for", folder))?;
-    Ok((EmbeddedLog { jobs, readers: Some(readers), tags, stopped }, report))
+    let examined = AtomicU64::new(0);
+    Ok((EmbeddedLog { jobs, readers: Some(readers), tags, stopped, examined }, report))
 }
 
 /// Where the index is.

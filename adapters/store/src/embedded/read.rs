@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use finis_engine::Timestamp;
-use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Consumer, EventEntry, LogError, Refused, Stored};
+use finis_engine::live::{Notice, NoticeKind, SessionKey};
+use finis_engine::log::{Consumer, EventEntry, Gone, LogError, Refused, Stored};
 
+use super::jobs::PreparedNotice;
+use super::retain::LastWord;
 use super::{log_error, stopped};
 use crate::body::{decode_event, decode_key, decode_notice, decode_refused, forgotten};
 use crate::bytes::Bytes;
 use crate::head::{Head, series};
 use crate::index::{self, IndexError, OUTBOX_PAGE, Row, View};
-use crate::journal::{Content, JournalError, Place, Reader};
+use crate::journal::{Body, Content, JournalError, Place, Reader};
 use crate::tag::{Tag, Tags};
 
 /// How often a session is looked up anew that was moved while it was read.
@@ -73,7 +75,11 @@ impl Readers {
                     let notice = decode_notice(&head, &body).ok_or_else(|| other(*place))?;
                     notices.push((series(kind), revision, notice));
                 }
-                Head::Gone { why, at, .. } => stored.gone = Some(finis_engine::log::Gone { why, at }),
+                Head::Gone { why, at, .. } => stored.gone = Some(Gone { why, at }),
+                Head::LastWord { kind, revision, .. } => {
+                    let notice = decode_notice(&head, &body).ok_or_else(|| other(*place))?;
+                    notices.push((series(kind), revision, notice));
+                }
                 _ => return Err(other(*place)),
             }
         }
@@ -88,6 +94,7 @@ impl Readers {
         stored.deadlines.sort_unstable();
         stored.deadlines.dedup();
         notices.sort_unstable_by_key(|(series, revision, _)| (*series, *revision));
+        notices.dedup_by_key(|(series, revision, _)| (*series, *revision));
         stored.notices = notices.into_iter().map(|(_, _, notice)| notice).collect();
         Ok(Some(stored))
     }
@@ -159,6 +166,24 @@ impl Readers {
         self.view.meta().latest
     }
 
+    /// The last thing that was said of a session: of its end, or of a stall.
+    pub(super) fn last_word(&self, tag: Tag) -> Result<Option<LastWord>, LogError> {
+        let Some(session) = self.view.session(tag).map_err(|error| stopped(&error))? else { return Ok(None) };
+        let mut last: Option<((bool, u32), LastWord)> = None;
+        for place in session.places() {
+            let Ok(Found::Here(Head::Notice { seq, id, tag, kind, revision }, body)) = self.entry(*place) else {
+                continue;
+            };
+            let is_end = series(kind) == series(NoticeKind::Complete);
+            let rank = (is_end, revision);
+            if kind != NoticeKind::Asset && last.as_ref().is_none_or(|(known, _)| *known < rank) {
+                let body = Body::new(&body);
+                last = Some((rank, LastWord { seq, notice: PreparedNotice { tag, id, kind, revision, body } }));
+            }
+        }
+        Ok(last.map(|(_, word)| word))
+    }
+
     fn rows(&self, of: u8, limit: usize) -> Result<Vec<Row>, LogError> {
         self.view.scan(of, None, limit).map_err(|error| stopped(&error))
     }
@@ -196,6 +221,8 @@ impl Readers {
         let head = Head::decode(&entry.head).map_err(|_| damaged("the head cannot be read"))?;
         match entry.body {
             Content::Here(body) => Ok(Found::Here(head, body)),
+            // Nothing but what is left of it was copied.
+            Content::None if matches!(head, Head::Notice { .. }) => Ok(Found::Erased(head)),
             Content::None => Ok(Found::Here(head, Vec::new())),
             Content::Erased => Ok(Found::Erased(head)),
             Content::Damaged => Err(damaged("the body is not what was written")),

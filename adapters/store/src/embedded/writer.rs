@@ -11,7 +11,7 @@ use super::drafting::Drafting;
 use super::jobs::{Answer, Job, Prepared, bare_bytes};
 use super::{log_error, stopped};
 use crate::index::{Behind, Index};
-use crate::journal::{Commit, Journal, JournalError};
+use crate::journal::{Journal, JournalError};
 use crate::tag::Tag;
 
 /// Records and bytes of a commit, unless one batch has more: latency grows with it, throughput hardly.
@@ -48,23 +48,23 @@ enum Done {
 impl Writer {
     /// Works until it is closed, or nobody is left to ask.
     pub(super) fn run(mut self) {
-        let closing = loop {
-            let Some(first) = self.jobs.blocking_recv() else { break None };
-            let (parts, closing) = self.gather(first);
+        while let Some(first) = self.jobs.blocking_recv() {
+            let (parts, other) = self.gather(first);
             self.commit(parts);
-            if closing.is_some() {
-                break closing;
+            match other {
+                None => {}
+                Some(Job::Close(answer)) => {
+                    let Writer { journal, index, behind, stopped, patience, .. } = self;
+                    let _ = answer.send(close(journal, index, behind, &stopped, patience));
+                    return;
+                }
+                Some(job) => self.tend(job),
             }
-        };
-        if let Some(answer) = closing {
-            let Writer { journal, index, behind, stopped, patience, .. } = self;
-            let result = close(journal, index, behind, &stopped, patience);
-            let _ = answer.send(result);
         }
     }
 
-    /// What is queued, as far as it fits into one commit; and whether to close then.
-    fn gather(&mut self, first: Job) -> (Vec<Part>, Option<Answer<()>>) {
+    /// What is queued, as far as it fits into one commit; and what is to be done after it, by itself.
+    fn gather(&mut self, first: Job) -> (Vec<Part>, Option<Job>) {
         let (mut parts, mut records, mut bytes) = (Vec::new(), 0, 0);
         let mut next = Some(first);
         while let Some(job) = next {
@@ -76,7 +76,7 @@ impl Writer {
                 Job::Acknowledge(consumer, seq, answer) => Part::Acknowledge(consumer, seq, answer),
                 Job::Remove(consumer, answer) => Part::Remove(consumer, answer),
                 Job::LetGo(tags, gone, answer) => Part::LetGo(tags, gone, answer),
-                Job::Close(answer) => return (parts, Some(answer)),
+                other => return (parts, Some(other)),
             };
             bytes += part.bytes();
             parts.push(part);
@@ -114,30 +114,39 @@ impl Writer {
         }
     }
 
-    /// Commits all or nothing.
     fn try_commit(&mut self, parts: &[Part]) -> Result<Vec<Done>, LogError> {
+        let bytes = parts.iter().map(Part::bytes).sum();
+        self.commit_with(bytes, |drafting| parts.iter().map(|part| part.draft(drafting)).collect())
+    }
+
+    /// Commits all that is drafted, of at most so many bytes, or nothing.
+    pub(super) fn commit_with<T>(
+        &mut self,
+        bytes: usize,
+        draft: impl FnOnce(&mut Drafting<'_, '_>) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
         if let Some(reason) = self.stopped.get() {
             return Err(LogError::Stopped { reason: reason.clone() });
         }
         self.index.view().wait_for_room().map_err(|error| stopped(&error))?;
-        let bytes: usize = parts.iter().map(Part::bytes).sum();
         // Refused before anything is taken, or not at all.
         let commit = self.journal.begin(bytes + FRAME_BYTES).map_err(|error| fatal(&error))?;
         let mut drafting = Drafting::new(commit, &mut self.index);
-        let mut done = Vec::with_capacity(parts.len());
-        for part in parts {
-            done.push(part.draft(&mut drafting)?);
-        }
+        let done = draft(&mut drafting)?;
         let commit = drafting.into_commit();
-        if !Commit::is_empty(&commit) {
+        if !commit.is_empty() {
             // Whatever goes wrong from here on, the index has taken what the journal has not.
-            let stop = |error: JournalError| LogError::Stopped { reason: log_error(&error).to_string() };
-            commit.finish().map_err(stop)?;
-            erase(&mut self.journal, &mut self.index).map_err(stop)?;
+            commit.finish().map_err(|error| stop(&error))?;
+            erase(&mut self.journal, &mut self.index).map_err(|error| stop(&error))?;
             self.index.publish(self.journal.end(), self.journal.records());
         }
         Ok(done)
     }
+}
+
+/// An error after which nobody knows what the journal has.
+pub(super) fn stop(error: &JournalError) -> LogError {
+    LogError::Stopped { reason: log_error(error).to_string() }
 }
 
 /// Erases what is to be forgotten. What lies in a segment that is gone is gone; where a head cannot be

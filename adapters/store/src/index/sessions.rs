@@ -106,6 +106,17 @@ impl Session {
         self.events.iter().map(|(_, received_at)| *received_at).chain(self.passed.last().copied()).max()
     }
 
+    /// Whether a record of it lies there.
+    pub(crate) fn lies_at(&self, place: Place) -> bool {
+        self.places.binary_search(&place).is_ok()
+    }
+
+    /// Where the last thing that was said of it stands in the outbox: of its end, or of a stall.
+    pub(crate) fn last_word(&self) -> Option<u64> {
+        let last = |series: u8| self.said.iter().rev().find(|said| said.0 == series).map(|said| said.2);
+        last(0).or_else(|| last(1))
+    }
+
     /// How much memory it takes, in entries.
     pub(super) fn weight(&self) -> usize {
         1 + self.places.len()
@@ -124,6 +135,7 @@ impl Session {
                 self.set_due(*due);
             }
             Head::Notice { seq, kind, revision, .. } => insert(&mut self.said, (series(*kind), *revision, *seq)),
+            Head::LastWord { .. } => {}
             // It is where the session is, and nowhere else.
             Head::Due { due, .. } => return self.set_due(*due),
             Head::Gone { why, at, revisions, .. } => {

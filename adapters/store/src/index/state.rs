@@ -1,8 +1,8 @@
 //! The index as its one writer has it: sessions that are busy, and what has changed since the last
 //! commit.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use finis_engine::log::Why;
@@ -132,7 +132,7 @@ impl Index {
                 self.change(*tag, head, place)?;
                 self.meta.reach(*at);
             }
-            Head::Due { tag, .. } => self.change(*tag, head, place)?,
+            Head::Due { tag, .. } | Head::LastWord { tag, .. } => self.change(*tag, head, place)?,
             Head::Notice { seq, tag, .. } => {
                 self.change(*tag, head, place)?;
                 self.put_notice(*seq, Some(place))?;
@@ -162,7 +162,7 @@ impl Index {
     fn change(&mut self, tag: Tag, head: &Head, place: Place) -> Result<(), IndexError> {
         // Those that were let go stay so, whatever a replay finds behind it.
         let session = self.session(tag)?;
-        if session.gone.is_some() && !matches!(head, Head::Gone { .. }) {
+        if session.gone.is_some() && !matches!(head, Head::Gone { .. } | Head::LastWord { .. }) {
             return Ok(());
         }
         let (was_changed, before) = (session.is_changed, session.weight());
@@ -177,18 +177,120 @@ impl Index {
         Ok(())
     }
 
+    /// A record lies elsewhere now; in its session too, if it was there.
+    pub(crate) fn relocate(
+        &mut self,
+        head: &Head,
+        from: Place,
+        in_session: Option<Place>,
+        to: Place,
+    ) -> Result<(), IndexError> {
+        if let (Some(tag), Some(_)) = (head.tag(), in_session) {
+            let session = self.session(tag)?;
+            let was_changed = session.is_changed;
+            session.relocate(from, in_session);
+            if !was_changed {
+                self.touched.push(tag);
+            }
+        }
+        match head {
+            Head::Notice { seq, .. } => self.put_notice(*seq, Some(to))?,
+            Head::Refused { identity, .. } => {
+                self.put(keys::refused(from), None);
+                self.put(keys::refused(to), Some(Vec::new()));
+                self.put(keys::identity(*identity), Some(to.to_bytes().to_vec()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A record is not kept any more. Whether it was there.
+    pub(crate) fn let_lie(&mut self, head: &Head, place: Place) -> Result<bool, IndexError> {
+        if !self.lies_at(head, place)? {
+            return Ok(false);
+        }
+        if let Head::Refused { identity, .. } = head {
+            self.put(keys::refused(place), None);
+            self.put(keys::identity(*identity), None);
+        } else if let Some(tag) = head.tag() {
+            let session = self.session(tag)?;
+            let was_changed = session.is_changed;
+            session.relocate(place, None);
+            if !was_changed {
+                self.touched.push(tag);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A segment goes: the outbox begins with the first notice that does not lie in it and is kept.
+    pub(crate) fn trim_outbox(&mut self, segment: u64) -> Result<(), IndexError> {
+        while self.meta.first <= self.meta.seq {
+            let place = self.outbox(self.meta.first)?;
+            if place.is_some_and(|place| place.frame.segment > segment) {
+                break;
+            }
+            self.put_notice(self.meta.first, None)?;
+            self.meta.first += 1;
+        }
+        Ok(())
+    }
+
+    /// Where the notice at a place in the outbox lies.
+    pub(crate) fn outbox(&mut self, seq: u64) -> Result<Option<Place>, IndexError> {
+        self.open_outbox(seq / OUTBOX_PAGE)?;
+        Ok(self.outbox.places.get((seq % OUTBOX_PAGE) as usize).copied().flatten())
+    }
+
+    /// Whether what is known of a record is that it lies there.
+    pub(crate) fn lies_at(&mut self, head: &Head, place: Place) -> Result<bool, IndexError> {
+        match head {
+            Head::Refused { identity, .. } => Ok(self.refused(*identity)? == Some(place)),
+            Head::Due { .. } => Ok(false),
+            head => match head.tag() {
+                Some(tag) => Ok(self.session(tag)?.lies_at(place)),
+                None => Ok(false),
+            },
+        }
+    }
+
+    /// Every consumer, and what it has acknowledged.
+    pub(crate) fn consumers(&self) -> Result<Vec<(String, u64)>, IndexError> {
+        let mut consumers = BTreeMap::new();
+        for (key, value) in self.view.scan(keys::CONSUMER, None, usize::MAX)? {
+            consumers.insert(key, Some(value));
+        }
+        consumers.extend(
+            self.rest
+                .iter()
+                .filter(|(key, _)| key.first() == Some(&keys::CONSUMER))
+                .map(|(key, value)| (key.clone(), value.clone())),
+        );
+        let consumer = |(key, value): (Vec<u8>, Option<Vec<u8>>)| {
+            let name = String::from_utf8(key[1..].to_vec()).map_err(|_| IndexError::value("a consumer"))?;
+            Ok(value.map(|value| read_seq(&value)).transpose()?.map(|seq| (name, seq)))
+        };
+        consumers.into_iter().filter_map(|row| consumer(row).transpose()).collect()
+    }
+
     /// Says where the notice at a place in the outbox lies.
     fn put_notice(&mut self, seq: u64, place: Option<Place>) -> Result<(), IndexError> {
-        let (number, within) = (seq / OUTBOX_PAGE, (seq % OUTBOX_PAGE) as usize);
+        self.open_outbox(seq / OUTBOX_PAGE)?;
+        let within = (seq % OUTBOX_PAGE) as usize;
+        let page = &mut self.outbox;
+        page.places.resize(page.places.len().max(within + 1), None);
+        page.is_changed |= page.places[within] != place;
+        page.places[within] = place;
+        Ok(())
+    }
+
+    fn open_outbox(&mut self, number: u64) -> Result<(), IndexError> {
         if self.outbox.number != number {
             self.write_outbox();
             let places = self.get(&keys::outbox(number))?.map(|value| read_outbox(&value)).transpose()?;
             self.outbox = OutboxPage { number, places: places.unwrap_or_default(), is_changed: false };
         }
-        let page = &mut self.outbox;
-        page.places.resize(page.places.len().max(within + 1), None);
-        page.is_changed |= page.places[within] != place;
-        page.places[within] = place;
         Ok(())
     }
 
@@ -252,7 +354,9 @@ fn recall(view: &View, journal: &Reader, tag: Tag) -> Result<Session, IndexError
                     session.recall(&head);
                 }
             }
-            Err(JournalError::Damaged(_) | JournalError::NoSuchRecord(_)) => {}
+            Err(JournalError::Damaged(_)) => {}
+            // It was moved, or let go, and the index was not told before a crash.
+            Err(JournalError::NoSuchRecord(_)) => session.relocate(place, None),
             Err(error) => return Err(IndexError::new(format_args!("the journal cannot be read: {error}"))),
         }
     }

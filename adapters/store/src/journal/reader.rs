@@ -68,10 +68,29 @@ impl Reader {
     /// # Errors
     /// When the folder cannot be read.
     pub fn scan(&self, from: Position) -> Result<Scan, OpenError> {
-        let Some(layout) = Layout::read(&*self.disk)? else {
-            return Err(OpenError::NotThere { folder: self.disk.name() });
-        };
-        Ok(Scan::new(&self.disk, layout, from, None))
+        Ok(Scan::new(&self.disk, self.layout()?, from, None))
+    }
+
+    /// Numbers of all segments that are there, in order; the last is the one that is written to.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn segments(&self) -> Result<Vec<u64>, OpenError> {
+        Ok(self.layout()?.segments)
+    }
+
+    /// All records of one segment, and all damage between them.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn scan_segment(&self, number: u64) -> Result<Scan, OpenError> {
+        let from = Position { segment: number, offset: 0 };
+        let until = Position { segment: number.saturating_add(1), offset: 0 };
+        Ok(Scan::new(&self.disk, self.layout()?, from, Some(until)))
+    }
+
+    fn layout(&self) -> Result<Layout, OpenError> {
+        Layout::read(&*self.disk)?.ok_or_else(|| OpenError::NotThere { folder: self.disk.name() })
     }
 
     /// Reads one record.

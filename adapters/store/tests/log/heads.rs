@@ -59,6 +59,9 @@ fn heads() -> impl Strategy<Value = Head> {
         (any::<u64>(), any::<[u8; 16]>(), tags(), kinds(), any::<u32>()).prop_map(|(seq, id, tag, kind, revision)| {
             Head::Notice { seq, id: NoticeId::from_bytes(id), tag, kind, revision }
         }),
+        (any::<u64>(), any::<[u8; 16]>(), tags(), kinds(), any::<u32>()).prop_map(|(seq, id, tag, kind, revision)| {
+            Head::LastWord { seq, id: NoticeId::from_bytes(id), tag, kind, revision }
+        }),
         (tags(), dues()).prop_map(|(tag, due)| Head::Due { tag, due }),
         (any::<[u8; 16]>(), times()).prop_map(|(identity, received_at)| Head::Refused { identity, received_at }),
         any::<(String, u64)>().prop_map(|(consumer, seq)| Head::Acknowledged { consumer, seq }),
@@ -151,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..14) {
+    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..16) {
         let _ = Head::decode(&bytes);
         bytes.splice(0..0, [1, code]);
         if let Ok(head) = Head::decode(&bytes) {
@@ -163,7 +166,7 @@ proptest! {
 #[test]
 fn what_came_later_is_told_from_what_is_malformed() {
     assert_eq!(Head::decode(&[2, 1]), Err(HeadError::Newer));
-    assert_eq!(Head::decode(&[1, 12]), Err(HeadError::Newer));
+    assert_eq!(Head::decode(&[1, 13]), Err(HeadError::Newer));
     assert_eq!(Head::decode(&[]), Err(HeadError::Malformed));
     assert_eq!(Head::decode(&[1, 9]), Err(HeadError::Malformed));
 }

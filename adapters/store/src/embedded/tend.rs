@@ -1,0 +1,188 @@
+//! What the writer does beside taking batches: letting sessions go, moving records, retiring segments.
+
+use finis_engine::log::{Gone, Keep, LogError};
+
+use super::drafting::Drafting;
+use super::jobs::{Answer, Job, bare_bytes};
+use super::retain::{Carried, Leaving};
+use super::stopped;
+use super::writer::{Writer, stop};
+use crate::head::{Due, Head};
+use crate::index::Index;
+
+impl Writer {
+    /// Does one such job, and answers.
+    pub(super) fn tend(&mut self, job: Job) {
+        match job {
+            Job::Expire(leaving, keep, gone, answer) => {
+                let done = self.expire(&leaving, &keep, gone);
+                self.say(answer, done);
+            }
+            Job::Wanted(records, keep, is_oldest, answer) => {
+                let done = self.wanted(records, &keep, is_oldest);
+                self.say(answer, done);
+            }
+            Job::Carry(records, answer) => {
+                let done = self.carry(&records);
+                self.say(answer, done);
+            }
+            Job::Retire(segment, dropped, answer) => {
+                let done = self.retire(segment, &dropped);
+                self.say(answer, done);
+            }
+            // Those are gathered, or end it.
+            Job::Append(..) | Job::Acknowledge(..) | Job::Remove(..) | Job::LetGo(..) | Job::Close(_) => {}
+        }
+    }
+
+    /// Whoever asked may not wait any more.
+    fn say<T>(&self, answer: Answer<T>, done: Result<T, LogError>) {
+        if let Err(error @ (LogError::Stopped { .. } | LogError::Damaged { .. })) = &done {
+            let _ = self.stopped.set(error.to_string());
+        }
+        let _ = answer.send(done);
+    }
+
+    fn expire(&mut self, leaving: &[Leaving], keep: &Keep, gone: Gone) -> Result<(u64, u64), LogError> {
+        let words = leaving.iter().filter_map(|leaving| leaving.last_word.as_ref());
+        let bytes: usize = words.map(|word| word.notice.body.stored_bytes() + bare_bytes(0)).sum();
+        self.commit_with(bytes + leaving.len() * bare_bytes(0), |drafting| drafting.expire(leaving, keep, gone))
+    }
+
+    /// Which of these records are wanted where they lie, and which are not.
+    fn wanted(
+        &mut self,
+        records: Vec<Carried>,
+        keep: &Keep,
+        is_oldest: bool,
+    ) -> Result<(Vec<Carried>, Vec<Carried>), LogError> {
+        let (mut wanted, mut dropped) = (Vec::new(), Vec::new());
+        for record in records {
+            let is_wanted = is_wanted(&mut self.index, &record, keep, is_oldest)?;
+            if is_wanted { &mut wanted } else { &mut dropped }.push(record);
+        }
+        Ok((wanted, dropped))
+    }
+
+    fn carry(&mut self, records: &[Carried]) -> Result<(), LogError> {
+        let bytes: usize = records.iter().map(|record| record.bytes() as usize + bare_bytes(0)).sum();
+        self.commit_with(bytes, |drafting| drafting.carry(records))
+    }
+
+    /// Nothing in the segment is wanted but what the last records of some kinds say, which are written
+    /// again.
+    fn retire(&mut self, segment: u64, dropped: &[Carried]) -> Result<(u64, u64), LogError> {
+        let consumers = self.index.consumers().map_err(|error| stopped(&error))?;
+        let names: usize = consumers.iter().map(|(name, _)| bare_bytes(name.len())).sum();
+        let refused = self.commit_with(names + 2 * bare_bytes(0), |drafting| {
+            let mut refused = 0;
+            for Carried { place, head, .. } in dropped {
+                let is_dropped = drafting.index.let_lie(head, *place).map_err(|error| stopped(&error))?;
+                refused += u64::from(is_dropped && matches!(head, Head::Refused { .. }));
+            }
+            drafting.index.trim_outbox(segment).map_err(|error| stopped(&error))?;
+            drafting.restate(&consumers)?;
+            Ok(refused)
+        })?;
+        let segments = self.journal.segments().map_err(|error| stop(&error))?;
+        let bytes = segments.iter().find(|known| known.number == segment).map_or(0, |known| known.bytes);
+        self.journal.retire(&[segment]).map_err(|error| stop(&error))?;
+        Ok((bytes, refused))
+    }
+}
+
+fn is_wanted(index: &mut Index, record: &Carried, keep: &Keep, is_oldest: bool) -> Result<bool, LogError> {
+    let lies_there = |index: &mut Index| index.lies_at(&record.head, record.place).map_err(|error| stopped(&error));
+    Ok(match &record.head {
+        Head::Refused { received_at, .. } => {
+            keep.refused.is_none_or(|bound| *received_at >= bound) && lies_there(index)?
+        }
+        // With older segments there, what they have of the session would come back without it.
+        Head::Gone { at, why, .. } => {
+            let is_over =
+                is_oldest && *why == finis_engine::log::Why::Expired && keep.gone.is_some_and(|bound| *at < bound);
+            !is_over && lies_there(index)?
+        }
+        // What is left of one whose session was forgotten is told to those who lag.
+        Head::Notice { seq, .. } => {
+            let here = index.outbox(*seq).map_err(|error| stopped(&error))? == Some(record.place);
+            here && (*seq > keep.told || lies_there(index)?)
+        }
+        _ => lies_there(index)?,
+    })
+}
+
+impl Drafting<'_, '_> {
+    /// Lets those go that may, and have not changed since somebody looked.
+    fn expire(&mut self, leaving: &[Leaving], keep: &Keep, gone: Gone) -> Result<(u64, u64), LogError> {
+        let (mut expired, mut untold) = (0, 0);
+        for Leaving { tag, last_word } in leaving {
+            let session = self.index.session(*tag).map_err(|error| stopped(&error))?;
+            let is_over = session.is_known() && session.gone.is_none() && session.due.is_none();
+            let Some(latest) = session.latest().filter(|_| is_over) else { continue };
+            let is_before = |bound: Option<finis_engine::Timestamp>| bound.is_some_and(|bound| latest < bound);
+            let is_told = session.seqs().all(|seq| seq <= keep.told);
+            let has_word = session.last_word() == last_word.as_ref().map(|word| word.seq) || !keep.last_word;
+            if !is_before(keep.sessions) || !(is_told || is_before(keep.untold)) || !has_word {
+                continue;
+            }
+            let revisions = session.revisions();
+            self.add(&Head::Gone { tag: *tag, why: gone.why, at: gone.at, revisions }, None)?;
+            if let Some(word) = last_word {
+                let notice = &word.notice;
+                let (id, kind, revision) = (notice.id, notice.kind, notice.revision);
+                self.add(&Head::LastWord { seq: word.seq, id, tag: *tag, kind, revision }, Some(&notice.body))?;
+            }
+            expired += 1;
+            untold += u64::from(!is_told);
+        }
+        Ok((expired, untold))
+    }
+
+    /// Copies records to the end of the journal, those that are still where they were.
+    fn carry(&mut self, records: &[Carried]) -> Result<(), LogError> {
+        let mut due = std::collections::BTreeSet::new();
+        for Carried { place, head, body } in records {
+            let lies_there = self.index.lies_at(head, *place).map_err(|error| stopped(&error))?;
+            let is_said = match head {
+                Head::Notice { seq, .. } => self.index.outbox(*seq).map_err(|error| stopped(&error))? == Some(*place),
+                _ => false,
+            };
+            if !lies_there && !is_said {
+                continue;
+            }
+            // When it is due is said once more below, for what was said since stands before this.
+            let head = match head.clone() {
+                Head::Event { tag, digest, received_at, .. } => {
+                    Head::Event { tag, digest, received_at, due: Due::Same }
+                }
+                Head::Passed { tag, at, .. } => Head::Passed { tag, at, due: Due::Same },
+                head => head,
+            };
+            let to = self.commit.next();
+            self.push(&head, body.as_ref())?;
+            self.index.relocate(&head, *place, lies_there.then_some(to), to).map_err(|error| stopped(&error))?;
+            due.extend(head.tag().filter(|_| lies_there));
+        }
+        for tag in due {
+            let session = self.index.session(tag).map_err(|error| stopped(&error))?;
+            if let Some(at) = session.due {
+                self.push(&Head::Due { tag, due: Due::At(at) }, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says again what only the last record of its kind says.
+    fn restate(&mut self, consumers: &[(String, u64)]) -> Result<(), LogError> {
+        for (consumer, seq) in consumers {
+            self.push(&Head::Acknowledged { consumer: consumer.clone(), seq: *seq }, None)?;
+        }
+        let meta = *self.index.meta();
+        self.push(&Head::Outbox { last: meta.seq, first: meta.first }, None)?;
+        if let Some(at) = meta.latest {
+            self.push(&Head::Clock { at }, None)?;
+        }
+        Ok(())
+    }
+}
