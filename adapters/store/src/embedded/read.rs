@@ -223,7 +223,8 @@ impl Readers {
             Content::Here(body) => Ok(Found::Here(head, body)),
             // Nothing but what is left of it was copied.
             Content::None if matches!(head, Head::Notice { .. }) => Ok(Found::Erased(head)),
-            Content::None => Ok(Found::Here(head, Vec::new())),
+            // One record is read whole.
+            Content::None | Content::Unread => Ok(Found::Here(head, Vec::new())),
             Content::Erased => Ok(Found::Erased(head)),
             Content::Damaged => Err(damaged("the body is not what was written")),
         }

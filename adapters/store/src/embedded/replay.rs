@@ -37,7 +37,7 @@ pub(super) fn replay(journal: &mut Journal, index: &mut Index) -> Result<Option<
     if ends_there {
         return Ok(Some(replayed));
     }
-    let mut scan = journal.scan(index.meta().watermark).peekable();
+    let mut scan = journal.scan_heads(index.meta().watermark).peekable();
     let mut is_first = true;
     while scan.peek().is_some() {
         index.view().wait_for_room().map_err(|error| failed(&error))?;

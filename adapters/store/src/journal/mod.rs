@@ -82,7 +82,7 @@
 //! | offset | bytes | |
 //! |---|---|---|
 //! | 0 | 4 | bytes of the head, at most 65,536 |
-//! | 4 | 1 | 0: no body; 1: body as it is; 2: body as one zstd frame |
+//! | 4 | 1 | 0: no body; 1: body as it is; 2: body as one zstd frame, with dictionary 1 |
 //! | 5 | 3 | zero |
 //! | 8 | 4 | with a body: its bytes as stored |
 //! | 12 | 4 | with a body: its bytes as it was given, at most 16 MiB |

@@ -13,6 +13,7 @@ use super::place::{Place, Position};
 use super::reader::{Reader, Scan};
 use super::record::{Entry, Record};
 use super::space::Space;
+use super::walk::Entries;
 
 /// Frames shorter than this are written into zeros that were written before.
 const ZEROS_BYTES: u64 = 1 << 20;
@@ -130,7 +131,14 @@ impl Journal {
     /// must be one that the journal gave: where a frame begins or ends.
     #[must_use]
     pub fn scan(&self, from: Position) -> Scan {
-        Scan::new(&self.disk, self.layout(), from, Some(self.active.end))
+        Scan::new(&self.disk, self.layout(), from, Some(self.active.end), Entries::Whole)
+    }
+
+    /// As [`Journal::scan`], and no body is unpacked: those that are there are
+    /// [`Content::Unread`](super::Content::Unread).
+    #[must_use]
+    pub fn scan_heads(&self, from: Position) -> Scan {
+        Scan::new(&self.disk, self.layout(), from, Some(self.active.end), Entries::Heads)
     }
 
     /// A reader of this journal, for other threads.
