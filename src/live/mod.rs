@@ -11,9 +11,9 @@
 //! finis.receive("pathors", &[("x-webhook-secret", "s3cret")], body).await?; // durable when it returns
 //!
 //! let mut crm = finis.notices("crm").await?;
-//! while let Some((seq, notice)) = crm.next().await? {
-//!     println!("{}", notice.to_json(seq)); // do the work, keep `notice.id` with it
-//!     crm.ack(seq).await?;
+//! while let Some(placed) = crm.next().await? {
+//!     println!("{}", placed.to_json()); // do the work, keep `placed.notice.id` with it
+//!     crm.ack(placed.seq).await?;
 //! }
 //! # Ok(()) }
 //! ```
@@ -36,7 +36,7 @@ pub use setup::{SourceError, SourceSetup};
 
 use crate::engine::live::SessionKey;
 use crate::engine::log::{Log, LogError};
-use crate::engine::{Engine, Notices, Receipt, ReceiveError, Settings};
+use crate::engine::{Engine, Notices, Parked, Progress, Receipt, ReceiveError, Settings, StartAt};
 use crate::providers::Catalogue;
 
 /// A store that is open, and the engine that writes it. To be cloned at will.
@@ -151,6 +151,73 @@ impl Finis {
     /// When the store does not answer.
     pub async fn notices(&self, consumer: &str) -> Result<Notices, LogError> {
         self.engine.notices(consumer).await
+    }
+
+    /// The same, and it is said where one begins that is new.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn notices_from(&self, consumer: &str, start: StartAt) -> Result<Notices, LogError> {
+        self.engine.notices_from(consumer, start).await
+    }
+
+    /// Every consumer by name, and how far it is.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn consumers(&self) -> Result<Vec<Progress>, LogError> {
+        self.engine.consumers().await
+    }
+
+    /// Sets a consumer back or forward, as [`Engine::rewind`] has it: the next that it is told is the notice
+    /// after `seq`.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn rewind(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
+        self.engine.rewind(consumer, seq).await
+    }
+
+    /// Forgets a consumer, and all that was remembered of it.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
+        self.engine.remove_consumer(consumer).await
+    }
+
+    /// The notices that are parked for a consumer, in order, and why.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn parked(&self, consumer: &str) -> Result<Vec<Parked>, LogError> {
+        self.engine.parked(consumer).await
+    }
+
+    /// Lets all notices that are parked for a consumer be handed over again. Says how many there are.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn retry_parked(&self, consumer: &str) -> Result<usize, LogError> {
+        self.engine.retry_parked(consumer).await
+    }
+
+    /// Lets one parked notice be handed over again, with those that are held behind it, as
+    /// [`Engine::retry_one_parked`] has it. Says how many these are.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn retry_one_parked(&self, consumer: &str, seq: u64) -> Result<usize, LogError> {
+        self.engine.retry_one_parked(consumer, seq).await
+    }
+
+    /// Lets a parked notice be: it counts as dealt with, and those held behind it are handed over. Says
+    /// whether there is such a one.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn skip_parked(&self, consumer: &str, seq: u64) -> Result<bool, LogError> {
+        self.engine.skip_parked(consumer, seq).await
     }
 
     /// The record of a session, as JSON with its certificate; nothing when nothing of it has come.

@@ -16,6 +16,7 @@
 mod bad_lines; // lines that are no events, and exports that break off
 mod bodies; // payloads of every provider, to agree, differ or clash
 mod command; // what can be asked, and how it ends
+mod consumers; // who pulls, from where on, again and no more
 mod door; // the command as a person starts it
 mod embed; // the live engine and its store
 mod exhaustive; // every order, subset, repeat and join
@@ -27,3 +28,4 @@ mod packed; // events read by comparing
 mod readme; // what the README shows
 mod stories; // deliveries in, records out
 mod verify; // records held against exports
+mod world; // a live engine to be tested

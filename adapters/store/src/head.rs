@@ -11,13 +11,19 @@
 //! | 7 | acknowledged | consumer, seq | |
 //! | 8 | consumer removed | consumer | |
 //! | 9 | clock | a receiver's time that nothing else in the log has reached | |
+//! | 10 | done | consumer, seq | |
+//! | 11 | parked | consumer, seq, cause | |
+//! | 12 | released | consumer, seq | |
+//! | 13 | reset | consumer, seq | |
 //!
 //! Before the kind stands the version, 1. Integers are little-endian; a text has its length in bytes
 //! before it (4), a list its count (4); what may be absent has a byte before it, 0 or 1. A time is
 //! seconds since 1970 (8), nanoseconds (4) and digits of a second that were written (1). An arrival is
-//! that of an event that came again, with an earlier time.
+//! that of an event that came again, with an earlier time. `acknowledged` makes a consumer that is not
+//! known; a cause is 0 and the reason of a failure, or 1 and the seq (8) that a notice is held behind.
 
 use finis_engine::live::{Asset, Change, Notice, NoticeId, NoticeKind, SessionKey};
+use finis_engine::log::Cause;
 use finis_engine::{Digest, Timestamp};
 
 use crate::bytes::{Bytes, Writer};
@@ -103,6 +109,36 @@ pub enum Head {
         /// Its name.
         consumer: String,
     },
+    /// A consumer has dealt with a notice.
+    Done {
+        /// Its name.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+    },
+    /// A notice is set aside for a consumer.
+    Parked {
+        /// Its name.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+        /// Why.
+        cause: Cause,
+    },
+    /// A parked notice is to be handed over again.
+    Released {
+        /// The name of the consumer.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+    },
+    /// A consumer goes on behind a notice, wherever that is.
+    Reset {
+        /// Its name.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+    },
     /// A receiver's time that nothing else in the log has reached: that of an event that came again.
     Clock {
         /// The time.
@@ -159,9 +195,17 @@ impl Head {
                 to.text(reason);
                 write_headers(&mut to, headers);
             }
-            Head::Acknowledged { consumer, seq } => {
+            Head::Acknowledged { consumer, seq }
+            | Head::Done { consumer, seq }
+            | Head::Released { consumer, seq }
+            | Head::Reset { consumer, seq } => {
                 to.text(consumer);
                 to.u64(*seq);
+            }
+            Head::Parked { consumer, seq, cause } => {
+                to.text(consumer);
+                to.u64(*seq);
+                write_cause(&mut to, cause);
             }
             Head::Removed { consumer } => to.text(consumer),
             Head::Clock { at } => to.timestamp(*at),
@@ -175,7 +219,7 @@ impl Head {
     /// When it made them of none.
     pub fn decode(bytes: &[u8]) -> Result<Head, HeadError> {
         match bytes {
-            [VERSION, code @ 1..=9, rest @ ..] => read_head(*code, Bytes(rest)).ok_or(HeadError::Malformed),
+            [VERSION, code @ 1..=13, rest @ ..] => read_head(*code, Bytes(rest)).ok_or(HeadError::Malformed),
             [] | [0, ..] | [VERSION] | [VERSION, 0, ..] => Err(HeadError::Malformed),
             _ => Err(HeadError::Newer),
         }
@@ -192,6 +236,10 @@ impl Head {
             Head::Acknowledged { .. } => 7,
             Head::Removed { .. } => 8,
             Head::Clock { .. } => 9,
+            Head::Done { .. } => 10,
+            Head::Parked { .. } => 11,
+            Head::Released { .. } => 12,
+            Head::Reset { .. } => 13,
         }
     }
 }
@@ -224,6 +272,10 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         7 => Head::Acknowledged { consumer: from.text()?, seq: from.u64()? },
         8 => Head::Removed { consumer: from.text()? },
         9 => Head::Clock { at: from.timestamp()? },
+        10 => Head::Done { consumer: from.text()?, seq: from.u64()? },
+        11 => Head::Parked { consumer: from.text()?, seq: from.u64()?, cause: read_cause(&mut from)? },
+        12 => Head::Released { consumer: from.text()?, seq: from.u64()? },
+        13 => Head::Reset { consumer: from.text()?, seq: from.u64()? },
         _ => return None,
     };
     from.end(head)
@@ -299,6 +351,27 @@ fn kind_code(kind: NoticeKind) -> u8 {
 
 fn kind_of(code: u8) -> Option<NoticeKind> {
     [NoticeKind::Complete, NoticeKind::Amended, NoticeKind::Stalled, NoticeKind::Asset].get(usize::from(code)).copied()
+}
+
+pub(crate) fn write_cause(to: &mut Writer<'_>, cause: &Cause) {
+    match cause {
+        Cause::Failed { reason } => {
+            to.u8(0);
+            to.text(reason);
+        }
+        Cause::Held { behind } => {
+            to.u8(1);
+            to.u64(*behind);
+        }
+    }
+}
+
+pub(crate) fn read_cause(from: &mut Bytes<'_>) -> Option<Cause> {
+    match from.u8()? {
+        0 => Some(Cause::Failed { reason: from.text()? }),
+        1 => Some(Cause::Held { behind: from.u64()? }),
+        _ => None,
+    }
 }
 
 fn write_headers(to: &mut Writer<'_>, headers: &[(String, String)]) {

@@ -15,6 +15,8 @@
 
 mod clock; // time from outside
 mod consumer; // who is told
+mod consumers; // what a person does with those
+mod gate; // one change of a consumer at a time
 mod source; // where deliveries come from
 mod writer; // the one that judges and appends
 
@@ -25,13 +27,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use clock::Clock;
-pub use consumer::Notices;
+pub use consumer::{Notices, Placed, StartAt};
+pub use consumers::{Parked, Progress};
 pub use source::{Denied, Source, Unverified, Verify};
 pub use writer::Writer;
 
 use crate::event::Reader;
-use crate::live::{LiveArrival, Notice, SessionKey};
+use crate::live::{LiveArrival, SessionKey};
 use crate::log::{Delivery, Log, LogError, Refused};
+use gate::Gates;
 use writer::{Job, Work};
 
 /// Settings of an engine. Each has a default.
@@ -137,6 +141,7 @@ struct Inner {
     settings: Settings,
     /// How many notices there were when the writer last appended any.
     said: watch::Receiver<u64>,
+    gates: Gates,
     /// Why the engine takes nothing any more.
     stopped: Arc<Mutex<Option<String>>>,
 }
@@ -155,7 +160,7 @@ impl Engine {
         let (queue, jobs) = mpsc::channel(settings.queue_max.max(1));
         let (say, said) = watch::channel(0);
         let stopped = Arc::default();
-        let inner = Arc::new(Inner { sources, log, clock, settings, said, stopped });
+        let inner = Arc::new(Inner { sources, log, clock, settings, said, gates: Gates::default(), stopped });
         let writer = Writer::new(Arc::clone(&inner), jobs, say);
         (Engine { inner, queue }, writer)
     }
@@ -196,7 +201,15 @@ impl Engine {
     /// # Errors
     /// When the log does not answer.
     pub async fn notices(&self, consumer: &str) -> Result<Notices, LogError> {
-        Notices::open(consumer, Arc::clone(&self.inner.log), self.inner.said.clone()).await
+        self.notices_from(consumer, StartAt::Oldest).await
+    }
+
+    /// The same, and it is said where one begins that is new.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn notices_from(&self, consumer: &str, start: StartAt) -> Result<Notices, LogError> {
+        Notices::open(&self.inner, consumer, start).await
     }
 
     /// The record of a session as of its latest entry, as JSON with its certificate; nothing when
@@ -275,6 +288,3 @@ impl fmt::Debug for Engine {
         f.debug_struct("Engine").field("sources", &sources).finish_non_exhaustive()
     }
 }
-
-/// A notice with its place in the outbox.
-pub type Placed = (u64, Notice);

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Appended, Batch, Consumer, EventEntry, Log, LogError, Refused, Stored};
+use super::{Appended, Batch, Consumer, EventEntry, Log, LogError, Mark, Refused, Stored};
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};
 use crate::timestamp::Timestamp;
@@ -21,7 +21,7 @@ struct Kept {
     sessions: BTreeMap<SessionKey, Session>,
     due: BTreeSet<(Timestamp, SessionKey)>,
     outbox: Vec<Notice>,
-    consumers: BTreeMap<String, u64>,
+    consumers: BTreeMap<String, Consumer>,
     refused: Vec<Refused>,
     latest: Option<Timestamp>,
 }
@@ -133,17 +133,26 @@ impl Log for MemoryLog {
         Ok(sessions.take(limit).cloned().collect())
     }
 
-    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
+    async fn last_seq(&self) -> Result<u64, LogError> {
+        Ok(self.lock().outbox.len() as u64)
+    }
+
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
         let mut kept = self.lock();
-        let acknowledged = kept.consumers.entry(consumer.to_owned()).or_default();
-        *acknowledged = seq.max(*acknowledged);
+        for mark in marks {
+            match (kept.consumers.get_mut(consumer), mark) {
+                (Some(known), mark) => drop(known.take(mark)),
+                (None, Mark::Begin(seq)) => {
+                    kept.consumers.insert(consumer.to_owned(), Consumer::new(consumer, *seq));
+                }
+                (None, _) => {}
+            }
+        }
         Ok(())
     }
 
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        let kept = self.lock();
-        let consumers = kept.consumers.iter();
-        Ok(consumers.map(|(name, acknowledged)| Consumer { name: name.clone(), acknowledged: *acknowledged }).collect())
+        Ok(self.lock().consumers.values().cloned().collect())
     }
 
     async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {

@@ -2,7 +2,7 @@
 
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Appended, Batch, LogError};
+use finis_engine::log::{Appended, Batch, Cause, LogError, Mark};
 use tokio::sync::oneshot;
 
 use crate::head::{Head, encode_notice, refused_identity};
@@ -20,7 +20,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 /// What the writer is asked.
 pub(super) enum Job {
     Append(Box<Prepared>, Answer<Appended>),
-    Acknowledge(String, u64, Answer<()>),
+    Mark(String, Vec<Mark>, Answer<()>),
     Remove(String, Answer<()>),
     Close(Answer<()>),
 }
@@ -123,6 +123,14 @@ fn check_key(key: &SessionKey) -> Result<(), LogError> {
 /// Refuses what is too long for a key.
 pub(super) fn check_part(what: &str, part: &str) -> Result<(), LogError> {
     within(what, part.len(), PART_BYTES_MAX)
+}
+
+/// Refuses marks that are no small values.
+pub(super) fn check_marks(marks: &[Mark]) -> Result<(), LogError> {
+    marks.iter().try_for_each(|mark| match mark {
+        Mark::Park(_, Cause::Failed { reason }) => check_part("the reason of a failure", reason),
+        _ => Ok(()),
+    })
 }
 
 fn within(what: &str, bytes: usize, bytes_max: usize) -> Result<(), LogError> {

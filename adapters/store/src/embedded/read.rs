@@ -65,14 +65,13 @@ impl Readers {
         sessions.collect::<Option<_>>().ok_or_else(|| stopped(&IndexError::value("a session")))
     }
 
+    pub(super) fn last_seq(&self) -> Result<u64, LogError> {
+        let meta = self.view.meta().map_err(|error| stopped(&error))?;
+        Ok(meta.map_or(0, |meta| meta.seq))
+    }
+
     pub(super) fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        let consumer = |(key, value): Row| {
-            let unreadable = |_| IndexError::value("a consumer");
-            let name = String::from_utf8(key[1..].to_vec()).map_err(unreadable)?;
-            Ok(Consumer { name, acknowledged: index::read_seq(&value)? })
-        };
-        let rows = self.rows(index::CONSUMER, None, usize::MAX)?;
-        rows.into_iter().map(consumer).collect::<Result<_, _>>().map_err(|error| stopped(&error))
+        self.view.consumers().map_err(|error| stopped(&error))
     }
 
     pub(super) fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
@@ -87,7 +86,8 @@ impl Readers {
     }
 
     pub(super) fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.view.latest().map_err(|error| stopped(&error))
+        let meta = self.view.meta().map_err(|error| stopped(&error))?;
+        Ok(meta.and_then(|meta| meta.latest))
     }
 
     fn rows(&self, of: u8, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, LogError> {

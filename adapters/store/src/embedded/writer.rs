@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use finis_engine::Timestamp;
-use finis_engine::log::{Appended, LogError};
+use finis_engine::log::{Appended, LogError, Mark};
 use tokio::sync::mpsc;
 
 use super::jobs::{Answer, Job, Prepared, notice_head};
@@ -37,7 +37,7 @@ enum Waiting<'j> {
 /// A job of a commit.
 enum Part {
     Append(Box<Prepared>, Option<Answer<Appended>>),
-    Acknowledge(String, u64, Option<Answer<()>>),
+    Mark(String, Vec<Mark>, Option<Answer<()>>),
     Remove(String, Option<Answer<()>>),
 }
 
@@ -70,7 +70,10 @@ impl Writer {
                     bytes += prepared.bytes;
                     Part::Append(prepared, Some(answer))
                 }
-                Job::Acknowledge(consumer, seq, answer) => Part::Acknowledge(consumer, seq, Some(answer)),
+                Job::Mark(consumer, marks, answer) => {
+                    records += marks.len();
+                    Part::Mark(consumer, marks, Some(answer))
+                }
                 Job::Remove(consumer, answer) => Part::Remove(consumer, Some(answer)),
                 Job::Close(answer) => return (parts, Some(answer)),
             };
@@ -152,9 +155,11 @@ impl Part {
                 let appended = prepared.draft(draft, &mut add)?;
                 Ok(Waiting::Append(answer, appended))
             }
-            Part::Acknowledge(consumer, seq, answer) => {
-                if draft.consumer(consumer)?.is_none_or(|known| known < *seq) {
-                    add(draft, &Head::Acknowledged { consumer: consumer.clone(), seq: *seq }, None)?;
+            Part::Mark(consumer, marks, answer) => {
+                for mark in marks.iter() {
+                    if let Some(head) = draft.head_of(consumer, mark)? {
+                        add(draft, &head, None)?;
+                    }
                 }
                 Ok(Waiting::Done(answer))
             }
@@ -174,7 +179,7 @@ impl Part {
                     let _ = answer.send(Err(error.clone()));
                 }
             }
-            Part::Acknowledge(_, _, answer) | Part::Remove(_, answer) => {
+            Part::Mark(_, _, answer) | Part::Remove(_, answer) => {
                 if let Some(answer) = answer.take() {
                     let _ = answer.send(Err(error.clone()));
                 }

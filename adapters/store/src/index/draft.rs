@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use finis_engine::Timestamp;
 use finis_engine::live::SessionKey;
+use finis_engine::log::Mark;
 
+use super::consumers::Consumers;
 use super::filter::Filter;
 use super::sessions::{Item, PENDING, Session};
 use super::view::{Puts, View};
@@ -18,21 +20,24 @@ const CACHED_ITEMS: usize = 100_000;
 
 /// The index as its one writer has it.
 pub(crate) struct Index {
-    view: Arc<View>,
+    pub(super) view: Arc<View>,
     meta: Meta,
     /// Nothing when the index was not read when it was opened.
     filter: Option<Filter>,
     recent: BTreeMap<SessionKey, Session>,
     before: BTreeMap<SessionKey, Session>,
     items: usize,
+    /// Those that were marked since it was opened.
+    pub(super) consumers: Consumers,
 }
 
 /// Changes on top of an index. Dropped, they never were.
 pub(crate) struct Draft<'i> {
-    index: &'i mut Index,
+    pub(super) index: &'i mut Index,
     meta: Meta,
     sessions: BTreeMap<SessionKey, Touched>,
-    puts: Puts,
+    pub(super) consumers: Consumers,
+    pub(super) puts: Puts,
     outbox: BTreeMap<u64, Place>,
     refused: BTreeMap<[u8; 16], Place>,
 }
@@ -47,7 +52,15 @@ struct Touched {
 
 impl Index {
     pub(super) fn new(view: Arc<View>, meta: Meta, filter: Option<Filter>) -> Index {
-        Index { view, meta, filter, recent: BTreeMap::new(), before: BTreeMap::new(), items: 0 }
+        Index {
+            view,
+            meta,
+            filter,
+            recent: BTreeMap::new(),
+            before: BTreeMap::new(),
+            items: 0,
+            consumers: Consumers::new(),
+        }
     }
 
     pub(crate) fn meta(&self) -> &Meta {
@@ -63,6 +76,7 @@ impl Index {
             meta: self.meta,
             index: self,
             sessions: BTreeMap::new(),
+            consumers: Consumers::new(),
             puts: Puts::new(),
             outbox: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -109,13 +123,6 @@ impl Draft<'_> {
     /// Whether anything was ever appended of a session.
     pub(crate) fn knows(&mut self, key: &SessionKey) -> Result<bool, IndexError> {
         Ok(self.touch(key)?.is_known)
-    }
-
-    /// What a consumer has acknowledged.
-    pub(crate) fn consumer(&self, name: &str) -> Result<Option<u64>, IndexError> {
-        let key = keys::consumer(name);
-        let value = self.puts.get(&key).cloned().map_or_else(|| self.index.view.get(&key), Ok)?;
-        value.map(|value| read_seq(&value)).transpose()
     }
 
     /// Whether a refused delivery is there.
@@ -168,11 +175,12 @@ impl Draft<'_> {
                 }
                 self.meta.reach(*received_at);
             }
-            Head::Acknowledged { consumer, seq } => {
-                let seq = self.consumer(consumer)?.unwrap_or(0).max(*seq);
-                self.puts.insert(keys::consumer(consumer), Some(seq.to_be_bytes().to_vec()));
-            }
-            Head::Removed { consumer } => drop(self.puts.insert(keys::consumer(consumer), None)),
+            Head::Acknowledged { consumer, seq } => self.mark(consumer, &Mark::UpTo(*seq))?,
+            Head::Removed { consumer } => self.remove_consumer(consumer)?,
+            Head::Done { consumer, seq } => self.mark(consumer, &Mark::Done(*seq))?,
+            Head::Parked { consumer, seq, cause } => self.mark(consumer, &Mark::Park(*seq, cause.clone()))?,
+            Head::Released { consumer, seq } => self.mark(consumer, &Mark::Release(*seq))?,
+            Head::Reset { consumer, seq } => self.mark(consumer, &Mark::Reset(*seq))?,
             Head::Clock { at } => self.meta.reach(*at),
         }
         Ok(())
@@ -206,11 +214,12 @@ impl Draft<'_> {
             self.puts.insert(keys::refused(place), Some(Vec::new()));
             self.puts.insert(keys::identity(identity), Some(place.to_bytes().to_vec()));
         }
+        self.index.consumers.append(&mut self.consumers);
         self.index.meta = Meta { watermark, records, ..self.meta };
         self.index.view.publish(self.puts, self.index.meta);
     }
 
-    /// Leaves everything as it was, and what was looked at in memory.
+    /// Leaves everything as it was, and what was looked at in memory. Consumers are read again.
     pub(crate) fn leave(mut self) {
         for (key, touched) in std::mem::take(&mut self.sessions) {
             if touched.is_known && !touched.is_changed {
@@ -232,11 +241,6 @@ impl Draft<'_> {
         (touched.is_known, touched.is_changed) = (true, true);
         Ok(&mut touched.session)
     }
-}
-
-/// The value of a consumer's key.
-pub(crate) fn read_seq(value: &[u8]) -> Result<u64, IndexError> {
-    value.try_into().map(u64::from_be_bytes).map_err(|_| IndexError::value("a consumer"))
 }
 
 fn write_time(at: Timestamp) -> Vec<u8> {

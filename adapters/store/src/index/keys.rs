@@ -8,12 +8,13 @@
 //! | `d` | due at (12), session | the time, with its digits |
 //! | `o` | seq (8) | place of the notice |
 //! | `c` | consumer | the notice that it has acknowledged |
+//! | `k` | consumer, seq (8) | where that notice stands with it: [`super::consumers`] |
 //! | `r` | place (20) | nothing: a refused delivery, in the order of the journal |
 //! | `i` | identity (16) | place of the refused delivery |
 //!
 //! Integers are big-endian, so keys sort as what they stand for. A session is its three parts, each
 //! with `00` written as `00 ff` and `00 00` after it: sorted as its parts are, and none is the
-//! beginning of another.
+//! beginning of another. Of a `k`, the consumer is written as such a part.
 
 use finis_engine::Timestamp;
 use finis_engine::live::SessionKey;
@@ -26,6 +27,7 @@ pub(crate) const DUE: u8 = b'd';
 pub(crate) const OUTBOX: u8 = b'o';
 pub(crate) const CONSUMER: u8 = b'c';
 pub(crate) const REFUSED: u8 = b'r';
+const STANDING: u8 = b'k';
 const PAGE: u8 = b'p';
 const IDENTITY: u8 = b'i';
 
@@ -61,6 +63,17 @@ pub(crate) fn outbox(seq: u64) -> Vec<u8> {
 
 pub(crate) fn consumer(name: &str) -> Vec<u8> {
     [&[CONSUMER], name.as_bytes()].concat()
+}
+
+/// What the keys of [`standing`] of one consumer begin with.
+pub(crate) fn standings(consumer: &str) -> Vec<u8> {
+    let mut bytes = vec![STANDING];
+    write_part(consumer, &mut bytes);
+    bytes
+}
+
+pub(crate) fn standing(consumer: &str, seq: u64) -> Vec<u8> {
+    [&standings(consumer)[..], &seq.to_be_bytes()].concat()
 }
 
 pub(crate) fn refused(place: Place) -> Vec<u8> {
@@ -104,12 +117,16 @@ pub(crate) fn session_of(key: &[u8]) -> Option<SessionKey> {
 
 fn write_session(key: &SessionKey, to: &mut Vec<u8>) {
     for part in [&key.source, &key.subject, &key.id] {
-        for byte in part.bytes() {
-            to.push(byte);
-            if byte == 0 {
-                to.push(0xFF);
-            }
-        }
-        to.extend_from_slice(&[0, 0]);
+        write_part(part, to);
     }
+}
+
+fn write_part(part: &str, to: &mut Vec<u8>) {
+    for byte in part.bytes() {
+        to.push(byte);
+        if byte == 0 {
+            to.push(0xFF);
+        }
+    }
+    to.extend_from_slice(&[0, 0]);
 }

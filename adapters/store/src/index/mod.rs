@@ -9,6 +9,7 @@
 //! ones it would keep in files that it never syncs. The thread of its own that writes in the background
 //! is off; its asynchronous flush, transactions and subscriptions can hang, and are never called.
 
+mod consumers; // who is told, and how far each is
 mod draft; // the changes of a commit
 mod filter; // which sessions it may know
 mod keys; // the key space
@@ -20,8 +21,8 @@ mod view; // what is known, in the tree or not yet
 
 use std::sync::Arc;
 
-pub(crate) use draft::{Draft, Index, read_seq};
-pub(crate) use keys::{CONSUMER, DUE, OUTBOX, PART_BYTES_MAX, REFUSED, SESSION, outbox, session, session_of};
+pub(crate) use draft::{Draft, Index};
+pub(crate) use keys::{DUE, OUTBOX, PART_BYTES_MAX, REFUSED, SESSION, outbox, session, session_of};
 pub(crate) use meta::Meta;
 pub(crate) use open::{Checked, open, set_aside, set_aside_unfinished};
 pub(crate) use sessions::{Item, PENDING};

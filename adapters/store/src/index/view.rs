@@ -8,7 +8,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockRead
 
 use std::time::{Duration, Instant};
 
-use finis_engine::Timestamp;
 use finis_engine::live::SessionKey;
 
 use super::sessions::{Head, Session, decode_page};
@@ -160,14 +159,14 @@ impl View {
         Session::decode(head, older.into_iter()).ok_or_else(unreadable).map(Some)
     }
 
-    /// The latest receiver's time.
-    pub(crate) fn latest(&self) -> Result<Option<Timestamp>, IndexError> {
+    /// The state of the index; nothing before it was ever written.
+    pub(crate) fn meta(&self) -> Result<Option<Meta>, IndexError> {
         if let Some(layer) = self.read().back() {
-            return Ok(layer.meta.latest);
+            return Ok(Some(layer.meta));
         }
         let Some(value) = self.tree.get(keys::META)? else { return Ok(None) };
         let (meta, _) = Meta::decode(&value).ok_or_else(|| IndexError::value("itself"))?;
-        Ok(meta.latest)
+        Ok(Some(meta))
     }
 
     /// The lock, for another index of the same store.

@@ -33,9 +33,10 @@ proptest! {
                         let appended = log.append(batch.clone()).await.unwrap();
                         assert_eq!(appended, twin.append(batch).await.unwrap());
                     }
-                    Step::Acknowledge(consumer, seq) => {
-                        log.acknowledge(&consumer.to_string(), seq).await.unwrap();
-                        twin.acknowledge(&consumer.to_string(), seq).await.unwrap();
+                    Step::Mark(consumer, marks) => {
+                        log.mark(&consumer.to_string(), &marks).await.unwrap();
+                        twin.mark(&consumer.to_string(), &marks).await.unwrap();
+                        assert_eq!(log.consumers().await, twin.consumers().await);
                     }
                     Step::Remove(consumer) => {
                         log.remove_consumer(&consumer.to_string()).await.unwrap();
