@@ -96,7 +96,7 @@ impl Engine {
     /// # Errors
     /// When the log does not take it.
     pub async fn retry_parked(&self, consumer: &str) -> Result<usize, LogError> {
-        self.unpark(consumer, |known| known.parked().map(|(seq, _)| Mark::Release(seq)).collect()).await
+        self.unpark(consumer, retry_all).await
     }
 
     /// Lets one parked notice be handed over again, with those that are held behind it; of one that is held,
@@ -105,17 +105,7 @@ impl Engine {
     /// # Errors
     /// When the log does not take it.
     pub async fn retry_one_parked(&self, consumer: &str, seq: u64) -> Result<usize, LogError> {
-        self.unpark(consumer, |known| {
-            let Some((_, cause)) = known.parked().find(|(parked, _)| *parked == seq) else { return Vec::new() };
-            let first = match cause {
-                Cause::Failed { .. } => seq,
-                Cause::Held { behind } => *behind,
-            };
-            let mut marks = vec![Mark::Release(first)];
-            marks.extend(held_behind(known, first));
-            marks
-        })
-        .await
+        self.unpark(consumer, |known| retry_one(known, seq)).await
     }
 
     /// Lets a parked notice be: it counts as dealt with, and those held behind it are handed over. Says
@@ -124,15 +114,7 @@ impl Engine {
     /// # Errors
     /// When the log does not take it.
     pub async fn skip_parked(&self, consumer: &str, seq: u64) -> Result<bool, LogError> {
-        let marks = self.unpark(consumer, |known| {
-            if !known.parked().any(|(parked, _)| parked == seq) {
-                return Vec::new();
-            }
-            let mut marks = vec![Mark::Done(seq)];
-            marks.extend(held_behind(known, seq));
-            marks
-        });
-        Ok(marks.await? > 0)
+        Ok(self.unpark(consumer, |known| skip(known, seq)).await? > 0)
     }
 
     /// Makes marks on the state that they are made of. Says how many.
@@ -151,6 +133,31 @@ impl Engine {
         }
         Ok(marks.len())
     }
+}
+
+/// What lets everything that is parked be handed over again.
+pub(super) fn retry_all(consumer: &Consumer) -> Vec<Mark> {
+    consumer.parked().map(|(seq, _)| Mark::Release(seq)).collect()
+}
+
+/// What lets one, or the one that it is held behind, be handed over again.
+pub(super) fn retry_one(consumer: &Consumer, seq: u64) -> Vec<Mark> {
+    let Some((_, cause)) = consumer.parked().find(|(parked, _)| *parked == seq) else { return Vec::new() };
+    let first = match cause {
+        Cause::Failed { .. } => seq,
+        Cause::Held { behind } => *behind,
+    };
+    let held = held_behind(consumer, first);
+    std::iter::once(Mark::Release(first)).chain(held).collect()
+}
+
+/// What lets one be, and those go on that it held.
+pub(super) fn skip(consumer: &Consumer, seq: u64) -> Vec<Mark> {
+    if !consumer.parked().any(|(parked, _)| parked == seq) {
+        return Vec::new();
+    }
+    let held = held_behind(consumer, seq);
+    std::iter::once(Mark::Done(seq)).chain(held).collect()
 }
 
 fn held_behind(consumer: &Consumer, seq: u64) -> impl Iterator<Item = Mark> {

@@ -5,6 +5,7 @@
 //! the rewinding.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{MutexGuard, watch};
@@ -17,6 +18,8 @@ pub(super) struct Gates(Mutex<BTreeMap<String, Arc<Gate>>>);
 pub(super) struct Gate {
     turn: tokio::sync::Mutex<()>,
     moved: watch::Sender<Moved>,
+    /// Somebody hands over to it.
+    is_served: AtomicBool,
 }
 
 /// What was done to a consumer by others than those it is told by.
@@ -41,7 +44,11 @@ impl Gates {
 
 impl Default for Gate {
     fn default() -> Self {
-        Gate { turn: tokio::sync::Mutex::default(), moved: watch::Sender::new(Moved::default()) }
+        Gate {
+            turn: tokio::sync::Mutex::default(),
+            moved: watch::Sender::new(Moved::default()),
+            is_served: AtomicBool::new(false),
+        }
     }
 }
 
@@ -70,5 +77,20 @@ impl Gate {
     /// Tells that it was removed. To be called in turn.
     pub(super) fn tell_removed(&self) {
         self.moved.send_modify(|moved| (moved.changes, moved.removals) = (moved.changes + 1, moved.removals + 1));
+    }
+
+    /// Serves the consumer, unless somebody does; until what this gives is dropped.
+    pub(super) fn serve(self: &Arc<Gate>) -> Option<Serving> {
+        let was_served = self.is_served.swap(true, Ordering::AcqRel);
+        (!was_served).then(|| Serving(Arc::clone(self)))
+    }
+}
+
+/// That somebody serves a consumer.
+pub(super) struct Serving(Arc<Gate>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.is_served.store(false, Ordering::Release);
     }
 }

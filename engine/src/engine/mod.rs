@@ -17,7 +17,9 @@ mod clock; // time from outside
 mod consumer; // who is told
 mod consumers; // what a person does with those
 mod gate; // one change of a consumer at a time
+mod handover; // notices handed over to a handler
 mod source; // where deliveries come from
+mod stats; // what it did, in numbers
 mod writer; // the one that judges and appends
 
 use std::collections::BTreeMap;
@@ -29,13 +31,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use clock::Clock;
 pub use consumer::{Notices, Placed, StartAt};
 pub use consumers::{Parked, Progress};
+pub use handover::{DeliverError, Handler, Handover, Policy, Worker};
 pub use source::{Denied, Source, Unverified, Verify};
+pub use stats::{DeliveryStats, NoticeStats, Stats};
 pub use writer::Writer;
 
 use crate::event::Reader;
 use crate::live::{LiveArrival, SessionKey};
 use crate::log::{Delivery, Log, LogError, Refused};
 use gate::Gates;
+use stats::Counters;
 use writer::{Job, Work};
 
 /// Settings of an engine. Each has a default.
@@ -142,6 +147,7 @@ struct Inner {
     /// How many notices there were when the writer last appended any.
     said: watch::Receiver<u64>,
     gates: Gates,
+    counters: Counters,
     /// Why the engine takes nothing any more.
     stopped: Arc<Mutex<Option<String>>>,
 }
@@ -160,7 +166,16 @@ impl Engine {
         let (queue, jobs) = mpsc::channel(settings.queue_max.max(1));
         let (say, said) = watch::channel(0);
         let stopped = Arc::default();
-        let inner = Arc::new(Inner { sources, log, clock, settings, said, gates: Gates::default(), stopped });
+        let inner = Arc::new(Inner {
+            sources,
+            log,
+            clock,
+            settings,
+            said,
+            gates: Gates::default(),
+            counters: Counters::default(),
+            stopped,
+        });
         let writer = Writer::new(Arc::clone(&inner), jobs, say);
         (Engine { inner, queue }, writer)
     }
@@ -170,9 +185,10 @@ impl Engine {
     /// # Errors
     /// When it is not taken; [`ReceiveError`] says why, and nothing of it is kept.
     pub async fn receive(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Receipt, ReceiveError> {
-        let (job, answer) = self.job(source, headers, body)?;
-        self.queue.send(job).await.map_err(|_| self.why_stopped())?;
-        answer.await.map_err(|_| self.why_stopped())?
+        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(error))?;
+        self.queue.send(job).await.map_err(|_| self.refuse(self.why_stopped()))?;
+        // From here on it is counted by the writer, whether anybody waits for it or not.
+        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
     }
 
     /// Takes a delivery if there is room in the queue.
@@ -187,12 +203,12 @@ impl Engine {
     ) -> Result<Receipt, ReceiveError> {
         // Decided before the body is looked at.
         let room = self.queue.try_reserve().map_err(|error| match error {
-            mpsc::error::TrySendError::Full(()) => ReceiveError::Busy,
-            mpsc::error::TrySendError::Closed(()) => self.why_stopped(),
+            mpsc::error::TrySendError::Full(()) => self.refuse(ReceiveError::Busy),
+            mpsc::error::TrySendError::Closed(()) => self.refuse(self.why_stopped()),
         })?;
-        let (job, answer) = self.job(source, headers, body)?;
+        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(error))?;
         room.send(job);
-        answer.await.map_err(|_| self.why_stopped())?
+        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
     }
 
     /// The notices for a consumer of this name, from the first that it has not acknowledged. One that is
@@ -210,6 +226,12 @@ impl Engine {
     /// When the log does not answer.
     pub async fn notices_from(&self, consumer: &str, start: StartAt) -> Result<Notices, LogError> {
         Notices::open(&self.inner, consumer, start).await
+    }
+
+    /// What it did since it began, and what it holds, in numbers.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.counters.stats(self.queue.max_capacity() - self.queue.capacity())
     }
 
     /// The record of a session as of its latest entry, as JSON with its certificate; nothing when
@@ -269,6 +291,11 @@ impl Engine {
         };
         let (answer, answered) = oneshot::channel();
         Ok((Job::Delivery(Box::new(work), answer), answered))
+    }
+
+    fn refuse(&self, error: ReceiveError) -> ReceiveError {
+        self.inner.counters.refused(&error);
+        error
     }
 
     fn reason(&self) -> Option<String> {

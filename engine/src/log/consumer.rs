@@ -187,3 +187,116 @@ impl Consumer {
         self.acknowledged = self.acknowledged.max(seq);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LAST: u64 = 9;
+
+    /// A consumer as anybody would first write it: what each notice is, one by one.
+    #[derive(Debug)]
+    struct Naive(Vec<Option<Standing>>);
+
+    impl Naive {
+        fn new(acknowledged: u64) -> Naive {
+            Naive((1..=LAST).map(|seq| (seq <= acknowledged).then_some(Standing::Done)).collect())
+        }
+
+        /// All before the first that is open.
+        fn acknowledged(&self) -> u64 {
+            self.0.iter().take_while(|notice| notice.is_some()).count() as u64
+        }
+
+        fn take(&mut self, mark: &Mark) {
+            let acknowledged = self.acknowledged();
+            for (seq, notice) in (1..).zip(&mut self.0) {
+                let is_open = notice.is_none();
+                match mark {
+                    Mark::UpTo(to) | Mark::Reset(to) if seq <= *to && is_open => *notice = Some(Standing::Done),
+                    Mark::Reset(to) if seq > *to => *notice = None,
+                    Mark::Done(done) if seq == *done => *notice = Some(Standing::Done),
+                    Mark::Park(parked, cause) if seq == *parked && *notice != Some(Standing::Done) => {
+                        *notice = Some(Standing::Parked(cause.clone()));
+                    }
+                    Mark::Release(released) if seq == *released && matches!(notice, Some(Standing::Parked(_))) => {
+                        *notice = (seq <= acknowledged).then_some(Standing::Released);
+                    }
+                    _ => {}
+                }
+            }
+        }
+
+        fn consumer(&self) -> Consumer {
+            let acknowledged = self.acknowledged();
+            let stands = |(seq, standing): (u64, &Option<Standing>)| Some((seq, standing.clone()?));
+            let said_by_mark = |seq: u64, standing: &Standing| seq <= acknowledged && *standing == Standing::Done;
+            let standing = (1..).zip(&self.0).filter_map(stands);
+            let standing = standing.filter(|(seq, standing)| !said_by_mark(*seq, standing)).collect();
+            Consumer { standing, ..Consumer::new("a", acknowledged) }
+        }
+    }
+
+    fn marks() -> impl Strategy<Value = Mark> {
+        let seq = || 1..=LAST;
+        let causes = prop_oneof![
+            Just(Cause::Failed { reason: "no".to_owned() }),
+            (1..=LAST).prop_map(|behind| Cause::Held { behind })
+        ];
+        prop_oneof![
+            1 => seq().prop_map(Mark::UpTo),
+            4 => seq().prop_map(Mark::Done),
+            4 => (seq(), causes).prop_map(|(seq, cause)| Mark::Park(seq, cause)),
+            3 => seq().prop_map(Mark::Release),
+            1 => (0..=LAST).prop_map(Mark::Reset),
+            1 => (0..=LAST).prop_map(Mark::Begin),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn says_of_each_notice_what_was_marked(begin in 0..=LAST, marks in vec(marks(), 0..40)) {
+            let (mut naive, mut consumer) = (Naive::new(begin), Consumer::new("a", begin));
+            for mark in marks {
+                let (before, is_news) = (consumer.clone(), consumer.is_news(&mark));
+                let changed = consumer.take(&mark);
+                naive.take(&mark);
+                prop_assert_eq!(&consumer, &naive.consumer(), "{:?} of {:?}", mark, before);
+                prop_assert_eq!(is_news, consumer != before);
+                // Whoever keeps entries one by one has to write these, and no others.
+                for seq in 0..=LAST {
+                    let differs = before.standing.get(&seq) != consumer.standing.get(&seq);
+                    prop_assert!(!differs || changed.contains(&seq), "{seq} after {mark:?} of {before:?}");
+                }
+                let open = (1..=LAST).filter(|seq| consumer.is_open(*seq)).count() as u64;
+                prop_assert_eq!(consumer.behind(LAST), open);
+                // The same again is the same once.
+                prop_assert!(!consumer.is_news(&mark) && consumer.take(&mark).is_empty());
+            }
+        }
+
+        #[test]
+        fn the_order_in_which_notices_are_settled_does_not_show(
+            settled in Just((1..=LAST).collect::<Vec<u64>>()).prop_shuffle(), parked in vec(1..=LAST, 0..4), count in 0..10_usize,
+        ) {
+            let mark = |seq: &u64| {
+                if parked.contains(seq) { Mark::Park(*seq, Cause::Held { behind: 1 }) } else { Mark::Done(*seq) }
+            };
+            let mut some: Vec<u64> = settled.iter().copied().take(count).collect();
+            let (mut one, mut other) = (Consumer::new("a", 0), Consumer::new("a", 0));
+            for seq in &some {
+                one.take(&mark(seq));
+            }
+            some.sort_unstable();
+            for seq in &some {
+                other.take(&mark(seq));
+            }
+            prop_assert_eq!(one, other);
+        }
+    }
+}
