@@ -2,16 +2,17 @@
 //! too often, and after a restart whatever the log does not know of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use finis::engine::log::{Cause, Log, LogError, MemoryLog};
+use finis::engine::log::{Cause, Log, LogError, Mark, MemoryLog};
 use finis::engine::{DeliverError, Handover, Placed, Policy};
 use finis::live::{Finis, SourceSetup};
 use finis_store::EmbeddedLog;
 use tokio::sync::watch;
 
-use crate::world::{EVENING, Hand, Running, payload};
+use crate::world::{EVENING, Frail, Hand, Running, payload};
 
 /// A system that is told: it notes what it is told, and fails where it is set to.
 #[derive(Clone, Default)]
@@ -316,6 +317,22 @@ async fn what_the_log_does_not_know_of_comes_again_after_a_restart_and_nothing_e
 }
 
 #[tokio::test]
+async fn what_is_held_behind_nothing_goes_on() {
+    for (log, _folder) in stores() {
+        let (running, crm) = (Running::start(log.clone(), Hand::at(EVENING)), Crm::default());
+        end(&running, "a", 2).await;
+        // It was skipped while the next was on its way to be held behind it.
+        let held = Mark::Park(2, Cause::Held { behind: 1 });
+        log.mark("crm", &[Mark::Begin(0), Mark::Done(1), held]).await.unwrap();
+        let handover = deliver(&running, "crm", policy(), &crm).await;
+        stands(&running, "crm", "3 -0").await;
+        assert_eq!(crm.told(), ["a2", "a3"]);
+        handover.stop().await.unwrap();
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn so_many_are_handed_over_at_once_and_no_more() {
     let (running, crm) = (Running::start(Arc::new(MemoryLog::new()), Hand::at(EVENING)), Crm::default());
     let (go, wait) = watch::channel(false);
@@ -375,6 +392,37 @@ async fn with_no_room_among_the_parked_it_is_tried_on_and_on() {
     after(&clock, 40);
     stands(&running, "crm", "2 -0, 2 neither").await;
     handover.stop().await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_log_is_told_again_what_was_dealt_with_and_a_stop_does_not_wait_for_room() {
+    let (log, clock): (Arc<Frail>, _) = (Arc::default(), Hand::at(EVENING));
+    let (running, crm) = (Running::start(log.clone(), clock.clone()), Crm::default());
+    end(&running, "a", 1).await;
+    let handover = deliver(&running, "crm", policy(), &crm).await;
+    stands(&running, "crm", "2 -0").await;
+    let (go, wait) = watch::channel(false);
+    crm.fail("d", Failure::Hangs(wait));
+    end(&running, "d", 0).await;
+    crm.until(|state| state.under_way.contains("d")).await;
+    log.full.store(true, Ordering::SeqCst);
+    go.send_replace(true);
+    crm.told_times(3).await;
+    stands(&running, "crm", "2 -1").await;
+    log.full.store(false, Ordering::SeqCst);
+    after(&clock, 1);
+    stands(&running, "crm", "3 -0").await;
+    assert_eq!(crm.told(), ["a1", "a2", "d1"]);
+
+    let (go, wait) = watch::channel(false);
+    crm.fail("e", Failure::Hangs(wait));
+    end(&running, "e", 0).await;
+    crm.until(|state| state.under_way.contains("e")).await;
+    log.full.store(true, Ordering::SeqCst);
+    go.send_replace(true);
+    let stopped = handover.stop().await;
+    assert_eq!(stopped, Err(LogError::Full { reason: "no space".into() }));
     running.stop().await;
 }
 

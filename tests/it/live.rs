@@ -2,11 +2,10 @@
 //! restart or a log that fails changes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
-use finis::engine::live::{Notice, NoticeKind, SessionKey};
-use finis::engine::log::{Appended, Batch, Consumer, Log, LogError, Mark, MemoryLog, Refused, Stored};
+use finis::engine::live::{Notice, NoticeKind};
+use finis::engine::log::{Log, LogError, MemoryLog};
 use finis::engine::{
     Clock, Denied, Engine, Key, Partial, Placed, Reader, Receipt, ReceiveError, Record, Settings, Timestamp,
     Unverified, Verify,
@@ -14,7 +13,7 @@ use finis::engine::{
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::world::{EVENING, Hand, Running, at, key, kinds, payload, said, source};
+use crate::world::{EVENING, Frail, Hand, Running, at, key, kinds, payload, said, source, too_large};
 
 #[tokio::test]
 async fn a_session_is_complete_once_in_every_order_and_however_often_it_comes() {
@@ -193,69 +192,6 @@ async fn what_cannot_be_read_is_kept_and_what_is_not_from_the_source_is_not() {
     assert_eq!(log.refused(9).await.unwrap().len(), 1);
     engine.close().await;
     writer.await.unwrap().unwrap();
-}
-
-/// A log that can be told to fail, and to be slow.
-#[derive(Default)]
-struct Frail {
-    log: MemoryLog,
-    full: AtomicBool,
-    broken: AtomicBool,
-    /// Bytes of payloads above which a batch is too large; 0 for no bound.
-    bytes_max: AtomicUsize,
-}
-
-fn too_large() -> LogError {
-    LogError::TooLarge { reason: "nine megabytes are too many".into() }
-}
-
-#[async_trait]
-impl Log for Frail {
-    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
-        tokio::task::yield_now().await;
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(LogError::Stopped { reason: "the disk is gone".into() });
-        }
-        let bytes: usize = batch.events.iter().map(|event| event.delivery.body.len()).sum();
-        let bytes_max = self.bytes_max.load(Ordering::SeqCst);
-        if bytes_max > 0 && bytes > bytes_max {
-            return Err(too_large());
-        }
-        if self.full.load(Ordering::SeqCst) {
-            return Err(LogError::Full { reason: "no space".into() });
-        }
-        self.log.append(batch).await
-    }
-    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
-        self.log.load(keys).await
-    }
-    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.log.due(limit).await
-    }
-    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
-        self.log.notices(after, limit).await
-    }
-    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        self.log.sessions(after, limit).await
-    }
-    async fn last_seq(&self) -> Result<u64, LogError> {
-        self.log.last_seq().await
-    }
-    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
-        self.log.mark(consumer, marks).await
-    }
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        self.log.consumers().await
-    }
-    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
-        self.log.remove_consumer(consumer).await
-    }
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
-        self.log.refused(limit).await
-    }
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.latest().await
-    }
 }
 
 #[tokio::test]

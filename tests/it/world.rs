@@ -1,10 +1,12 @@
-//! A live engine to be tested: a clock that is set by hand, payloads of Pathors, an engine that runs.
+//! A live engine to be tested: a clock that is set by hand, payloads of Pathors, an engine that runs, a log
+//! that fails.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use finis::engine::live::{Notice, NoticeKind, SessionKey};
-use finis::engine::log::{Log, LogError};
+use finis::engine::log::{Appended, Batch, Consumer, Log, LogError, Mark, MemoryLog, Refused, Stored};
 use finis::engine::{Clock, Engine, Receipt, Settings, Source, Terms, Timestamp, Unverified, Verify};
 use finis::providers::Catalogue;
 use tokio::sync::watch;
@@ -98,3 +100,69 @@ pub(crate) fn kinds(notices: &[Notice]) -> Vec<(NoticeKind, u32)> {
 }
 
 pub(crate) const EVENING: &str = "2026-05-03T08:42:14Z";
+
+/// A log that can be told to fail, and to be slow.
+#[derive(Default)]
+pub(crate) struct Frail {
+    pub(crate) log: MemoryLog,
+    pub(crate) full: AtomicBool,
+    pub(crate) broken: AtomicBool,
+    /// Bytes of payloads above which a batch is too large; 0 for no bound.
+    pub(crate) bytes_max: AtomicUsize,
+}
+
+pub(crate) fn too_large() -> LogError {
+    LogError::TooLarge { reason: "nine megabytes are too many".into() }
+}
+
+#[async_trait]
+impl Log for Frail {
+    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
+        tokio::task::yield_now().await;
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(LogError::Stopped { reason: "the disk is gone".into() });
+        }
+        let bytes: usize = batch.events.iter().map(|event| event.delivery.body.len()).sum();
+        let bytes_max = self.bytes_max.load(Ordering::SeqCst);
+        if bytes_max > 0 && bytes > bytes_max {
+            return Err(too_large());
+        }
+        if self.full.load(Ordering::SeqCst) {
+            return Err(LogError::Full { reason: "no space".into() });
+        }
+        self.log.append(batch).await
+    }
+    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
+        self.log.load(keys).await
+    }
+    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.log.due(limit).await
+    }
+    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
+        self.log.notices(after, limit).await
+    }
+    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
+        self.log.sessions(after, limit).await
+    }
+    async fn last_seq(&self) -> Result<u64, LogError> {
+        self.log.last_seq().await
+    }
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(LogError::Full { reason: "no space".into() });
+        }
+        self.log.mark(consumer, marks).await
+    }
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        self.log.consumers().await
+    }
+    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
+        self.log.remove_consumer(consumer).await
+    }
+    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+        self.log.refused(limit).await
+    }
+    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
+        self.log.latest().await
+    }
+}

@@ -1,7 +1,7 @@
 //! What a person does with consumers: looks at them, sets them back, lets parked notices go on.
 
 use super::{Engine, Placed};
-use crate::log::{Cause, Consumer, LogError, Mark};
+use crate::log::{Cause, Consumer, LogError, Mark, Standing};
 
 /// A consumer, and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,21 +143,35 @@ pub(super) fn retry_all(consumer: &Consumer) -> Vec<Mark> {
 /// What lets one, or the one that it is held behind, be handed over again.
 pub(super) fn retry_one(consumer: &Consumer, seq: u64) -> Vec<Mark> {
     let Some((_, cause)) = consumer.parked().find(|(parked, _)| *parked == seq) else { return Vec::new() };
-    let first = match cause {
+    let first_seq = match cause {
         Cause::Failed { .. } => seq,
         Cause::Held { behind } => *behind,
     };
-    let held = held_behind(consumer, first);
-    std::iter::once(Mark::Release(first)).chain(held).collect()
+    let first = is_parked(consumer, first_seq).then_some(Mark::Release(first_seq));
+    first.into_iter().chain(held_behind(consumer, first_seq)).collect()
 }
 
 /// What lets one be, and those go on that it held.
 pub(super) fn skip(consumer: &Consumer, seq: u64) -> Vec<Mark> {
-    if !consumer.parked().any(|(parked, _)| parked == seq) {
+    if !is_parked(consumer, seq) {
         return Vec::new();
     }
     let held = held_behind(consumer, seq);
     std::iter::once(Mark::Done(seq)).chain(held).collect()
+}
+
+/// What lets those go on that are held behind nothing: they were held by somebody who did not know yet that
+/// what they are behind is parked no more.
+pub(super) fn release_orphans(consumer: &Consumer) -> Vec<Mark> {
+    let orphan = |(seq, cause): (u64, &Cause)| match cause {
+        Cause::Held { behind } if !is_parked(consumer, *behind) => Some(Mark::Release(seq)),
+        _ => None,
+    };
+    consumer.parked().filter_map(orphan).collect()
+}
+
+fn is_parked(consumer: &Consumer, seq: u64) -> bool {
+    matches!(consumer.standing.get(&seq), Some(Standing::Parked(_)))
 }
 
 fn held_behind(consumer: &Consumer, seq: u64) -> impl Iterator<Item = Mark> {

@@ -8,7 +8,12 @@
 //! [`Engine`] is a handle, to be cloned at will. What costs time is done by whoever brings a delivery;
 //! one [`Writer`] takes all that waits in the queue, judges it session by session, appends it as one
 //! batch and answers everybody when the log has it. The writer is a future that the caller runs, so a
-//! test or a simulator can run it in its own time.
+//! test or a simulator can run it in its own time. So is whoever hands notices over: a [`Worker`].
+//!
+//! ```text
+//! outbox ──▶ Notices: a consumer that pulls, in strict order
+//!       └──▶ Handover: a handler, in order within each session, again, parked when it fails too often
+//! ```
 //!
 //! The parts come from outside, through small traits: a [`Log`], a [`Clock`], and for each source
 //! something that [verifies](Verify).

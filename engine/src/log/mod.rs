@@ -9,6 +9,9 @@
 //! 3. **First is answered once.** Of all who append a notice of one session, kind and revision, one is
 //!    told that it was first.
 //!
+//! Beside entries it keeps [consumers](Consumer) of notices. What a [`Mark`] makes of one is said once, for
+//! every log, by [`Consumer::take`].
+//!
 //! There is no sequence number and no transaction in what is asked of a log, so each can use what it does
 //! best. What a batch holds becomes durable together or not at all.
 

@@ -54,6 +54,17 @@ struct Tried {
     again: Option<Timestamp>,
 }
 
+/// What becomes of a notice that is offered.
+#[derive(Debug)]
+pub(super) enum Offered {
+    /// It is handed over in its turn.
+    Queued,
+    /// It is parked behind another, which is to be remembered.
+    Held(Mark),
+    /// It was dealt with before.
+    Settled,
+}
+
 impl Dispatch {
     /// Begins behind a place: all up to it is settled, but for what is told of by [`Dispatch::park`] and
     /// [`Dispatch::release`] before anything is offered.
@@ -111,11 +122,11 @@ impl Dispatch {
         if room >= window.div_ceil(4) || self.ready.is_empty() { room } else { 0 }
     }
 
-    /// Takes the next notice of the outbox, and says what is to be remembered of it, if anything.
-    pub(super) fn offer(&mut self, seq: u64, key: &SessionKey) -> Option<Mark> {
+    /// Takes the next notice of the outbox.
+    pub(super) fn offer(&mut self, seq: u64, key: &SessionKey) -> Offered {
         self.read = self.read.max(seq);
         if self.early.remove(&seq) {
-            return None;
+            return Offered::Settled;
         }
         let has_room = self.parked < self.policy.parked_max;
         let lane = self.lane(seq, key);
@@ -123,12 +134,12 @@ impl Dispatch {
         if let Some(first) = lane.parked.first().copied().filter(|_| has_room && lane.queue.is_empty()) {
             lane.parked.insert(seq);
             self.parked += 1;
-            return Some(Mark::Park(seq, Cause::Held { behind: first }));
+            return Offered::Held(Mark::Park(seq, Cause::Held { behind: first }));
         }
         lane.queue.insert(seq);
         self.open.insert(seq);
         self.show_head(key);
-        None
+        Offered::Queued
     }
 
     /// A notice of the outbox that is settled already.

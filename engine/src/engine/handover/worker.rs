@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, Offered};
 use super::flights::{Flights, Outcome};
 use super::{DeliverError, Handler, Handover, Policy};
 use crate::engine::clock::Clock;
 use crate::engine::consumer::Placed;
+use crate::engine::consumers::release_orphans;
 use crate::engine::gate::{Moved, Serving};
 use crate::engine::{Engine, Inner};
 use crate::live::Notice;
@@ -139,6 +140,7 @@ impl<H: Handler> Worker<H> {
             // What the log has is all there is only when nothing is on its way there.
             if state.is_stale && is_marked && !state.stopping {
                 self.load(&mut state).await?;
+                self.mark(&mut state);
             }
             if state.stopping && is_marked && state.flights.is_empty() {
                 return Ok(());
@@ -206,6 +208,12 @@ impl<H: Handler> Worker<H> {
             state.stopping = true;
             return Ok(());
         };
+        let orphans = release_orphans(&known);
+        if !orphans.is_empty() {
+            // Once the log has these, it is looked at again.
+            (state.unmarked, state.is_stale) = (orphans, true);
+            return Ok(());
+        }
         let before = std::mem::replace(&mut state.dispatch, Dispatch::new(self.policy, 0));
         let keys = before.parked_keys();
         state.dispatch = before.again(&known);
@@ -299,8 +307,9 @@ impl<H: Handler> Worker<H> {
 impl State {
     fn offer(&mut self, seq: u64, notice: Notice) {
         match self.dispatch.offer(seq, &notice.key) {
-            Some(mark) => self.unmarked.push(mark),
-            None => drop(self.contents.insert(seq, notice)),
+            Offered::Queued => drop(self.contents.insert(seq, notice)),
+            Offered::Held(mark) => self.unmarked.push(mark),
+            Offered::Settled => {}
         }
     }
 
