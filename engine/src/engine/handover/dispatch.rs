@@ -102,10 +102,9 @@ impl Dispatch {
         self.parked += usize::from(self.lane(seq, key).parked.insert(seq));
     }
 
-    /// A notice that was parked, and is to be handed over again.
-    pub(super) fn release(&mut self, seq: u64, key: &SessionKey) {
-        self.lane(seq, key).queue.insert(seq);
-        self.show_head(key);
+    /// A notice that was parked, and is to be handed over again; unless one before it was parked meanwhile.
+    pub(super) fn release(&mut self, seq: u64, key: &SessionKey) -> Offered {
+        self.queue(seq, key)
     }
 
     /// The place behind which the next notice is to be offered.
@@ -128,18 +127,11 @@ impl Dispatch {
         if self.early.remove(&seq) {
             return Offered::Settled;
         }
-        let has_room = self.parked < self.policy.parked_max;
-        let lane = self.lane(seq, key);
-        // Behind what waits for room among the parked, it waits, too.
-        if let Some(first) = lane.parked.first().copied().filter(|_| has_room && lane.queue.is_empty()) {
-            lane.parked.insert(seq);
-            self.parked += 1;
-            return Offered::Held(Mark::Park(seq, Cause::Held { behind: first }));
+        let offered = self.queue(seq, key);
+        if matches!(offered, Offered::Queued) {
+            self.open.insert(seq);
         }
-        lane.queue.insert(seq);
-        self.open.insert(seq);
-        self.show_head(key);
-        Offered::Queued
+        offered
     }
 
     /// A notice of the outbox that is settled already.
@@ -211,6 +203,22 @@ impl Dispatch {
     pub(super) fn parked_keys(&self) -> BTreeMap<u64, SessionKey> {
         let parked = self.lanes.iter().flat_map(|(key, lane)| lane.parked.iter().map(move |seq| (*seq, key.clone())));
         parked.collect()
+    }
+
+    /// Puts a notice into its lane, behind what is parked there if anything is.
+    fn queue(&mut self, seq: u64, key: &SessionKey) -> Offered {
+        let has_room = self.parked < self.policy.parked_max;
+        let lane = self.lane(seq, key);
+        // Behind what waits for room among the parked, it waits, too.
+        let holds = |first: &u64| *first < seq && has_room && lane.queue.is_empty();
+        if let Some(first) = lane.parked.first().copied().filter(holds) {
+            lane.parked.insert(seq);
+            self.parked += 1;
+            return Offered::Held(Mark::Park(seq, Cause::Held { behind: first }));
+        }
+        lane.queue.insert(seq);
+        self.show_head(key);
+        Offered::Queued
     }
 
     /// Parks whatever is queued in a lane behind a notice, as far as there is room.

@@ -11,7 +11,7 @@ use super::Policy;
 use super::dispatch::{Dispatch, Offered};
 use crate::engine::consumers::{release_orphans, retry_all, retry_one, skip};
 use crate::live::SessionKey;
-use crate::log::{Consumer, Mark};
+use crate::log::{Cause, Consumer, Mark};
 use crate::timestamp::Timestamp;
 
 const BACKOFF: Duration = Duration::from_secs(4);
@@ -169,7 +169,8 @@ impl World {
         }
         let released: Vec<u64> = self.consumer.released().collect();
         for seq in released {
-            self.dispatch.release(seq, &self.key(seq));
+            let offered = self.dispatch.release(seq, &self.key(seq));
+            self.remember(&offered);
         }
         let known = self.consumer.clone();
         let settled = known.standing.last_key_value().map_or(0, |(last, _)| *last);
@@ -198,8 +199,13 @@ impl World {
     }
 
     fn offer_one(&mut self, seq: u64) {
-        if let Offered::Held(mark) = self.dispatch.offer(seq, &self.key(seq)) {
-            self.mark_all(&[mark]);
+        let offered = self.dispatch.offer(seq, &self.key(seq));
+        self.remember(&offered);
+    }
+
+    fn remember(&mut self, offered: &Offered) {
+        if let Offered::Held(mark) = offered {
+            self.mark_all(std::slice::from_ref(mark));
         }
     }
 
@@ -241,17 +247,34 @@ impl World {
         }
     }
 
+    /// With nothing more to do: what is held is held behind something, and nothing is only waiting behind what
+    /// is parked, as long as there is room among the parked.
+    fn check_parked(&self) {
+        let parked: BTreeMap<u64, &Cause> = self.consumer.parked().collect();
+        for cause in parked.values() {
+            assert!(!matches!(cause, Cause::Held { behind } if !parked.contains_key(behind)), "{parked:?}");
+        }
+        let has_room = parked.len() < self.policy.parked_max;
+        assert!(!has_room || self.consumer.behind(self.last()) == 0, "{:?}", self.consumer);
+    }
+
     /// Until nothing is left to be done, with people who retry whatever is parked.
     fn finish(&mut self) {
         self.load();
         for _ in 0..10_000 {
+            let read = self.dispatch.read();
             self.offer();
             while self.start() {}
+            if self.dispatch.read() > read {
+                continue;
+            }
             if let Some(seq) = self.under_way.first().copied() {
                 self.land(seq);
             } else if let Some(due) = self.dispatch.due() {
                 self.now = self.now.max(due);
             } else if self.consumer.parked().next().is_some() {
+                self.load();
+                self.check_parked();
                 self.take(Step::RetryAll(true));
             } else if self.consumer.acknowledged == self.last() {
                 return;

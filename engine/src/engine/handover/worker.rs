@@ -229,8 +229,8 @@ impl<H: Handler> Worker<H> {
         }
         for seq in known.released() {
             if let Some(notice) = self.notice(seq).await? {
-                state.dispatch.release(seq, &notice.key);
-                state.contents.insert(seq, notice);
+                let offered = state.dispatch.release(seq, &notice.key);
+                state.take(offered, seq, notice);
             } else {
                 // It was erased meanwhile.
                 state.unmarked.push(Mark::Done(seq));
@@ -306,7 +306,12 @@ impl<H: Handler> Worker<H> {
 
 impl State {
     fn offer(&mut self, seq: u64, notice: Notice) {
-        match self.dispatch.offer(seq, &notice.key) {
+        let offered = self.dispatch.offer(seq, &notice.key);
+        self.take(offered, seq, notice);
+    }
+
+    fn take(&mut self, offered: Offered, seq: u64, notice: Notice) {
+        match offered {
             Offered::Queued => drop(self.contents.insert(seq, notice)),
             Offered::Held(mark) => self.unmarked.push(mark),
             Offered::Settled => {}
