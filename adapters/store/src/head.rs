@@ -11,19 +11,27 @@
 //! | 7 | acknowledged | consumer, seq | |
 //! | 8 | consumer removed | consumer | |
 //! | 9 | clock | a receiver's time that nothing else in the log has reached | |
-//! | 10 | gone | tag, why, when, revisions that were said | |
+//! | 10 | gone | tag, why, when, revisions that were said, after which seq notices stay without content | |
 //! | 11 | outbox | the last seq, and the first that is kept | |
 //! | 12 | last word | seq, id, tag, kind, revision | as a notice: all that is kept of what was said |
+//! | 13 | done | consumer, seq | |
+//! | 14 | parked | consumer, seq, cause | |
+//! | 15 | released | consumer, seq | |
+//! | 16 | reset | consumer, seq | |
+//! | 17 | consumer | its name, what it has, whether what was known goes, and some notices that stand otherwise | |
 //!
 //! Before the kind stands the version, 1. Integers are little-endian; a text has its length in bytes
 //! before it (4); what may be absent has a byte before it, 0 or 1. A time is seconds since 1970 (8),
 //! nanoseconds (4) and digits of a second that were written (1). An arrival is that of an event that
 //! came again, with an earlier time. When a session is due: 0, as before; 1, never; 2 and a time.
+//! `acknowledged` makes a consumer that is not known. A cause is 0 and the reason of a failure, or 1 and
+//! the seq (8) that a notice is held behind. Where a notice stands is 0 for done, 1 for parked with its
+//! cause after it, 2 for released.
 //!
 //! No head says whom a session is about: its key, headers and reasons stand in [bodies](crate::body).
 
 use finis_engine::live::{NoticeId, NoticeKind};
-use finis_engine::log::Why;
+use finis_engine::log::{Cause, Standing, Why};
 use finis_engine::{Digest, Timestamp};
 
 use crate::bytes::{Bytes, Writer};
@@ -109,6 +117,47 @@ pub enum Head {
         /// The last it has.
         seq: u64,
     },
+    /// A consumer has dealt with a notice.
+    Done {
+        /// Its name.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+    },
+    /// A notice is set aside for a consumer.
+    Parked {
+        /// Its name.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+        /// Why.
+        cause: Cause,
+    },
+    /// A parked notice is to be handed over again.
+    Released {
+        /// The name of the consumer.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+    },
+    /// A consumer goes on behind a notice, wherever that is.
+    Reset {
+        /// Its name.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+    },
+    /// All of a consumer, for when the records that say so are not kept; or a part of it.
+    Consumer {
+        /// Its name.
+        consumer: String,
+        /// What it has acknowledged.
+        seq: u64,
+        /// It is the first part: what was known of it goes.
+        is_first: bool,
+        /// Notices that stand otherwise.
+        standing: Vec<(u64, Standing)>,
+    },
     /// A consumer is forgotten.
     Removed {
         /// Its name.
@@ -129,6 +178,8 @@ pub enum Head {
         at: Timestamp,
         /// The last revisions that were said: of its end, of a stall, of assets.
         revisions: [u32; 3],
+        /// Notices after this place of the outbox stay there, without content.
+        told: u64,
     },
     /// The last thing that was said of a session that is gone.
     LastWord {
@@ -162,7 +213,7 @@ pub enum HeadError {
 }
 
 /// The greatest byte of a kind.
-const KIND_MAX: u8 = 12;
+const KIND_MAX: u8 = 17;
 
 impl Head {
     /// The head as bytes.
@@ -209,13 +260,32 @@ impl Head {
                 to.0.extend_from_slice(identity);
                 to.timestamp(*received_at);
             }
-            Head::Acknowledged { consumer, seq } => {
+            Head::Acknowledged { consumer, seq }
+            | Head::Done { consumer, seq }
+            | Head::Released { consumer, seq }
+            | Head::Reset { consumer, seq } => {
                 to.text(consumer);
                 to.u64(*seq);
             }
+            Head::Parked { consumer, seq, cause } => {
+                to.text(consumer);
+                to.u64(*seq);
+                write_cause(&mut to, cause);
+            }
+            Head::Consumer { consumer, seq, is_first, standing } => {
+                to.text(consumer);
+                to.u64(*seq);
+                to.u8(u8::from(*is_first));
+                // As many as fit.
+                to.u32(standing.len() as u32);
+                for (seq, standing) in standing {
+                    to.u64(*seq);
+                    write_standing(&mut to, standing);
+                }
+            }
             Head::Removed { consumer } => to.text(consumer),
             Head::Clock { at } => to.timestamp(*at),
-            Head::Gone { tag, why, at, revisions } => {
+            Head::Gone { tag, why, at, revisions, told } => {
                 to.tag(*tag);
                 to.u8(match why {
                     Why::Expired => 0,
@@ -225,6 +295,7 @@ impl Head {
                 for revision in revisions {
                     to.u32(*revision);
                 }
+                to.u64(*told);
             }
             Head::Outbox { last, first } => {
                 to.u64(*last);
@@ -274,6 +345,11 @@ impl Head {
             Head::Gone { .. } => 10,
             Head::Outbox { .. } => 11,
             Head::LastWord { .. } => 12,
+            Head::Done { .. } => 13,
+            Head::Parked { .. } => 14,
+            Head::Released { .. } => 15,
+            Head::Reset { .. } => 16,
+            Head::Consumer { .. } => 17,
         }
     }
 }
@@ -300,11 +376,24 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         7 => Head::Acknowledged { consumer: from.text()?, seq: from.u64()? },
         8 => Head::Removed { consumer: from.text()? },
         9 => Head::Clock { at: from.timestamp()? },
+        13 => Head::Done { consumer: from.text()?, seq: from.u64()? },
+        14 => Head::Parked { consumer: from.text()?, seq: from.u64()?, cause: read_cause(&mut from)? },
+        15 => Head::Released { consumer: from.text()?, seq: from.u64()? },
+        16 => Head::Reset { consumer: from.text()?, seq: from.u64()? },
+        17 => {
+            let (consumer, seq, is_first) = (from.text()?, from.u64()?, from.u8()?);
+            let mut standing = Vec::new();
+            for _ in 0..from.u32()? {
+                standing.push((from.u64()?, read_standing(&mut from)?));
+            }
+            Head::Consumer { consumer, seq, is_first: [false, true].get(usize::from(is_first)).copied()?, standing }
+        }
         10 => Head::Gone {
             tag: from.tag()?,
             why: [Why::Expired, Why::Forgotten].get(usize::from(from.u8()?)).copied()?,
             at: from.timestamp()?,
             revisions: [from.u32()?, from.u32()?, from.u32()?],
+            told: from.u64()?,
         },
         12 => Head::LastWord {
             seq: from.u64()?,
@@ -317,6 +406,47 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         _ => return None,
     };
     from.end(head)
+}
+
+fn write_cause(to: &mut Writer<'_>, cause: &Cause) {
+    match cause {
+        Cause::Failed { reason } => {
+            to.u8(0);
+            to.text(reason);
+        }
+        Cause::Held { behind } => {
+            to.u8(1);
+            to.u64(*behind);
+        }
+    }
+}
+
+fn read_cause(from: &mut Bytes<'_>) -> Option<Cause> {
+    match from.u8()? {
+        0 => Some(Cause::Failed { reason: from.text()? }),
+        1 => Some(Cause::Held { behind: from.u64()? }),
+        _ => None,
+    }
+}
+
+pub(crate) fn write_standing(to: &mut Writer<'_>, standing: &Standing) {
+    match standing {
+        Standing::Done => to.u8(0),
+        Standing::Parked(cause) => {
+            to.u8(1);
+            write_cause(to, cause);
+        }
+        Standing::Released => to.u8(2),
+    }
+}
+
+pub(crate) fn read_standing(from: &mut Bytes<'_>) -> Option<Standing> {
+    match from.u8()? {
+        0 => Some(Standing::Done),
+        1 => read_cause(from).map(Standing::Parked),
+        2 => Some(Standing::Released),
+        _ => None,
+    }
 }
 
 fn write_due(to: &mut Writer<'_>, due: Due) {

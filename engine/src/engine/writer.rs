@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::stats::Counted;
 use super::{Inner, Receipt, ReceiveError};
 use crate::live::{LiveArrival, Received, Session, SessionKey};
 use crate::log::{Batch, Delivery, EventEntry, Gone, LogError, Refused, Why};
@@ -236,6 +237,12 @@ impl Writer {
                 (Err(error), _) => Err(ReceiveError::Log(error.clone())),
                 (Ok(()), None) => continue,
             };
+            match &told {
+                Ok(receipt) => self.inner.counters.received(receipt),
+                Err(error) => self.inner.counters.refused(error),
+            }
+            // Those brought back by what came again are in memory, too.
+            self.inner.counters.holds(self.sessions.len());
             // Whoever does not wait any more has no need to know: it is kept all the same.
             let _ = answer.send(told);
         }
@@ -321,6 +328,7 @@ impl Writer {
         }
         let said = making.batch.notices.len() as u64;
         let due = making.batch.due.clone();
+        let counted = Counted::of(&making.batch);
         let outcome = self.inner.log.append(making.batch).await;
         if outcome.is_err() {
             // Memory may be ahead of the log now.
@@ -328,12 +336,13 @@ impl Writer {
                 self.sessions.remove(key);
             }
         }
-        outcome?;
+        self.inner.counters.appended(&counted, &outcome?);
         // What waits for nothing is brought back when something comes.
         for (key, _) in due.iter().filter(|(_, due)| due.is_none()) {
             self.sessions.remove(key);
         }
         self.evict();
+        self.inner.counters.holds(self.sessions.len());
         if said > 0 {
             self.say.send_modify(|count| *count += said);
         }

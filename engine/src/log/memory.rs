@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Appended, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, Refused, Retained, Stored, Why};
+use super::{Appended, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, Mark, Refused, Retained, Stored, Why};
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};
 use crate::timestamp::Timestamp;
@@ -22,7 +22,7 @@ struct Kept {
     due: BTreeSet<(Timestamp, SessionKey)>,
     /// Nothing for one whose session has expired.
     outbox: Vec<Option<Notice>>,
-    consumers: BTreeMap<String, u64>,
+    consumers: BTreeMap<String, Consumer>,
     refused: Vec<Refused>,
     latest: Option<Timestamp>,
 }
@@ -126,7 +126,8 @@ impl Kept {
 }
 
 impl Kept {
-    fn let_go(&mut self, key: &SessionKey, gone: Gone) {
+    /// Its notices after a place in the outbox stay there, without content.
+    fn let_go(&mut self, key: &SessionKey, gone: Gone, told: u64) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         // What was forgotten is not merely expired after that.
         if session.gone.is_some_and(|before| before.why >= gone.why) {
@@ -137,11 +138,9 @@ impl Kept {
         }
         *session = Session { gone: Some(gone), ..Session::default() };
         self.reach(gone.at);
-        for said in self.outbox.iter_mut().filter(|said| said.as_ref().is_some_and(|notice| notice.key == *key)) {
-            *said = match gone.why {
-                Why::Expired => None,
-                Why::Forgotten => said.take().map(Notice::forgotten),
-            };
+        let is_of = |said: &Option<Notice>| said.as_ref().is_some_and(|notice| notice.key == *key);
+        for (seq, said) in (1..).zip(&mut self.outbox).filter(|(_, said)| is_of(said)) {
+            *said = said.take().map(Notice::forgotten).filter(|_| seq > told);
         }
     }
 
@@ -161,7 +160,7 @@ impl Kept {
         }
         for (key, last_word) in over {
             retained.expired += 1;
-            self.let_go(&key, Gone { why: Why::Expired, at: now });
+            self.let_go(&key, Gone { why: Why::Expired, at: now }, keep.told);
             if let Some(session) = self.sessions.get_mut(&key) {
                 session.notices.extend(last_word);
             }
@@ -219,17 +218,26 @@ impl Log for MemoryLog {
         Ok(sessions.take(limit).collect())
     }
 
-    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
+    async fn last_seq(&self) -> Result<u64, LogError> {
+        Ok(self.lock().outbox.len() as u64)
+    }
+
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
         let mut kept = self.lock();
-        let acknowledged = kept.consumers.entry(consumer.to_owned()).or_default();
-        *acknowledged = seq.max(*acknowledged);
+        for mark in marks {
+            match (kept.consumers.get_mut(consumer), mark) {
+                (Some(known), mark) => drop(known.take(mark)),
+                (None, Mark::Begin(seq)) => {
+                    kept.consumers.insert(consumer.to_owned(), Consumer::new(consumer, *seq));
+                }
+                (None, _) => {}
+            }
+        }
         Ok(())
     }
 
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        let kept = self.lock();
-        let consumers = kept.consumers.iter();
-        Ok(consumers.map(|(name, acknowledged)| Consumer { name: name.clone(), acknowledged: *acknowledged }).collect())
+        Ok(self.lock().consumers.values().cloned().collect())
     }
 
     async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
@@ -248,7 +256,7 @@ impl Log for MemoryLog {
     async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
         let mut kept = self.lock();
         for key in keys {
-            kept.let_go(key, gone);
+            kept.let_go(key, gone, if gone.why == Why::Forgotten { 0 } else { u64::MAX });
         }
         Ok(())
     }

@@ -9,9 +9,13 @@
 //! 3. **First is answered once.** Of all who append a notice of one session, kind and revision, one is
 //!    told that it was first.
 //!
+//! Beside entries it keeps [consumers](Consumer) of notices. What a [`Mark`] makes of one is said once, for
+//! every log, by [`Consumer::take`].
+//!
 //! There is no sequence number and no transaction in what is asked of a log, so each can use what it does
 //! best. What a batch holds becomes durable together or not at all.
 
+mod consumer; // what is remembered of who is told
 mod memory; // the twin in memory
 
 use std::fmt;
@@ -19,6 +23,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use consumer::{Cause, Consumer, Mark, REASON_BYTES_MAX, Standing};
 pub use memory::MemoryLog;
 
 use crate::digest::Digest;
@@ -151,15 +156,6 @@ pub struct Retained {
     pub more: bool,
 }
 
-/// A consumer of notices, as a log has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consumer {
-    /// Its name.
-    pub name: String,
-    /// All notices up to this one are acknowledged.
-    pub acknowledged: u64,
-}
-
 /// Where a log keeps entries.
 #[async_trait]
 pub trait Log: Send + Sync {
@@ -182,13 +178,17 @@ pub trait Log: Send + Sync {
     /// let go are not among them.
     async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError>;
 
-    /// Remembers that a consumer has all notices up to this one; from 0 on, one that is new.
-    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError>;
+    /// The last place of the outbox that is taken; 0 when there is no notice yet.
+    async fn last_seq(&self) -> Result<u64, LogError>;
+
+    /// Remembers of a consumer what these marks say, in order, as [`Consumer::take`] has it: all of them, or
+    /// none. One that is not known is made by [`Mark::Begin`] alone.
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError>;
 
     /// Every consumer, by name.
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError>;
 
-    /// Forgets a consumer.
+    /// Forgets a consumer, and all that was remembered of it.
     async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError>;
 
     /// Deliveries that could not be read, in the order in which they came, up to this many.

@@ -1,7 +1,7 @@
 //! What of a batch is new: records of that, in a commit and in the index.
 
 use finis_engine::Timestamp;
-use finis_engine::log::{Appended, Gone, LogError};
+use finis_engine::log::{Appended, Gone, LogError, Mark, Why};
 
 use super::jobs::{Prepared, PreparedEvent};
 use super::{log_error, stopped};
@@ -113,10 +113,11 @@ impl<'j, 'i> Drafting<'j, 'i> {
         Ok(false)
     }
 
-    pub(super) fn acknowledge(&mut self, consumer: &str, seq: u64) -> Result<(), LogError> {
-        let known = self.index.consumer(consumer).map_err(|error| stopped(&error))?;
-        if known.is_none_or(|known| known < seq) {
-            self.add(&Head::Acknowledged { consumer: consumer.to_owned(), seq }, None)?;
+    pub(super) fn mark(&mut self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
+        for mark in marks {
+            if let Some(head) = self.index.head_of(consumer, mark).map_err(|error| stopped(&error))? {
+                self.add(&head, None)?;
+            }
         }
         Ok(())
     }
@@ -135,7 +136,9 @@ impl<'j, 'i> Drafting<'j, 'i> {
             let is_news = session.gone.is_none_or(|before| before.why < gone.why);
             if session.is_known() && is_news {
                 let revisions = session.revisions();
-                self.add(&Head::Gone { tag: *tag, why: gone.why, at: gone.at, revisions }, None)?;
+                // Of what was forgotten, every notice stays in its place.
+                let told = if gone.why == Why::Forgotten { 0 } else { u64::MAX };
+                self.add(&Head::Gone { tag: *tag, why: gone.why, at: gone.at, revisions, told }, None)?;
             }
         }
         Ok(())

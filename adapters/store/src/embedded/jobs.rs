@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use finis_engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Appended, Batch, Gone, Keep, LogError};
+use finis_engine::log::{Appended, Batch, Cause, Gone, Keep, LogError, Mark};
 use finis_engine::{Digest, Timestamp};
 use tokio::sync::oneshot;
 
@@ -24,7 +24,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 /// What the writer is asked.
 pub(super) enum Job {
     Append(Box<Prepared>, Answer<Appended>),
-    Acknowledge(String, u64, Answer<()>),
+    Mark(String, Vec<Mark>, Answer<()>),
     Remove(String, Answer<()>),
     LetGo(Vec<Tag>, Gone, Answer<()>),
     /// Let these sessions go that may; how many did, and how many of those were not told to everybody.
@@ -141,6 +141,23 @@ impl Size {
 /// Refuses what is too long for a name.
 pub(super) fn check_name(what: &str, name: &str) -> Result<(), LogError> {
     within(what, name.len(), NAME_BYTES_MAX.min(HEAD_BYTES_MAX / 2))
+}
+
+/// Refuses marks that are no small values.
+pub(super) fn check_marks(marks: &[Mark]) -> Result<(), LogError> {
+    marks.iter().try_for_each(|mark| match mark {
+        Mark::Park(_, Cause::Failed { reason }) => check_name("the reason of a failure", reason),
+        _ => Ok(()),
+    })
+}
+
+/// Bytes that marks of a consumer need in a frame, at most.
+pub(super) fn marks_bytes(consumer: &str, marks: &[Mark]) -> usize {
+    let reason = |mark: &Mark| match mark {
+        Mark::Park(_, Cause::Failed { reason }) => reason.len(),
+        _ => 0,
+    };
+    marks.iter().map(|mark| bare_bytes(consumer.len() + reason(mark))).sum()
 }
 
 fn within(what: &str, bytes: usize, bytes_max: usize) -> Result<(), LogError> {

@@ -30,7 +30,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Appended, Batch, Consumer, Gone, Keep, Log, LogError, Refused, Retained, Stored};
+use finis_engine::log::{Appended, Batch, Consumer, Gone, Keep, Log, LogError, Mark, Refused, Retained, Stored};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::index::IndexError;
@@ -235,10 +235,16 @@ impl Log for EmbeddedLog {
         self.read(move |readers| readers.sessions(after.as_ref(), limit)).await
     }
 
-    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
+    async fn last_seq(&self) -> Result<u64, LogError> {
+        // In memory.
+        Ok(self.readers()?.view.meta().seq)
+    }
+
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
         jobs::check_name("the name of a consumer", consumer)?;
+        jobs::check_marks(marks)?;
         let (answer, answered) = oneshot::channel();
-        self.ask(Job::Acknowledge(consumer.to_owned(), seq, answer), answered).await
+        self.ask(Job::Mark(consumer.to_owned(), marks.to_vec(), answer), answered).await
     }
 
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {

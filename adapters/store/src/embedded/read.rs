@@ -142,13 +142,7 @@ impl Readers {
     }
 
     pub(super) fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        let consumer = |(key, value): Row| {
-            let unreadable = |_| IndexError::value("a consumer");
-            let name = String::from_utf8(key[1..].to_vec()).map_err(unreadable)?;
-            Ok(Consumer { name, acknowledged: index::read_seq(&value)? })
-        };
-        let rows = self.rows(index::CONSUMER, usize::MAX)?;
-        rows.into_iter().map(consumer).collect::<Result<_, _>>().map_err(|error| stopped(&error))
+        self.view.consumers().map_err(|error| stopped(&error))
     }
 
     pub(super) fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
@@ -185,7 +179,7 @@ impl Readers {
     }
 
     fn rows(&self, of: u8, limit: usize) -> Result<Vec<Row>, LogError> {
-        self.view.scan(of, None, limit).map_err(|error| stopped(&error))
+        self.view.scan(&[of], None, limit).map_err(|error| stopped(&error))
     }
 
     /// The key of a session, as one of its records says; nothing when none does.

@@ -160,11 +160,10 @@ fn next_segment(readers: &Readers, after: u64) -> Result<Option<Segment>, LogErr
         segment.latest = segment.latest.max(at);
         let body = match body {
             Content::Here(content) => Some(Body::new(&content)),
-            // It is read whole.
-            Content::None | Content::Unread => None,
             // There is nothing to be copied; that it is forgotten, its session says.
             Content::Erased | Content::Damaged if matches!(head, Head::Event { .. } | Head::Refused { .. }) => continue,
-            Content::Erased | Content::Damaged => None,
+            // A head by itself; bodies are read, all of them.
+            Content::None | Content::Unread | Content::Erased | Content::Damaged => None,
         };
         segment.records.push(Carried { place, head, body });
     }

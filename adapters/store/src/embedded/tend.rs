@@ -1,6 +1,9 @@
 //! What the writer does beside taking batches: letting sessions go, moving records, retiring segments.
 
-use finis_engine::log::{Gone, Keep, LogError};
+use std::collections::BTreeSet;
+
+use finis_engine::Timestamp;
+use finis_engine::log::{Consumer, Gone, Keep, LogError, REASON_BYTES_MAX, Why};
 
 use super::drafting::Drafting;
 use super::jobs::{Answer, Job, bare_bytes};
@@ -31,7 +34,7 @@ impl Writer {
                 self.say(answer, done);
             }
             // Those are gathered, or end it.
-            Job::Append(..) | Job::Acknowledge(..) | Job::Remove(..) | Job::LetGo(..) | Job::Close(_) => {}
+            Job::Append(..) | Job::Mark(..) | Job::Remove(..) | Job::LetGo(..) | Job::Close(_) => {}
         }
     }
 
@@ -72,9 +75,10 @@ impl Writer {
     /// Nothing in the segment is wanted but what the last records of some kinds say, which are written
     /// again.
     fn retire(&mut self, segment: u64, dropped: &[Carried]) -> Result<(u64, u64), LogError> {
-        let consumers = self.index.consumers().map_err(|error| stopped(&error))?;
-        let names: usize = consumers.iter().map(|(name, _)| bare_bytes(name.len())).sum();
-        let refused = self.commit_with(names + 2 * bare_bytes(0), |drafting| {
+        // Between two commits, all is published.
+        let consumers = self.index.view().consumers().map_err(|error| stopped(&error))?;
+        let bytes: usize = consumers.iter().map(consumer_bytes).sum();
+        let refused = self.commit_with(bytes + 2 * bare_bytes(0), |drafting| {
             let mut refused = 0;
             for Carried { place, head, .. } in dropped {
                 let is_dropped = drafting.index.let_lie(head, *place).map_err(|error| stopped(&error))?;
@@ -91,6 +95,15 @@ impl Writer {
     }
 }
 
+/// Notices of a consumer that stand otherwise, in one record.
+const STANDING: usize = 64;
+
+/// Bytes that all of a consumer needs in a frame, at most.
+fn consumer_bytes(consumer: &Consumer) -> usize {
+    let name = bare_bytes(consumer.name.len());
+    name + consumer.standing.len() * (bare_bytes(REASON_BYTES_MAX) + name)
+}
+
 fn is_wanted(index: &mut Index, record: &Carried, keep: &Keep, is_oldest: bool) -> Result<bool, LogError> {
     let lies_there = |index: &mut Index| index.lies_at(&record.head, record.place).map_err(|error| stopped(&error));
     Ok(match &record.head {
@@ -99,8 +112,7 @@ fn is_wanted(index: &mut Index, record: &Carried, keep: &Keep, is_oldest: bool) 
         }
         // With older segments there, what they have of the session would come back without it.
         Head::Gone { at, why, .. } => {
-            let is_over =
-                is_oldest && *why == finis_engine::log::Why::Expired && keep.gone.is_some_and(|bound| *at < bound);
+            let is_over = is_oldest && *why == Why::Expired && keep.gone.is_some_and(|bound| *at < bound);
             !is_over && lies_there(index)?
         }
         // What is left of one whose session was forgotten is told to those who lag.
@@ -120,14 +132,14 @@ impl Drafting<'_, '_> {
             let session = self.index.session(*tag).map_err(|error| stopped(&error))?;
             let is_over = session.is_known() && session.gone.is_none() && session.due.is_none();
             let Some(latest) = session.latest().filter(|_| is_over) else { continue };
-            let is_before = |bound: Option<finis_engine::Timestamp>| bound.is_some_and(|bound| latest < bound);
+            let is_before = |bound: Option<Timestamp>| bound.is_some_and(|bound| latest < bound);
             let is_told = session.seqs().all(|seq| seq <= keep.told);
             let has_word = session.last_word() == last_word.as_ref().map(|word| word.seq) || !keep.last_word;
             if !is_before(keep.sessions) || !(is_told || is_before(keep.untold)) || !has_word {
                 continue;
             }
             let revisions = session.revisions();
-            self.add(&Head::Gone { tag: *tag, why: gone.why, at: gone.at, revisions }, None)?;
+            self.add(&Head::Gone { tag: *tag, why: gone.why, at: gone.at, revisions, told: keep.told }, None)?;
             if let Some(word) = last_word {
                 let notice = &word.notice;
                 let (id, kind, revision) = (notice.id, notice.kind, notice.revision);
@@ -141,7 +153,7 @@ impl Drafting<'_, '_> {
 
     /// Copies records to the end of the journal, those that are still where they were.
     fn carry(&mut self, records: &[Carried]) -> Result<(), LogError> {
-        let mut due = std::collections::BTreeSet::new();
+        let mut due = BTreeSet::new();
         for Carried { place, head, body } in records {
             let lies_there = self.index.lies_at(head, *place).map_err(|error| stopped(&error))?;
             let is_said = match head {
@@ -160,7 +172,8 @@ impl Drafting<'_, '_> {
                 head => head,
             };
             let to = self.commit.next();
-            self.push(&head, body.as_ref())?;
+            // Of a session that was let go since it was read, nothing is copied but the place in the outbox.
+            self.push(&head, body.as_ref().filter(|_| lies_there))?;
             self.index.relocate(&head, *place, lies_there.then_some(to), to).map_err(|error| stopped(&error))?;
             due.extend(head.tag().filter(|_| lies_there));
         }
@@ -174,9 +187,20 @@ impl Drafting<'_, '_> {
     }
 
     /// Says again what only the last record of its kind says.
-    fn restate(&mut self, consumers: &[(String, u64)]) -> Result<(), LogError> {
-        for (consumer, seq) in consumers {
-            self.push(&Head::Acknowledged { consumer: consumer.clone(), seq: *seq }, None)?;
+    fn restate(&mut self, consumers: &[Consumer]) -> Result<(), LogError> {
+        for Consumer { name, acknowledged, standing } in consumers {
+            let all: Vec<_> = standing.iter().map(|(seq, standing)| (*seq, standing.clone())).collect();
+            let mut parts = all.chunks(STANDING).map(<[_]>::to_vec);
+            let mut is_first = true;
+            loop {
+                let part = parts.next();
+                if part.is_none() && !is_first {
+                    break;
+                }
+                let (consumer, seq, standing) = (name.clone(), *acknowledged, part.unwrap_or_default());
+                self.push(&Head::Consumer { consumer, seq, is_first, standing }, None)?;
+                is_first = false;
+            }
         }
         let meta = *self.index.meta();
         self.push(&Head::Outbox { last: meta.seq, first: meta.first }, None)?;

@@ -4,11 +4,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use finis_engine::log::{Appended, LogError};
+use finis_engine::log::{Appended, LogError, Mark};
 use tokio::sync::mpsc;
 
 use super::drafting::Drafting;
-use super::jobs::{Answer, Job, Prepared, bare_bytes};
+use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes};
 use super::{log_error, stopped};
 use crate::index::{Behind, Index};
 use crate::journal::{Journal, JournalError};
@@ -34,7 +34,7 @@ pub(super) struct Writer {
 /// A job of a commit, and who waits for it.
 enum Part {
     Append(Box<Prepared>, Answer<Appended>),
-    Acknowledge(String, u64, Answer<()>),
+    Mark(String, Vec<Mark>, Answer<()>),
     Remove(String, Answer<()>),
     LetGo(Vec<Tag>, finis_engine::log::Gone, Answer<()>),
 }
@@ -73,7 +73,10 @@ impl Writer {
                     records += prepared.records;
                     Part::Append(prepared, answer)
                 }
-                Job::Acknowledge(consumer, seq, answer) => Part::Acknowledge(consumer, seq, answer),
+                Job::Mark(consumer, marks, answer) => {
+                    records += marks.len();
+                    Part::Mark(consumer, marks, answer)
+                }
                 Job::Remove(consumer, answer) => Part::Remove(consumer, answer),
                 Job::LetGo(tags, gone, answer) => Part::LetGo(tags, gone, answer),
                 other => return (parts, Some(other)),
@@ -175,7 +178,8 @@ impl Part {
     fn bytes(&self) -> usize {
         match self {
             Part::Append(prepared, _) => prepared.bytes,
-            Part::Acknowledge(consumer, ..) | Part::Remove(consumer, _) => bare_bytes(consumer.len()),
+            Part::Mark(consumer, marks, _) => marks_bytes(consumer, marks),
+            Part::Remove(consumer, _) => bare_bytes(consumer.len()),
             Part::LetGo(tags, ..) => tags.len() * bare_bytes(0),
         }
     }
@@ -184,7 +188,7 @@ impl Part {
     fn draft(&self, to: &mut Drafting<'_, '_>) -> Result<Done, LogError> {
         match self {
             Part::Append(prepared, _) => to.append(prepared).map(Done::Appended),
-            Part::Acknowledge(consumer, seq, _) => to.acknowledge(consumer, *seq).map(|()| Done::Nothing),
+            Part::Mark(consumer, marks, _) => to.mark(consumer, marks).map(|()| Done::Nothing),
             Part::Remove(consumer, _) => to.remove(consumer).map(|()| Done::Nothing),
             Part::LetGo(tags, gone, _) => to.let_go(tags, *gone).map(|()| Done::Nothing),
         }
@@ -194,7 +198,10 @@ impl Part {
     fn done_before(&self, index: &mut Index) -> Option<Done> {
         match self {
             Part::Append(prepared, _) => prepared.appended_before(index).map(Done::Appended),
-            Part::Acknowledge(consumer, seq, _) => index.consumer(consumer).ok()??.ge(seq).then_some(Done::Nothing),
+            Part::Mark(consumer, marks, _) => {
+                let is_news = |mark| index.head_of(consumer, mark).map_or(true, |head| head.is_some());
+                (!marks.iter().any(is_news)).then_some(Done::Nothing)
+            }
             Part::Remove(consumer, _) => index.consumer(consumer).ok()?.is_none().then_some(Done::Nothing),
             Part::LetGo(..) => None,
         }
@@ -205,7 +212,7 @@ impl Part {
         match (self, done) {
             (Part::Append(_, answer), Done::Appended(appended)) => drop(answer.send(Ok(appended))),
             (Part::Append(_, answer), Done::Nothing) => drop(answer.send(Ok(Appended::default()))),
-            (Part::Acknowledge(.., answer) | Part::Remove(_, answer) | Part::LetGo(.., answer), _) => {
+            (Part::Mark(.., answer) | Part::Remove(_, answer) | Part::LetGo(.., answer), _) => {
                 let _ = answer.send(Ok(()));
             }
         }
@@ -214,7 +221,7 @@ impl Part {
     fn refuse(self, error: LogError) {
         match self {
             Part::Append(_, answer) => drop(answer.send(Err(error))),
-            Part::Acknowledge(.., answer) | Part::Remove(_, answer) | Part::LetGo(.., answer) => {
+            Part::Mark(.., answer) | Part::Remove(_, answer) | Part::LetGo(.., answer) => {
                 let _ = answer.send(Err(error));
             }
         }

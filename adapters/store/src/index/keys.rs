@@ -8,6 +8,7 @@
 //! | `d` | due at (12), tag | digits of the time (1) |
 //! | `o` | page (8) | where [`OUTBOX_PAGE`] notices lie, by their place in the outbox |
 //! | `c` | consumer | the notice that it has acknowledged |
+//! | `k` | consumer, with `00` as `00 ff`, `00 00`, seq (8) | where that notice stands with it |
 //! | `r` | place (20) | nothing: a refused delivery, in the order of the journal |
 //! | `i` | identity (16) | place of the refused delivery |
 //!
@@ -24,6 +25,7 @@ pub(crate) const DUE: u8 = b'd';
 pub(crate) const CONSUMER: u8 = b'c';
 pub(crate) const REFUSED: u8 = b'r';
 const OUTBOX: u8 = b'o';
+const STANDING: u8 = b'k';
 const PAGE: u8 = b'p';
 const IDENTITY: u8 = b'i';
 
@@ -74,6 +76,23 @@ pub(crate) fn outbox(page: u64) -> Vec<u8> {
 
 pub(crate) fn consumer(name: &str) -> Vec<u8> {
     [&[CONSUMER], name.as_bytes()].concat()
+}
+
+/// What the keys of [`standing`] of one consumer begin with: none is the beginning of another.
+pub(crate) fn standings(consumer: &str) -> Vec<u8> {
+    let mut bytes = vec![STANDING];
+    for byte in consumer.bytes() {
+        bytes.push(byte);
+        if byte == 0 {
+            bytes.push(0xFF);
+        }
+    }
+    bytes.extend_from_slice(&[0, 0]);
+    bytes
+}
+
+pub(crate) fn standing(consumer: &str, seq: u64) -> Vec<u8> {
+    [&standings(consumer)[..], &seq.to_be_bytes()].concat()
 }
 
 pub(crate) fn refused(place: Place) -> Vec<u8> {

@@ -9,6 +9,7 @@
 //! ones it would keep in files that it never syncs. The thread of its own that writes in the background
 //! is off; its asynchronous flush, transactions and subscriptions can hang, and are never called.
 
+mod consumers; // who is told, and how far each is
 mod filter; // which sessions it may know
 mod keys; // the key space
 mod meta; // what the index says of itself
@@ -20,10 +21,10 @@ mod view; // what is known, in the tree or not yet
 
 use std::sync::Arc;
 
-pub(crate) use keys::{CONSUMER, NAME_BYTES_MAX, OUTBOX_PAGE, REFUSED, outbox};
+pub(crate) use keys::{NAME_BYTES_MAX, OUTBOX_PAGE, REFUSED, outbox};
 pub(crate) use meta::Meta;
 pub(crate) use open::{Checked, Settings, open, set_aside, set_aside_unfinished};
-pub(crate) use state::{Index, read_outbox, read_seq};
+pub(crate) use state::{Index, read_outbox};
 pub(crate) use tree::Behind;
 pub(crate) use view::{Row, View};
 

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use finis_engine::log::Why;
+use finis_engine::log::{Consumer, Mark};
 
 use super::filter::Filter;
 use super::keys::OUTBOX_PAGE;
@@ -42,6 +42,8 @@ pub(crate) struct Index {
     outbox: OutboxPage,
     /// Bodies of sessions that were to be forgotten.
     erasable: Vec<Place>,
+    /// Those that were asked for since it was opened; nothing for a name that is not known.
+    pub(super) consumers: BTreeMap<String, Option<Consumer>>,
 }
 
 /// Where the notices of a page lie; nothing for one that is not kept.
@@ -67,6 +69,7 @@ impl Index {
             rest: HashMap::new(),
             outbox: OutboxPage { number: u64::MAX, ..OutboxPage::default() },
             erasable: Vec::new(),
+            consumers: BTreeMap::new(),
         }
     }
 
@@ -95,11 +98,6 @@ impl Index {
         }
     }
 
-    /// What a consumer has acknowledged.
-    pub(crate) fn consumer(&self, name: &str) -> Result<Option<u64>, IndexError> {
-        self.get(&keys::consumer(name))?.map(|value| read_seq(&value)).transpose()
-    }
-
     /// Where a refused delivery lies.
     pub(crate) fn refused(&self, identity: [u8; 16]) -> Result<Option<Place>, IndexError> {
         let place = self.get(&keys::identity(identity))?.map(|value| Bytes(&value).place());
@@ -117,18 +115,14 @@ impl Index {
                 self.change(*tag, head, place)?;
                 self.meta.reach(*at);
             }
-            Head::Gone { tag, why, at, .. } => {
+            Head::Gone { tag, at, told, .. } => {
                 let session = self.session(*tag)?;
                 let (seqs, places) = (session.seqs().collect::<Vec<_>>(), session.places().to_vec());
-                match why {
-                    Why::Expired => {
-                        // Those of what was let go before have no place any more.
-                        let mut seqs = seqs.into_iter().filter(|seq| *seq > 0);
-                        seqs.try_for_each(|seq| self.put_notice(seq, None))?;
-                    }
-                    // What is left of a notice is found where it lay.
-                    Why::Forgotten => self.erasable.extend(places.into_iter().filter(|known| *known != place)),
+                // Those of what was let go before have no place any more.
+                for seq in seqs.into_iter().filter(|seq| *seq > 0 && seq <= told) {
+                    self.put_notice(seq, None)?;
                 }
+                self.erasable.extend(places.into_iter().filter(|known| *known != place));
                 self.change(*tag, head, place)?;
                 self.meta.reach(*at);
             }
@@ -145,11 +139,17 @@ impl Index {
                 }
                 self.meta.reach(*received_at);
             }
-            Head::Acknowledged { consumer, seq } => {
-                let seq = self.consumer(consumer)?.unwrap_or(0).max(*seq);
-                self.put(keys::consumer(consumer), Some(seq.to_be_bytes().to_vec()));
+            Head::Acknowledged { consumer, seq } => self.mark(consumer, &Mark::UpTo(*seq))?,
+            Head::Removed { consumer } => self.remove_consumer(consumer)?,
+            Head::Done { consumer, seq } => self.mark(consumer, &Mark::Done(*seq))?,
+            Head::Parked { consumer, seq, cause } => self.mark(consumer, &Mark::Park(*seq, cause.clone()))?,
+            Head::Released { consumer, seq } => self.mark(consumer, &Mark::Release(*seq))?,
+            Head::Reset { consumer, seq } => self.mark(consumer, &Mark::Reset(*seq))?,
+            Head::Consumer { consumer, seq, is_first, standing } => {
+                let standing = standing.iter().cloned().collect();
+                let part = Consumer { standing, ..Consumer::new(&**consumer, *seq) };
+                self.restate(&part, *is_first)?;
             }
-            Head::Removed { consumer } => self.put(keys::consumer(consumer), None),
             Head::Clock { at } => self.meta.reach(*at),
             Head::Outbox { last, first } => {
                 self.meta.seq = self.meta.seq.max(*last);
@@ -255,25 +255,6 @@ impl Index {
         }
     }
 
-    /// Every consumer, and what it has acknowledged.
-    pub(crate) fn consumers(&self) -> Result<Vec<(String, u64)>, IndexError> {
-        let mut consumers = BTreeMap::new();
-        for (key, value) in self.view.scan(keys::CONSUMER, None, usize::MAX)? {
-            consumers.insert(key, Some(value));
-        }
-        consumers.extend(
-            self.rest
-                .iter()
-                .filter(|(key, _)| key.first() == Some(&keys::CONSUMER))
-                .map(|(key, value)| (key.clone(), value.clone())),
-        );
-        let consumer = |(key, value): (Vec<u8>, Option<Vec<u8>>)| {
-            let name = String::from_utf8(key[1..].to_vec()).map_err(|_| IndexError::value("a consumer"))?;
-            Ok(value.map(|value| read_seq(&value)).transpose()?.map(|seq| (name, seq)))
-        };
-        consumers.into_iter().filter_map(|row| consumer(row).transpose()).collect()
-    }
-
     /// Says where the notice at a place in the outbox lies.
     fn put_notice(&mut self, seq: u64, place: Option<Place>) -> Result<(), IndexError> {
         self.open_outbox(seq / OUTBOX_PAGE)?;
@@ -307,7 +288,7 @@ impl Index {
         self.rest.get(key).cloned().map_or_else(|| self.view.get(key), Ok)
     }
 
-    fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+    pub(super) fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.rest.insert(key, value);
     }
 
@@ -361,11 +342,6 @@ fn recall(view: &View, journal: &Reader, tag: Tag) -> Result<Session, IndexError
         }
     }
     Ok(session)
-}
-
-/// The value of a consumer's key.
-pub(crate) fn read_seq(value: &[u8]) -> Result<u64, IndexError> {
-    value.try_into().map(u64::from_be_bytes).map_err(|_| IndexError::value("a consumer"))
 }
 
 /// A page of the outbox: a byte for each notice, 1 for one that is kept, and their places.

@@ -125,7 +125,7 @@ impl View {
     }
 
     /// Rows that are not of sessions whose keys begin with `prefix`, after a key, in order, up to this many.
-    pub(crate) fn scan(&self, prefix: u8, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, IndexError> {
+    pub(crate) fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, IndexError> {
         self.in_parts(prefix, after, limit, |layer, from| {
             let range = layer.rest.range::<Vec<u8>, _>((from, Bound::Unbounded));
             Box::new(range.map(|(key, value)| Ok((key.clone(), value.clone()))))
@@ -135,7 +135,7 @@ impl View {
     /// Tags of sessions after this one, in order, up to this many.
     pub(crate) fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError> {
         let after = after.map(keys::session);
-        let rows = self.in_parts(keys::SESSION, after.as_deref(), limit, |layer, from| {
+        let rows = self.in_parts(&[keys::SESSION], after.as_deref(), limit, |layer, from| {
             let tag = |key: &Vec<u8>| keys::tag_of(key).map_or(Bound::Unbounded, Bound::Excluded);
             let from = match &from {
                 Bound::Excluded(key) => tag(key),
@@ -265,7 +265,7 @@ impl View {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn in_parts<F>(&self, prefix: u8, after: Option<&[u8]>, limit: usize, of: F) -> Result<Vec<Row>, IndexError>
+    fn in_parts<F>(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, of: F) -> Result<Vec<Row>, IndexError>
     where
         F: for<'l> Fn(&'l Layer, Bound<Vec<u8>>) -> Source<'l>,
     {
@@ -273,8 +273,8 @@ impl View {
         while rows.len() < limit {
             let from = match (rows.last(), after) {
                 (Some((key, _)), _) => Bound::Excluded(key.clone()),
-                (None, Some(after)) if after > &[prefix][..] => Bound::Excluded(after.to_vec()),
-                (None, _) => Bound::Included(vec![prefix]),
+                (None, Some(after)) if after > prefix => Bound::Excluded(after.to_vec()),
+                (None, _) => Bound::Included(prefix.to_vec()),
             };
             let most = ROWS_MAX.min(limit - rows.len());
             let more = self.some(prefix, &from, most, &of)?;
@@ -287,7 +287,7 @@ impl View {
         Ok(rows)
     }
 
-    fn some<F>(&self, prefix: u8, from: &Bound<Vec<u8>>, limit: usize, of: &F) -> Result<Vec<Row>, IndexError>
+    fn some<F>(&self, prefix: &[u8], from: &Bound<Vec<u8>>, limit: usize, of: &F) -> Result<Vec<Row>, IndexError>
     where
         F: for<'l> Fn(&'l Layer, Bound<Vec<u8>>) -> Source<'l>,
     {
@@ -313,7 +313,7 @@ impl View {
                     _ => {}
                 }
             }
-            let Some(key) = least.filter(|key| key.first() == Some(&prefix)) else { break };
+            let Some(key) = least.filter(|key| key.starts_with(prefix)) else { break };
             let mut newest = None;
             for source in &mut sources {
                 if let Some(Ok((_, value))) = source.next_if(|row| matches!(row, Ok((other, _)) if *other == key)) {

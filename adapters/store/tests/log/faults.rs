@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use finis_engine::live::NoticeKind;
-use finis_engine::log::{Batch, Log, LogError, MemoryLog};
+use finis_engine::log::{Batch, Log, LogError, Mark, MemoryLog};
 use finis_store::{EmbeddedLog, OpenError};
 
 use crate::index::copy;
@@ -100,7 +100,7 @@ fn a_call_errs() {
             // The disk works again, and nobody knows what it has.
             let is_refused = |error: Option<LogError>| matches!(error, Some(LogError::Stopped { .. }));
             assert!(is_refused(log.append(batch(0)).await.err()));
-            assert!(is_refused(log.acknowledge("a", 1).await.err()));
+            assert!(is_refused(log.mark("a", &[Mark::Begin(1)]).await.err()));
             assert!(is_refused(log.load(&[key(0)]).await.err()));
             assert!(is_refused(log.latest().await.err()));
         });

@@ -2,7 +2,7 @@
 
 use finis_engine::Timestamp;
 use finis_engine::live::{Asset, Change, Notice, NoticeId, SessionKey};
-use finis_engine::log::{Delivery, Refused, Why};
+use finis_engine::log::{Delivery, Refused, Standing, Why};
 use finis_store::body::{
     decode_event, decode_key, decode_notice, decode_refused, encode_event, encode_notice, encode_refused,
 };
@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::model::{digest, kinds};
+use crate::model::{causes, digest, kinds};
 
 fn keys() -> impl Strategy<Value = SessionKey> {
     (any::<String>(), any::<String>(), any::<String>()).prop_map(|(source, subject, id)| SessionKey {
@@ -45,6 +45,10 @@ fn deliveries() -> impl Strategy<Value = Delivery> {
     parts.prop_map(|(headers, body)| Delivery { headers, body: body.into() })
 }
 
+fn standings() -> impl Strategy<Value = Standing> {
+    prop_oneof![Just(Standing::Done), causes().prop_map(Standing::Parked), Just(Standing::Released)]
+}
+
 fn heads() -> impl Strategy<Value = Head> {
     let digests = || any::<u32>().prop_map(digest);
     prop_oneof![
@@ -65,13 +69,16 @@ fn heads() -> impl Strategy<Value = Head> {
         (tags(), dues()).prop_map(|(tag, due)| Head::Due { tag, due }),
         (any::<[u8; 16]>(), times()).prop_map(|(identity, received_at)| Head::Refused { identity, received_at }),
         any::<(String, u64)>().prop_map(|(consumer, seq)| Head::Acknowledged { consumer, seq }),
+        any::<(String, u64)>().prop_map(|(consumer, seq)| Head::Done { consumer, seq }),
+        (any::<(String, u64)>(), causes()).prop_map(|((consumer, seq), cause)| Head::Parked { consumer, seq, cause }),
+        any::<(String, u64)>().prop_map(|(consumer, seq)| Head::Released { consumer, seq }),
+        any::<(String, u64)>().prop_map(|(consumer, seq)| Head::Reset { consumer, seq }),
+        (any::<(String, u64, bool)>(), vec((any::<u64>(), standings()), 0..4))
+            .prop_map(|((consumer, seq, is_first), standing)| Head::Consumer { consumer, seq, is_first, standing }),
         any::<String>().prop_map(|consumer| Head::Removed { consumer }),
         times().prop_map(|at| Head::Clock { at }),
-        (tags(), any::<bool>(), times(), any::<[u32; 3]>()).prop_map(|(tag, forgotten, at, revisions)| Head::Gone {
-            tag,
-            why: if forgotten { Why::Forgotten } else { Why::Expired },
-            at,
-            revisions
+        (tags(), any::<(bool, [u32; 3], u64)>(), times()).prop_map(|(tag, (forgotten, revisions, told), at)| {
+            Head::Gone { tag, why: if forgotten { Why::Forgotten } else { Why::Expired }, at, revisions, told }
         }),
         any::<(u64, u64)>().prop_map(|(last, first)| Head::Outbox { last, first }),
     ]
@@ -154,7 +161,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..16) {
+    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..20) {
         let _ = Head::decode(&bytes);
         bytes.splice(0..0, [1, code]);
         if let Ok(head) = Head::decode(&bytes) {
@@ -166,7 +173,7 @@ proptest! {
 #[test]
 fn what_came_later_is_told_from_what_is_malformed() {
     assert_eq!(Head::decode(&[2, 1]), Err(HeadError::Newer));
-    assert_eq!(Head::decode(&[1, 13]), Err(HeadError::Newer));
+    assert_eq!(Head::decode(&[1, 18]), Err(HeadError::Newer));
     assert_eq!(Head::decode(&[]), Err(HeadError::Malformed));
     assert_eq!(Head::decode(&[1, 9]), Err(HeadError::Malformed));
 }

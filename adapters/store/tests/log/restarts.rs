@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use finis_engine::log::{Batch, Log, LogError, MemoryLog};
+use finis_engine::log::{Batch, Log, LogError, Mark, MemoryLog};
 use finis_store::{EmbeddedLog, IndexState};
 use proptest::prelude::*;
 
@@ -33,9 +33,10 @@ proptest! {
                         let appended = log.append(batch.clone()).await.unwrap();
                         assert_eq!(appended, twin.append(batch).await.unwrap());
                     }
-                    Step::Acknowledge(consumer, seq) => {
-                        log.acknowledge(&consumer.to_string(), seq).await.unwrap();
-                        twin.acknowledge(&consumer.to_string(), seq).await.unwrap();
+                    Step::Mark(consumer, marks) => {
+                        log.mark(&consumer.to_string(), &marks).await.unwrap();
+                        twin.mark(&consumer.to_string(), &marks).await.unwrap();
+                        assert_eq!(log.consumers().await, twin.consumers().await);
                     }
                     Step::Remove(consumer) => {
                         log.remove_consumer(&consumer.to_string()).await.unwrap();
@@ -109,7 +110,7 @@ fn refuses_what_is_too_large_and_takes_the_rest() {
             let answer = log.append(Batch { events: vec![event], ..Batch::default() }).await;
             assert!(matches!(answer, Err(LogError::TooLarge { .. })), "{answer:?}");
         }
-        let named = log.acknowledge(&"x".repeat(2000), 1).await;
+        let named = log.mark(&"x".repeat(2000), &[Mark::Begin(1)]).await;
         assert!(matches!(named, Err(LogError::TooLarge { .. })), "{named:?}");
         log.append(Batch { events: vec![event(0, 4, 1)], ..Batch::default() }).await.unwrap();
         assert_eq!(everything(&log).await.stored[0].events.len(), 1);
