@@ -35,7 +35,7 @@ pub use finis_store::{EmbeddedLog, Report};
 pub use setup::{SourceError, SourceSetup};
 
 use crate::engine::live::SessionKey;
-use crate::engine::log::{Log, LogError};
+use crate::engine::log::{Log, LogError, LogRead};
 use crate::engine::{Engine, Notices, Receipt, ReceiveError, Settings};
 use crate::providers::Catalogue;
 

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use finis::engine::live::{Notice, NoticeKind, SessionKey};
-use finis::engine::log::{Appended, Batch, Consumer, Log, LogError, MemoryLog, Refused, Stored};
+use finis::engine::log::{
+    Appended, Batch, Consumer, Log, LogError, LogRead, MemoryLog, Refused, SourceSettings, Stored,
+};
 use finis::engine::{
     Clock, Denied, Engine, Key, Partial, Reader, Receipt, ReceiveError, Record, Settings, Source, Terms, Timestamp,
     Unverified, Verify,
@@ -300,6 +302,34 @@ fn too_large() -> LogError {
 }
 
 #[async_trait]
+impl LogRead for Frail {
+    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
+        self.log.load(keys).await
+    }
+    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.log.due(limit).await
+    }
+    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
+        self.log.notices(after, limit).await
+    }
+    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
+        self.log.sessions(after, limit).await
+    }
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        self.log.consumers().await
+    }
+    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+        self.log.refused(limit).await
+    }
+    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
+        self.log.latest().await
+    }
+    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
+        self.log.sources().await
+    }
+}
+
+#[async_trait]
 impl Log for Frail {
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
         tokio::task::yield_now().await;
@@ -316,32 +346,11 @@ impl Log for Frail {
         }
         self.log.append(batch).await
     }
-    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
-        self.log.load(keys).await
-    }
-    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.log.due(limit).await
-    }
-    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
-        self.log.notices(after, limit).await
-    }
-    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        self.log.sessions(after, limit).await
-    }
     async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
         self.log.acknowledge(consumer, seq).await
     }
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        self.log.consumers().await
-    }
     async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
         self.log.remove_consumer(consumer).await
-    }
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
-        self.log.refused(limit).await
-    }
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.latest().await
     }
 }
 
@@ -467,7 +476,7 @@ async fn the_engines_time_never_steps_back() {
     clock.set("2026-05-03T07:00:00Z");
     running.receive(&payload('C', "s-1", EVENING)).await;
     let stored = log.load(&[key("s-1")]).await.unwrap().remove(0);
-    let mut arrivals: Vec<_> = stored.events.iter().map(|event| event.received_at.to_string()).collect();
+    let mut arrivals: Vec<_> = stored.events.iter().map(|event| event.received_at.unwrap().to_string()).collect();
     arrivals.sort();
     assert_eq!(arrivals, ["2026-05-03T08:42:14.000001Z", "2026-05-03T08:42:14Z"]);
     running.stop().await;
@@ -531,8 +540,8 @@ proptest! {
                 for entry in stored.events.iter().rev() {
                     let mut reader = Reader::new();
                     let body = std::str::from_utf8(&entry.delivery.body).unwrap();
-                    partial.add(&source.contract, &reader.read(&source.contract, body).unwrap(), Some(entry.received_at));
-                    now = now.max(entry.received_at);
+                    partial.add(&source.contract, &reader.read(&source.contract, body).unwrap(), entry.received_at);
+                    now = now.max(entry.received_at.unwrap());
                 }
                 now = stored.deadlines.iter().fold(now, |now, due| now.max(*due));
                 let (subject, _) = source.contract.subjects().next().unwrap();

@@ -2,22 +2,28 @@
 //!
 //! | byte | kind | head | body |
 //! |---|---|---|---|
-//! | 1 | event | session, digest, received at, headers | the payload |
+//! | 1 | event | session, digest, received at if known, headers | the payload |
 //! | 2 | arrival | session, digest, received at | |
 //! | 3 | deadline passed | session, due at | |
-//! | 4 | notice | seq, id, session, kind, revision | the rest of it |
+//! | 4 | notice | seq, 0 when nobody is told, id, session, kind, revision | the rest of it |
 //! | 5 | due | session, when to judge it again, if ever | |
 //! | 6 | refused | identity, source, received at, reason, headers | the payload |
 //! | 7 | acknowledged | consumer, seq | |
 //! | 8 | consumer removed | consumer | |
 //! | 9 | clock | a receiver's time that nothing else in the log has reached | |
+//! | 10 | released | identity of a refused delivery that is dealt with | |
+//! | 11 | source | what it is read under: name, provider, version, kinds if not all, grace, stall if any | |
 //!
 //! Before the kind stands the version, 1. Integers are little-endian; a text has its length in bytes
 //! before it (4), a list its count (4); what may be absent has a byte before it, 0 or 1. A time is
-//! seconds since 1970 (8), nanoseconds (4) and digits of a second that were written (1). An arrival is
+//! seconds since 1970 (8), nanoseconds (4) and digits of a second that were written (1), a length of time
+//! seconds (8) and nanoseconds (4). An arrival is
 //! that of an event that came again, with an earlier time.
 
+use std::time::Duration;
+
 use finis_engine::live::{Asset, Change, Notice, NoticeId, NoticeKind, SessionKey};
+use finis_engine::log::{RefusedId, SourceSettings};
 use finis_engine::{Digest, Timestamp};
 
 use crate::bytes::{Bytes, Writer};
@@ -37,8 +43,8 @@ pub enum Head {
         key: SessionKey,
         /// What makes it itself.
         digest: Digest,
-        /// The receiver's time.
-        received_at: Timestamp,
+        /// The receiver's time; nothing of one that was imported without.
+        received_at: Option<Timestamp>,
         /// Headers of the delivery.
         headers: Headers,
     },
@@ -60,7 +66,7 @@ pub enum Head {
     },
     /// A notice, the first of its session, kind and revision. The body is the rest of it.
     Notice {
-        /// Its place in the outbox.
+        /// Its place in the outbox; 0 when it has none, and nobody is told.
         seq: u64,
         /// Its name for ever.
         id: NoticeId,
@@ -80,8 +86,8 @@ pub enum Head {
     },
     /// A delivery that cannot be read. The body is the payload.
     Refused {
-        /// What makes it itself: [`refused_identity`].
-        identity: [u8; 16],
+        /// What makes it itself.
+        identity: RefusedId,
         /// From which source.
         source: String,
         /// The receiver's time.
@@ -108,6 +114,13 @@ pub enum Head {
         /// The time.
         at: Timestamp,
     },
+    /// A refused delivery is dealt with.
+    Released {
+        /// Which.
+        identity: RefusedId,
+    },
+    /// What a source is read under from here on.
+    Source(SourceSettings),
 }
 
 /// Why a head is not read.
@@ -129,7 +142,7 @@ impl Head {
             Head::Event { key, digest, received_at, headers } => {
                 to.key(key);
                 to.digest(*digest);
-                to.timestamp(*received_at);
+                to.option(*received_at, Writer::timestamp);
                 write_headers(&mut to, headers);
             }
             Head::Arrival { key, digest, received_at } => {
@@ -153,7 +166,7 @@ impl Head {
                 to.option(*due, Writer::timestamp);
             }
             Head::Refused { identity, source, received_at, reason, headers } => {
-                to.0.extend_from_slice(identity);
+                to.0.extend_from_slice(&identity.to_bytes());
                 to.text(source);
                 to.timestamp(*received_at);
                 to.text(reason);
@@ -165,6 +178,8 @@ impl Head {
             }
             Head::Removed { consumer } => to.text(consumer),
             Head::Clock { at } => to.timestamp(*at),
+            Head::Released { identity } => to.0.extend_from_slice(&identity.to_bytes()),
+            Head::Source(settings) => write_settings(&mut to, settings),
         }
         bytes
     }
@@ -175,7 +190,7 @@ impl Head {
     /// When it made them of none.
     pub fn decode(bytes: &[u8]) -> Result<Head, HeadError> {
         match bytes {
-            [VERSION, code @ 1..=9, rest @ ..] => read_head(*code, Bytes(rest)).ok_or(HeadError::Malformed),
+            [VERSION, code @ 1..=11, rest @ ..] => read_head(*code, Bytes(rest)).ok_or(HeadError::Malformed),
             [] | [0, ..] | [VERSION] | [VERSION, 0, ..] => Err(HeadError::Malformed),
             _ => Err(HeadError::Newer),
         }
@@ -192,6 +207,8 @@ impl Head {
             Head::Acknowledged { .. } => 7,
             Head::Removed { .. } => 8,
             Head::Clock { .. } => 9,
+            Head::Released { .. } => 10,
+            Head::Source(_) => 11,
         }
     }
 }
@@ -201,7 +218,7 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         1 => Head::Event {
             key: from.key()?,
             digest: from.digest()?,
-            received_at: from.timestamp()?,
+            received_at: from.option(Bytes::timestamp)?,
             headers: read_headers(&mut from)?,
         },
         2 => Head::Arrival { key: from.key()?, digest: from.digest()?, received_at: from.timestamp()? },
@@ -215,7 +232,7 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         },
         5 => Head::Due { key: from.key()?, due: from.option(Bytes::timestamp)? },
         6 => Head::Refused {
-            identity: from.array()?,
+            identity: RefusedId::from_bytes(from.array()?),
             source: from.text()?,
             received_at: from.timestamp()?,
             reason: from.text()?,
@@ -224,6 +241,8 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         7 => Head::Acknowledged { consumer: from.text()?, seq: from.u64()? },
         8 => Head::Removed { consumer: from.text()? },
         9 => Head::Clock { at: from.timestamp()? },
+        10 => Head::Released { identity: RefusedId::from_bytes(from.array()?) },
+        11 => Head::Source(read_settings(&mut from)?),
         _ => return None,
     };
     from.end(head)
@@ -269,19 +288,6 @@ pub fn decode_notice(head: Head, body: &[u8]) -> Option<Notice> {
     from.end(Notice { id, key, kind, revision, record, events, changes, asset })
 }
 
-/// What makes a refused delivery itself: the first 16 bytes of BLAKE3 over source, headers and payload.
-#[must_use]
-pub fn refused_identity(source: &str, headers: &[(String, String)], body: &[u8]) -> [u8; 16] {
-    let mut parts = Vec::new();
-    let mut to = Writer(&mut parts);
-    to.text(source);
-    write_headers(&mut to, headers);
-    let mut identity = [0; 16];
-    let hash = *blake3::Hasher::new().update(&parts).update(body).finalize().as_bytes();
-    identity.copy_from_slice(&hash[..16]);
-    identity
-}
-
 /// Of one session, `complete` and `amended` count together: one revision is said once, as either.
 #[must_use]
 pub(crate) fn series(kind: NoticeKind) -> u8 {
@@ -316,4 +322,38 @@ fn read_headers(from: &mut Bytes<'_>) -> Option<Headers> {
         headers.push((from.text()?, from.text()?));
     }
     Some(headers)
+}
+
+fn write_settings(to: &mut Writer<'_>, settings: &SourceSettings) {
+    to.text(&settings.name);
+    to.text(&settings.provider);
+    to.text(&settings.version);
+    to.option(settings.subscription.as_ref(), |to, kinds| {
+        // A contract has 64 kinds at most.
+        to.u32(kinds.len() as u32);
+        kinds.iter().for_each(|kind| to.text(kind));
+    });
+    write_span(to, settings.grace);
+    to.option(settings.stall, write_span);
+}
+
+fn read_settings(from: &mut Bytes<'_>) -> Option<SourceSettings> {
+    Some(SourceSettings {
+        name: from.text()?,
+        provider: from.text()?,
+        version: from.text()?,
+        subscription: from.option(|from| (0..from.u32()?).map(|_| from.text()).collect())?,
+        grace: read_span(from)?,
+        stall: from.option(read_span)?,
+    })
+}
+
+fn write_span(to: &mut Writer<'_>, span: Duration) {
+    to.u64(span.as_secs());
+    to.u32(span.subsec_nanos());
+}
+
+fn read_span(from: &mut Bytes<'_>) -> Option<Duration> {
+    let (seconds, nanos) = (from.u64()?, from.u32()?);
+    (nanos < 1_000_000_000).then(|| Duration::new(seconds, nanos))
 }

@@ -15,6 +15,7 @@
 
 mod clock; // time from outside
 mod consumer; // who is told
+mod filler; // what comes by another way than a delivery
 mod source; // where deliveries come from
 mod writer; // the one that judges and appends
 
@@ -26,6 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use clock::Clock;
 pub use consumer::Notices;
+pub use filler::{Filled, Filler};
 pub use source::{Denied, Source, Unverified, Verify};
 pub use writer::Writer;
 
@@ -241,7 +243,7 @@ impl Engine {
             .verify
             .verify(headers, body, self.inner.clock.now())
             .map_err(|Denied { reason }| ReceiveError::Denied { reason })?;
-        let delivery = Delivery { headers: source.kept_headers(headers), body: body.into() };
+        let delivery = Delivery { headers: source.contract.kept_headers(headers.iter().copied()), body: body.into() };
         let mut reader = Reader::new();
         let work = match source.read(&mut reader, &delivery) {
             Ok((key, event)) => {

@@ -2,10 +2,10 @@
 
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Appended, Batch, LogError};
+use finis_engine::log::{Appended, Batch, LogError, RefusedId, SourceSettings};
 use tokio::sync::oneshot;
 
-use crate::head::{Head, encode_notice, refused_identity};
+use crate::head::{Head, encode_notice};
 use crate::index::PART_BYTES_MAX;
 use crate::journal::{BODY_BYTES_MAX, Body, HEAD_BYTES_MAX};
 
@@ -30,8 +30,12 @@ pub(super) struct Prepared {
     pub(super) events: Vec<(Head, Body)>,
     pub(super) deadlines: Vec<(SessionKey, Timestamp)>,
     pub(super) notices: Vec<(Notice, Body)>,
+    /// They get no place in the outbox.
+    pub(super) quiet: bool,
     pub(super) due: Vec<(SessionKey, Option<Timestamp>)>,
     pub(super) refused: Vec<(Head, Body)>,
+    pub(super) released: Vec<RefusedId>,
+    pub(super) sources: Vec<SourceSettings>,
     /// How many records it can become, and of how many bytes.
     pub(super) records: usize,
     pub(super) bytes: usize,
@@ -63,20 +67,40 @@ impl Prepared {
         let notices = notices.collect::<Result<_, LogError>>()?;
         let refused = batch.refused.into_iter().map(|refused| {
             check_part("the name of a source", &refused.source)?;
-            let (headers, content) = (refused.delivery.headers, refused.delivery.body);
-            let body = body("a payload", &content)?;
-            let identity = refused_identity(&refused.source, &headers, &content);
+            let identity = refused.id();
+            let body = body("a payload", &refused.delivery.body)?;
+            let headers = refused.delivery.headers;
             let (source, received_at, reason) = (refused.source, refused.received_at, refused.reason);
             let head = Head::Refused { identity, source, received_at, reason, headers };
             size.add(&head, &body)?;
             Ok((head, body))
         });
         let refused = refused.collect::<Result<_, LogError>>()?;
-        let (deadlines, due) = (batch.deadlines, batch.due);
-        size.records += deadlines.len() + due.len() + 1;
+        let sources = batch.sources;
+        for settings in &sources {
+            check_part("the name of a source", &settings.name)?;
+            let head_bytes = Head::Source(settings.clone()).encode().len();
+            within("the settings of a source", head_bytes, HEAD_BYTES_MAX)?;
+            size.records += 1;
+            size.bytes += head_bytes + RECORD_BYTES;
+        }
+        let (deadlines, due, released) = (batch.deadlines, batch.due, batch.released);
+        size.records += deadlines.len() + due.len() + released.len() + 1;
+        size.bytes += released.len() * RECORD_BYTES;
         size.bytes += (deadlines.len() + due.len()) * (3 * PART_BYTES_MAX + RECORD_BYTES);
         within("a batch", size.bytes, BATCH_BYTES_MAX)?;
-        Ok(Prepared { events, deadlines, notices, due, refused, records: size.records, bytes: size.bytes })
+        Ok(Prepared {
+            events,
+            deadlines,
+            notices,
+            quiet: batch.quiet,
+            due,
+            refused,
+            released,
+            sources,
+            records: size.records,
+            bytes: size.bytes,
+        })
     }
 }
 

@@ -26,14 +26,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Appended, Batch, Consumer, Log, LogError, Refused, Stored};
+use finis_engine::log::{Appended, Batch, Consumer, Log, LogError, LogRead, Refused, SourceSettings, Stored};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::index::IndexError;
-use crate::journal::{self, Disk, JournalError};
+use crate::journal::{self, Disk};
 
 use jobs::{Job, Prepared};
 pub use open::{IndexState, OpenError, Report};
+pub(crate) use open::{JOURNAL, LOCK_FILE};
 use read::Readers;
 
 /// Payloads of a batch, in bytes, from which on it is made ready on a thread of its own.
@@ -182,18 +183,7 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 #[async_trait]
-impl Log for EmbeddedLog {
-    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
-        let bytes = jobs::content_bytes(&batch);
-        let prepared = if bytes < PREPARED_APART_FROM {
-            Prepared::new(batch)?
-        } else {
-            apart(move || Prepared::new(batch)).await??
-        };
-        let (answer, answered) = oneshot::channel();
-        self.ask(Job::Append(Box::new(prepared), answer), answered).await
-    }
-
+impl LogRead for EmbeddedLog {
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
         let keys = keys.to_vec();
         self.read(move |readers| keys.iter().map(|key| readers.load(key)).collect()).await
@@ -212,24 +202,16 @@ impl Log for EmbeddedLog {
         self.read(move |readers| readers.sessions(after.as_ref(), limit)).await
     }
 
-    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
-        jobs::check_part("the name of a consumer", consumer)?;
-        let (answer, answered) = oneshot::channel();
-        self.ask(Job::Acknowledge(consumer.to_owned(), seq, answer), answered).await
-    }
-
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
         self.read(Readers::consumers).await
     }
 
-    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
-        jobs::check_part("the name of a consumer", consumer)?;
-        let (answer, answered) = oneshot::channel();
-        self.ask(Job::Remove(consumer.to_owned(), answer), answered).await
-    }
-
     async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
         self.read(move |readers| readers.refused(limit)).await
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
+        self.read(Readers::sources).await
     }
 
     async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
@@ -237,21 +219,33 @@ impl Log for EmbeddedLog {
     }
 }
 
+#[async_trait]
+impl Log for EmbeddedLog {
+    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
+        let bytes = jobs::content_bytes(&batch);
+        let prepared = if bytes < PREPARED_APART_FROM {
+            Prepared::new(batch)?
+        } else {
+            apart(move || Prepared::new(batch)).await??
+        };
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Append(Box::new(prepared), answer), answered).await
+    }
+
+    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
+        jobs::check_part("the name of a consumer", consumer)?;
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Acknowledge(consumer.to_owned(), seq, answer), answered).await
+    }
+
+    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
+        jobs::check_part("the name of a consumer", consumer)?;
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Remove(consumer.to_owned(), answer), answered).await
+    }
+}
+
 /// What is wrong with the index is found at the next opening, and made good there.
 fn stopped(error: &IndexError) -> LogError {
     LogError::Stopped { reason: error.0.to_string() }
-}
-
-/// What the journal says, to whoever uses the log.
-fn log_error(error: &JournalError) -> LogError {
-    let mut reason = error.to_string();
-    if let Some(cause) = std::error::Error::source(error) {
-        reason = format!("{reason}: {cause}");
-    }
-    match error {
-        JournalError::Full { .. } => LogError::Full { reason },
-        JournalError::TooLarge(_) => LogError::TooLarge { reason },
-        JournalError::NoSuchRecord(_) | JournalError::Damaged(_) => LogError::Damaged { reason },
-        JournalError::Broken | JournalError::InUse { .. } | JournalError::Io(_) => LogError::Stopped { reason },
-    }
 }

@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Consumer, Delivery, EventEntry, LogError, Refused, Stored};
+use finis_engine::log::{Consumer, LogError, Refused, SourceSettings, Stored};
 
-use super::{log_error, stopped};
+use super::stopped;
 use crate::bytes::Bytes;
-use crate::head::{Head, decode_notice};
+use crate::entries::Entries;
 use crate::index::{self, IndexError, Item, Row, View};
-use crate::journal::{Content, Place, Reader};
 
 /// Who reads: cheap to clone.
 #[derive(Clone)]
 pub(super) struct Readers {
     pub(super) view: Arc<View>,
-    pub(super) journal: Reader,
+    pub(super) entries: Entries,
 }
 
 impl Readers {
@@ -26,10 +25,12 @@ impl Readers {
         let mut notices = Vec::new();
         for item in session.items() {
             match item {
-                Item::Event { received_at, place, .. } => stored.events.extend(self.event(*place, *received_at)?),
+                Item::Event { received_at, place, .. } => {
+                    stored.events.extend(self.entries.event(*place, *received_at)?)
+                }
                 Item::Passed { due } => stored.deadlines.push(*due),
                 Item::Notice { series, revision, place, .. } => {
-                    notices.extend(self.notice(*place)?.map(|notice| (*series, *revision, notice)));
+                    notices.extend(self.entries.notice(*place)?.map(|notice| (*series, *revision, notice)));
                 }
             }
         }
@@ -53,7 +54,7 @@ impl Readers {
             let unreadable = || stopped(&IndexError::value("a notice"));
             let seq = key[1..].try_into().map(u64::from_be_bytes).map_err(|_| unreadable())?;
             let place = Bytes(&value).place().ok_or_else(unreadable)?;
-            notices.extend(self.notice(place)?.map(|notice| (seq, notice)));
+            notices.extend(self.entries.notice(place)?.map(|notice| (seq, notice)));
         }
         Ok(notices)
     }
@@ -79,11 +80,18 @@ impl Readers {
         let mut refused = Vec::new();
         for (key, _) in self.rows(index::REFUSED, None, limit)? {
             let place = Bytes(&key[1..]).place().ok_or_else(|| stopped(&IndexError::value("a delivery")))?;
-            let Some((head, body)) = self.entry(place)? else { continue };
-            let Head::Refused { source, received_at, reason, headers, .. } = head else { return Err(other(place)) };
-            refused.push(Refused { source, received_at, reason, delivery: Delivery { headers, body: body.into() } });
+            refused.extend(self.entries.refused(place)?);
         }
         Ok(refused)
+    }
+
+    pub(super) fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
+        let mut sources = Vec::new();
+        for (_, value) in self.rows(index::SOURCE, None, usize::MAX)? {
+            let place = Bytes(&value).place().ok_or_else(|| stopped(&IndexError::value("a source")))?;
+            sources.push(self.entries.settings(place)?);
+        }
+        Ok(sources)
     }
 
     pub(super) fn latest(&self) -> Result<Option<Timestamp>, LogError> {
@@ -93,33 +101,4 @@ impl Readers {
     fn rows(&self, of: u8, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, LogError> {
         self.view.scan(&[of], after, limit).map_err(|error| stopped(&error))
     }
-
-    fn event(&self, place: Place, received_at: Timestamp) -> Result<Option<EventEntry>, LogError> {
-        let Some((head, body)) = self.entry(place)? else { return Ok(None) };
-        let Head::Event { key, digest, headers, .. } = head else { return Err(other(place)) };
-        Ok(Some(EventEntry { key, digest, received_at, delivery: Delivery { headers, body: body.into() } }))
-    }
-
-    fn notice(&self, place: Place) -> Result<Option<Notice>, LogError> {
-        let Some((head, body)) = self.entry(place)? else { return Ok(None) };
-        decode_notice(head, &body).map(Some).ok_or_else(|| other(place))
-    }
-
-    /// What is at a place; nothing when its body was erased.
-    fn entry(&self, place: Place) -> Result<Option<(Head, Vec<u8>)>, LogError> {
-        let entry = self.journal.read(place).map_err(|error| log_error(&error))?;
-        let damaged = |reason: &str| LogError::Damaged { reason: format!("{place} of the journal: {reason}") };
-        let head = Head::decode(&entry.head).map_err(|_| damaged("the head cannot be read"))?;
-        match entry.body {
-            Content::Here(body) => Ok(Some((head, body))),
-            Content::None => Ok(Some((head, Vec::new()))),
-            Content::Erased => Ok(None),
-            Content::Damaged => Err(damaged("the body is not what was written")),
-        }
-    }
-}
-
-/// The index says that something else is there.
-fn other(place: Place) -> LogError {
-    stopped(&IndexError::new(format_args!("the index is wrong about {place} of the journal")))
 }

@@ -9,7 +9,8 @@ use finis_engine::log::{Appended, LogError};
 use tokio::sync::mpsc;
 
 use super::jobs::{Answer, Job, Prepared, notice_head};
-use super::{log_error, stopped};
+use super::stopped;
+use crate::entries::log_error;
 use crate::head::{Head, series};
 use crate::index::{Behind, Draft, Index, IndexError, PENDING};
 use crate::journal::{Body, Journal, JournalError, Place, Record};
@@ -194,15 +195,18 @@ impl Prepared {
             let Head::Event { key, digest, received_at, .. } = head else { continue };
             let known = draft.session(key)?.event(*digest);
             appended.new.push(known.is_none());
+            let earlier = match (known, *received_at) {
+                (Some(Some(known)), Some(at)) if is_same(known.earliest(at), known) => None,
+                (Some(_), earlier) => earlier,
+                (None, _) => None,
+            };
+            appended.earlier.push(earlier.is_some());
+            if let Some(received_at) = earlier {
+                add(draft, &Head::Arrival { key: key.clone(), digest: *digest, received_at }, None)?;
+            }
             match known {
                 None => add(draft, head, Some(body))?,
-                Some(known) => {
-                    if !is_same(known.earliest(*received_at), known) {
-                        let (key, digest, received_at) = (key.clone(), *digest, *received_at);
-                        add(draft, &Head::Arrival { key, digest, received_at }, None)?;
-                    }
-                    latest = latest.max(Some(*received_at));
-                }
+                Some(_) => latest = latest.max(*received_at),
             }
         }
         for (key, due) in &self.deadlines {
@@ -214,7 +218,7 @@ impl Prepared {
             let first = !draft.session(&notice.key)?.has_said(series(notice.kind), notice.revision);
             appended.first.push(first);
             if first {
-                let seq = draft.meta().seq + 1;
+                let seq = if self.quiet { 0 } else { draft.meta().seq + 1 };
                 add(draft, &notice_head(notice, seq), Some(body))?;
             }
         }
@@ -228,12 +232,23 @@ impl Prepared {
                 add(draft, &Head::Due { key: key.clone(), due: *due }, None)?;
             }
         }
+        for identity in &self.released {
+            if draft.has_refused(*identity)? {
+                add(draft, &Head::Released { identity: *identity }, None)?;
+            }
+        }
         for (head, body) in &self.refused {
             let Head::Refused { identity, received_at, .. } = head else { continue };
             if draft.has_refused(*identity)? {
                 latest = latest.max(Some(*received_at));
             } else {
                 add(draft, head, Some(body))?;
+            }
+        }
+        for settings in &self.sources {
+            let head = Head::Source(settings.clone());
+            if !draft.has_source(&head)? {
+                add(draft, &head, None)?;
             }
         }
         // What came again leaves nothing else behind, and the clock must not go behind it.

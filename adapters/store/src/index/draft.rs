@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use finis_engine::Timestamp;
 use finis_engine::live::SessionKey;
+use finis_engine::log::RefusedId;
 
 use super::filter::Filter;
 use super::sessions::{Item, PENDING, Session};
 use super::view::{Puts, View};
 use super::{IndexError, Meta, keys};
+use crate::bytes::Bytes;
 use crate::head::{Head, series};
 use crate::journal::{Place, Position};
 
@@ -34,7 +36,9 @@ pub(crate) struct Draft<'i> {
     sessions: BTreeMap<SessionKey, Touched>,
     puts: Puts,
     outbox: BTreeMap<u64, Place>,
-    refused: BTreeMap<[u8; 16], Place>,
+    refused: BTreeMap<RefusedId, Place>,
+    /// Settings of sources: where they are, and their hash.
+    sources: BTreeMap<String, (Place, [u8; 16])>,
 }
 
 /// A session of a draft.
@@ -66,6 +70,7 @@ impl Index {
             puts: Puts::new(),
             outbox: BTreeMap::new(),
             refused: BTreeMap::new(),
+            sources: BTreeMap::new(),
         }
     }
 
@@ -113,14 +118,32 @@ impl Draft<'_> {
 
     /// What a consumer has acknowledged.
     pub(crate) fn consumer(&self, name: &str) -> Result<Option<u64>, IndexError> {
-        let key = keys::consumer(name);
-        let value = self.puts.get(&key).cloned().map_or_else(|| self.index.view.get(&key), Ok)?;
+        let value = self.value(&keys::consumer(name))?;
         value.map(|value| read_seq(&value)).transpose()
     }
 
     /// Whether a refused delivery is there.
-    pub(crate) fn has_refused(&self, identity: [u8; 16]) -> Result<bool, IndexError> {
-        Ok(self.refused.contains_key(&identity) || self.index.view.get(&keys::identity(identity))?.is_some())
+    pub(crate) fn has_refused(&self, identity: RefusedId) -> Result<bool, IndexError> {
+        if self.refused.contains_key(&identity) {
+            return Ok(true);
+        }
+        Ok(self.value(&keys::identity(identity))?.is_some())
+    }
+
+    /// Whether the settings of a source are what was last said of it.
+    pub(crate) fn has_source(&self, head: &Head) -> Result<bool, IndexError> {
+        let Head::Source(settings) = head else { return Ok(false) };
+        let hash = hash(head);
+        if let Some((_, known)) = self.sources.get(&settings.name) {
+            return Ok(*known == hash);
+        }
+        let known = self.index.view.get(&keys::source(&settings.name))?;
+        Ok(known.is_some_and(|known| known.ends_with(&hash)))
+    }
+
+    /// What stands under a key, with the changes so far that are not pending.
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+        self.puts.get(key).cloned().map_or_else(|| self.index.view.get(key), Ok)
     }
 
     /// Takes an entry of the log that is at `place` in the journal, or will be, when its frame is
@@ -133,11 +156,18 @@ impl Draft<'_> {
                         let item = Item::Event { digest: *digest, received_at: *received_at, place };
                         self.change(key)?.add(item);
                     }
-                    Some(_) => self.change(key)?.arrive(*digest, *received_at),
+                    Some(_) => {
+                        if let Some(at) = received_at {
+                            self.change(key)?.arrive(*digest, *at);
+                        }
+                    }
                 }
+                received_at.iter().for_each(|at| self.meta.reach(*at));
+            }
+            Head::Arrival { key, digest, received_at } => {
+                self.change(key)?.arrive(*digest, *received_at);
                 self.meta.reach(*received_at);
             }
-            Head::Arrival { key, digest, received_at } => self.change(key)?.arrive(*digest, *received_at),
             Head::Passed { key, due } => {
                 if !self.touch(key)?.session.has_passed(*due) {
                     self.change(key)?.add(Item::Passed { due: *due });
@@ -148,7 +178,9 @@ impl Draft<'_> {
                 let series = series(*kind);
                 if !self.touch(key)?.session.has_said(series, *revision) {
                     self.change(key)?.add(Item::Notice { series, revision: *revision, seq: *seq, place });
-                    self.outbox.insert(*seq, place);
+                    if *seq > 0 {
+                        self.outbox.insert(*seq, place);
+                    }
                 }
                 self.meta.seq = self.meta.seq.max(*seq);
             }
@@ -174,6 +206,17 @@ impl Draft<'_> {
             }
             Head::Removed { consumer } => drop(self.puts.insert(keys::consumer(consumer), None)),
             Head::Clock { at } => self.meta.reach(*at),
+            Head::Released { identity } => {
+                let is_of_this_draft = self.refused.remove(identity).is_some();
+                let known = self.value(&keys::identity(*identity))?.filter(|_| !is_of_this_draft);
+                if let Some(place) = known.and_then(|place| Bytes(&place).place()) {
+                    self.puts.insert(keys::refused(place), None);
+                    self.puts.insert(keys::identity(*identity), None);
+                }
+            }
+            Head::Source(settings) => {
+                self.sources.insert(settings.name.clone(), (place, hash(head)));
+            }
         }
         Ok(())
     }
@@ -206,6 +249,10 @@ impl Draft<'_> {
             self.puts.insert(keys::refused(place), Some(Vec::new()));
             self.puts.insert(keys::identity(identity), Some(place.to_bytes().to_vec()));
         }
+        for (name, (place, hash)) in self.sources {
+            let value = [&settled(place).to_bytes()[..], &hash].concat();
+            self.puts.insert(keys::source(&name), Some(value));
+        }
         self.index.meta = Meta { watermark, records, ..self.meta };
         self.index.view.publish(self.puts, self.index.meta);
     }
@@ -237,6 +284,12 @@ impl Draft<'_> {
 /// The value of a consumer's key.
 pub(crate) fn read_seq(value: &[u8]) -> Result<u64, IndexError> {
     value.try_into().map(u64::from_be_bytes).map_err(|_| IndexError::value("a consumer"))
+}
+
+fn hash(head: &Head) -> [u8; 16] {
+    let mut first = [0; 16];
+    first.copy_from_slice(&blake3::hash(&head.encode()).as_bytes()[..16]);
+    first
 }
 
 fn write_time(at: Timestamp) -> Vec<u8> {

@@ -10,6 +10,7 @@
 //! | `c` | consumer | the notice that it has acknowledged |
 //! | `r` | place (20) | nothing: a refused delivery, in the order of the journal |
 //! | `i` | identity (16) | place of the refused delivery |
+//! | `n` | name of a source | place of its settings, and the first 16 bytes of BLAKE3 over their head |
 //!
 //! Integers are big-endian, so keys sort as what they stand for. A session is its three parts, each
 //! with `00` written as `00 ff` and `00 00` after it: sorted as its parts are, and none is the
@@ -17,6 +18,7 @@
 
 use finis_engine::Timestamp;
 use finis_engine::live::SessionKey;
+use finis_engine::log::RefusedId;
 
 use crate::journal::Place;
 
@@ -26,6 +28,7 @@ pub(crate) const DUE: u8 = b'd';
 pub(crate) const OUTBOX: u8 = b'o';
 pub(crate) const CONSUMER: u8 = b'c';
 pub(crate) const REFUSED: u8 = b'r';
+pub(crate) const SOURCE: u8 = b'n';
 const PAGE: u8 = b'p';
 const IDENTITY: u8 = b'i';
 
@@ -67,8 +70,12 @@ pub(crate) fn refused(place: Place) -> Vec<u8> {
     [&[REFUSED][..], &place.to_bytes()].concat()
 }
 
-pub(crate) fn identity(identity: [u8; 16]) -> Vec<u8> {
-    [&[IDENTITY][..], &identity].concat()
+pub(crate) fn identity(identity: RefusedId) -> Vec<u8> {
+    [&[IDENTITY][..], &identity.to_bytes()].concat()
+}
+
+pub(crate) fn source(name: &str) -> Vec<u8> {
+    [&[SOURCE], name.as_bytes()].concat()
 }
 
 /// The session of a key of [`session`], or of [`due`] after its time.

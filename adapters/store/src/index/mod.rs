@@ -21,7 +21,7 @@ mod view; // what is known, in the tree or not yet
 use std::sync::Arc;
 
 pub(crate) use draft::{Draft, Index, read_seq};
-pub(crate) use keys::{CONSUMER, DUE, OUTBOX, PART_BYTES_MAX, REFUSED, SESSION, outbox, session, session_of};
+pub(crate) use keys::{CONSUMER, DUE, OUTBOX, PART_BYTES_MAX, REFUSED, SESSION, SOURCE, outbox, session, session_of};
 pub(crate) use meta::Meta;
 pub(crate) use open::{Checked, open, set_aside, set_aside_unfinished};
 pub(crate) use sessions::{Item, PENDING};

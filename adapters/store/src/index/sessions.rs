@@ -21,7 +21,7 @@ pub(crate) const PENDING: Position = Position::START;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     /// An event, by its earliest arrival.
-    Event { digest: Digest, received_at: Timestamp, place: Place },
+    Event { digest: Digest, received_at: Option<Timestamp>, place: Place },
     /// A deadline that passed.
     Passed { due: Timestamp },
     /// A notice: its series and revision.
@@ -57,7 +57,9 @@ pub(crate) struct Head {
 }
 
 impl Session {
-    pub(crate) fn event(&self, digest: Digest) -> Option<Timestamp> {
+    /// Whether an event is there, and its earliest arrival, of which there may be none.
+    #[allow(clippy::option_option, reason = "whether it is there, and when it came")]
+    pub(crate) fn event(&self, digest: Digest) -> Option<Option<Timestamp>> {
         match self.item(*self.events.get(&digest)?)? {
             Item::Event { received_at, .. } => Some(*received_at),
             _ => None,
@@ -110,7 +112,7 @@ impl Session {
     pub(crate) fn arrive(&mut self, digest: Digest, at: Timestamp) {
         let Some(&place) = self.events.get(&digest) else { return };
         if let Some(Item::Event { received_at, .. }) = self.item_mut(place) {
-            *received_at = received_at.earliest(at);
+            *received_at = Some(received_at.map_or(at, |known| known.earliest(at)));
         }
         self.changed.insert(place.0);
     }
@@ -198,7 +200,7 @@ impl Item {
 
     fn bytes(&self) -> usize {
         match self {
-            Item::Event { .. } => 50,
+            Item::Event { .. } => 51,
             Item::Passed { .. } => 14,
             Item::Notice { .. } => 34,
         }
@@ -209,7 +211,7 @@ impl Item {
             Item::Event { digest, received_at, place } => {
                 to.u8(1);
                 to.digest(*digest);
-                to.timestamp(*received_at);
+                to.option(*received_at, Writer::timestamp);
                 to.place(*place);
             }
             Item::Passed { due } => {
@@ -228,7 +230,11 @@ impl Item {
 
     fn decode(from: &mut Bytes<'_>) -> Option<Item> {
         match from.u8()? {
-            1 => Some(Item::Event { digest: from.digest()?, received_at: from.timestamp()?, place: from.place()? }),
+            1 => Some(Item::Event {
+                digest: from.digest()?,
+                received_at: from.option(Bytes::timestamp)?,
+                place: from.place()?,
+            }),
             2 => Some(Item::Passed { due: from.timestamp()? }),
             3 => {
                 Some(Item::Notice { series: from.u8()?, revision: from.u32()?, seq: from.u64()?, place: from.place()? })

@@ -1,7 +1,10 @@
 //! Bytes of records, there and back.
 
+use std::time::Duration;
+
 use finis_engine::Timestamp;
 use finis_engine::live::{Asset, Change, Notice, NoticeId, SessionKey};
+use finis_engine::log::{RefusedId, SourceSettings};
 use finis_store::head::{Head, HeadError, decode_notice, encode_notice};
 use proptest::collection::vec;
 use proptest::option;
@@ -27,15 +30,19 @@ fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
     vec(any::<(String, String)>(), 0..4)
 }
 
+fn sources() -> impl Strategy<Value = SourceSettings> {
+    let span = || (any::<u64>(), 0_u32..1_000_000_000).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos));
+    let words = (any::<(String, String, String)>(), option::of(vec(any::<String>(), 0..4)));
+    (words, span(), option::of(span())).prop_map(|(((name, provider, version), subscription), grace, stall)| {
+        SourceSettings { name, provider, version, subscription, grace, stall }
+    })
+}
+
 fn heads() -> impl Strategy<Value = Head> {
     let digests = || any::<u32>().prop_map(digest);
     prop_oneof![
-        (keys(), digests(), times(), headers()).prop_map(|(key, digest, received_at, headers)| Head::Event {
-            key,
-            digest,
-            received_at,
-            headers
-        }),
+        (keys(), digests(), option::of(times()), headers())
+            .prop_map(|(key, digest, received_at, headers)| Head::Event { key, digest, received_at, headers }),
         (keys(), digests(), times()).prop_map(|(key, digest, received_at)| Head::Arrival { key, digest, received_at }),
         (keys(), times()).prop_map(|(key, due)| Head::Passed { key, due }),
         (any::<u64>(), any::<[u8; 16]>(), keys(), kinds(), any::<u32>()).prop_map(|(seq, id, key, kind, revision)| {
@@ -44,7 +51,7 @@ fn heads() -> impl Strategy<Value = Head> {
         (keys(), option::of(times())).prop_map(|(key, due)| Head::Due { key, due }),
         (any::<[u8; 16]>(), any::<String>(), times(), any::<String>(), headers()).prop_map(
             |(identity, source, received_at, reason, headers)| Head::Refused {
-                identity,
+                identity: RefusedId::from_bytes(identity),
                 source,
                 received_at,
                 reason,
@@ -54,6 +61,8 @@ fn heads() -> impl Strategy<Value = Head> {
         any::<(String, u64)>().prop_map(|(consumer, seq)| Head::Acknowledged { consumer, seq }),
         any::<String>().prop_map(|consumer| Head::Removed { consumer }),
         times().prop_map(|at| Head::Clock { at }),
+        any::<[u8; 16]>().prop_map(|identity| Head::Released { identity: RefusedId::from_bytes(identity) }),
+        sources().prop_map(Head::Source),
     ]
 }
 
@@ -108,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..12) {
+    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..14) {
         let _ = Head::decode(&bytes);
         bytes.splice(0..0, [1, code]);
         if let Ok(head) = Head::decode(&bytes) {
@@ -120,7 +129,7 @@ proptest! {
 #[test]
 fn what_came_later_is_told_from_what_is_malformed() {
     assert_eq!(Head::decode(&[2, 1]), Err(HeadError::Newer));
-    assert_eq!(Head::decode(&[1, 10]), Err(HeadError::Newer));
+    assert_eq!(Head::decode(&[1, 12]), Err(HeadError::Newer));
     assert_eq!(Head::decode(&[]), Err(HeadError::Malformed));
     assert_eq!(Head::decode(&[1, 9]), Err(HeadError::Malformed));
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use finis_engine::log::{Batch, Log, LogError, MemoryLog};
-use finis_store::{EmbeddedLog, IndexState};
+use finis_engine::log::{Batch, Log, LogError, LogRead, MemoryLog};
+use finis_store::{EmbeddedLog, IndexState, Snapshot};
 use proptest::prelude::*;
 
 use crate::model::{Step, event, everything, key, steps};
@@ -27,6 +27,7 @@ proptest! {
         runtime().block_on(async {
             let twin = MemoryLog::new();
             let mut log = open(folder.path());
+            let mut beside = Snapshot::open(folder.path()).unwrap();
             for step in steps {
                 match step {
                     Step::Append(batch) => {
@@ -52,7 +53,12 @@ proptest! {
                 }
                 assert_eq!(log.latest().await, twin.latest().await);
                 assert_eq!(log.due(3).await, twin.due(3).await);
+                // Whoever looks from beside sees the same, and the same as if he had looked anew.
+                beside.refresh().unwrap();
+                assert_eq!(everything(&beside).await, everything(&twin).await);
             }
+            let anew = Snapshot::open(folder.path()).unwrap();
+            assert_eq!((everything(&anew).await, anew.damage()), (everything(&twin).await, &[][..]));
             assert_eq!(everything(&log).await, everything(&twin).await);
             drop(log);
             let log = open(folder.path());

@@ -1,0 +1,165 @@
+//! Events that come by another way than a delivery: out of an export, or out of quarantine.
+//!
+//! They are appended as they come and judged when all of them are in, so that nothing is said of a session
+//! that is half there. Whoever fills has the log for himself, as a writer has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Source;
+use crate::live::{NoticeKind, SessionKey};
+use crate::log::{Batch, EventEntry, Log, LogError, RefusedId, SourceSettings};
+use crate::timestamp::Timestamp;
+
+/// Sessions that are judged in one commit.
+const SESSIONS_MAX: usize = 256;
+
+/// Bytes of records in one commit. One session alone may have more.
+const RECORD_BYTES_MAX: usize = 8 << 20;
+
+/// Puts events into a log, and judges their sessions at the end.
+pub struct Filler {
+    log: Arc<dyn Log>,
+    sources: BTreeMap<String, Source>,
+    /// What the log remembers of sources.
+    known: BTreeMap<String, SourceSettings>,
+    touched: BTreeSet<SessionKey>,
+    filled: Filled,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Events that were not there before.
+    pub new: u64,
+    /// Events that were there, and now have an earlier arrival than was known.
+    pub earlier: u64,
+    /// Events that were there as they came.
+    pub known: u64,
+    /// Sessions that the events were of.
+    pub sessions: u64,
+    /// Sources whose settings the log did not have so, by name.
+    pub settings: Vec<String>,
+    /// Deadlines that had passed.
+    pub deadlines: u64,
+    /// Notices by kind.
+    pub notices: BTreeMap<NoticeKind, u64>,
+}
+
+impl Filled {
+    /// Whether the log is as it was before.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        let Filled { new, earlier, known: _, sessions: _, settings, deadlines, notices } = self;
+        *new + *earlier + *deadlines == 0 && settings.is_empty() && notices.is_empty()
+    }
+}
+
+impl Filler {
+    /// Fills this log from these sources. What it has of others is left as it is.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn new(log: Arc<dyn Log>, sources: impl IntoIterator<Item = Source>) -> Result<Filler, LogError> {
+        let known = log.sources().await?.into_iter().map(|settings| (settings.name.clone(), settings)).collect();
+        let sources = sources.into_iter().map(|source| (source.name.clone(), source)).collect();
+        Ok(Filler { log, sources, known, touched: BTreeSet::new(), filled: Filled::default() })
+    }
+
+    /// The source of this name.
+    #[must_use]
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.get(name)
+    }
+
+    /// One more source.
+    pub fn add_source(&mut self, source: Source) {
+        self.sources.insert(source.name.clone(), source);
+    }
+
+    /// Appends events, together with the word that refused deliveries are dealt with by them.
+    ///
+    /// # Errors
+    /// When the log does not take them: nothing of this call is appended.
+    pub async fn append(&mut self, events: Vec<EventEntry>, released: Vec<RefusedId>) -> Result<(), LogError> {
+        let keys: Vec<SessionKey> = events.iter().map(|event| event.key.clone()).collect();
+        let names: BTreeSet<&str> = keys.iter().map(|key| key.source.as_str()).collect();
+        let settings = names.into_iter().filter_map(|name| self.sources.get(name)).map(Source::settings);
+        let changed = settings.filter(|settings| self.known.get(&settings.name) != Some(settings));
+        let changed: Vec<SourceSettings> = changed.collect();
+        let batch = Batch { events, released, sources: changed.clone(), ..Batch::default() };
+        let appended = self.log.append(batch).await?;
+        for settings in changed {
+            self.filled.settings.push(settings.name.clone());
+            self.known.insert(settings.name.clone(), settings);
+        }
+        let count = |all: &[bool]| all.iter().filter(|is| **is).count() as u64;
+        let (new, earlier) = (count(&appended.new), count(&appended.earlier));
+        self.filled.new += new;
+        self.filled.earlier += earlier;
+        self.filled.known += keys.len() as u64 - new - earlier;
+        self.touched.extend(keys);
+        Ok(())
+    }
+
+    /// Judges what was filled at `as_of`, or at the log's own time if that is later: it never steps back.
+    /// Other sessions whose deadlines are over then are judged with it. With `quiet`, what is to be said is
+    /// remembered as said and nobody is told.
+    ///
+    /// # Errors
+    /// When the log does not take it. What it has taken stays; to fill it again does the rest.
+    pub async fn settle(mut self, as_of: Timestamp, quiet: bool) -> Result<Filled, LogError> {
+        let as_of = self.log.latest().await?.map_or(as_of, |latest| latest.max(as_of));
+        let touched: Vec<SessionKey> = std::mem::take(&mut self.touched).into_iter().collect();
+        self.filled.sessions = touched.len() as u64;
+        for keys in touched.chunks(SESSIONS_MAX) {
+            self.judge(keys, as_of, quiet).await?;
+        }
+        let mut left = 0;
+        loop {
+            let due = self.log.due(left + SESSIONS_MAX).await?.into_iter().skip(left);
+            let keys = due.take_while(|(due, _)| *due <= as_of).map(|(_, key)| key);
+            // What cannot be judged here stays due, before all that is.
+            let (ours, others): (Vec<SessionKey>, Vec<_>) = keys.partition(|key| self.can_judge(key));
+            left += others.len();
+            if ours.is_empty() && others.is_empty() {
+                return Ok(self.filled);
+            }
+            self.judge(&ours, as_of, quiet).await?;
+        }
+    }
+
+    fn can_judge(&self, key: &SessionKey) -> bool {
+        self.sources.get(&key.source).is_some_and(|source| source.under(key).is_some())
+    }
+
+    async fn judge(&mut self, keys: &[SessionKey], as_of: Timestamp, quiet: bool) -> Result<(), LogError> {
+        let empty = || Batch { quiet, ..Batch::default() };
+        let (mut batch, mut bytes) = (empty(), 0);
+        for (key, stored) in keys.iter().zip(self.log.load(keys).await?) {
+            let Some(source) = self.sources.get(&key.source) else { continue };
+            let Some(under) = source.under(key) else { continue };
+            let mut session = source.restore(key.clone(), stored);
+            let (passed, notices) = session.settle(under, as_of);
+            self.filled.deadlines += u64::from(passed.is_some());
+            for notice in &notices {
+                *self.filled.notices.entry(notice.kind).or_default() += 1;
+            }
+            bytes += notices.iter().map(|notice| notice.record.len()).sum::<usize>();
+            batch.deadlines.extend(passed.map(|due| (key.clone(), due)));
+            batch.notices.extend(notices);
+            batch.due.push((key.clone(), session.deadline(under)));
+            if bytes > RECORD_BYTES_MAX {
+                self.log.append(std::mem::replace(&mut batch, empty())).await?;
+                bytes = 0;
+            }
+        }
+        self.log.append(batch).await.map(drop)
+    }
+}
+
+impl std::fmt::Debug for Filler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Filler").field("filled", &self.filled).finish_non_exhaustive()
+    }
+}
