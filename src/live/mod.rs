@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 
 pub use clock::SystemClock;
 pub use finis_providers::signature::Secret;
-pub use finis_store::{EmbeddedLog, Report};
+pub use finis_store::{EmbeddedLog, OpenError as StoreOpenError, Report, Settings as StoreSettings};
 pub use setup::{SourceError, SourceSetup};
 
 use crate::engine::live::SessionKey;

@@ -331,7 +331,9 @@ fn write_settings(to: &mut Writer<'_>, settings: &SourceSettings) {
     to.option(settings.subscription.as_ref(), |to, kinds| {
         // A contract has 64 kinds at most.
         to.u32(kinds.len() as u32);
-        kinds.iter().for_each(|kind| to.text(kind));
+        for kind in kinds {
+            to.text(kind);
+        }
     });
     write_span(to, settings.grace);
     to.option(settings.stall, write_span);

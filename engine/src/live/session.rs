@@ -143,14 +143,18 @@ impl Session {
         self.partial.merge(&arrival.event);
         let place = self.partial.place(arrival.digest).unwrap_or(place);
         self.partial.see_again(place, at);
-        at.into_iter().for_each(|at| self.reach(at));
+        if let Some(at) = at {
+            self.reach(at);
+        }
     }
 
     /// Judges it when all that is known is in: passes the deadline that is over at `as_of`, if there is one,
     /// and says of the whole what is to be said.
     pub fn settle(&mut self, under: Under<'_>, as_of: Timestamp) -> (Option<Timestamp>, Vec<Notice>) {
         let passed = self.deadline(under).filter(|due| *due <= as_of);
-        passed.into_iter().for_each(|due| self.reach(due));
+        if let Some(due) = passed {
+            self.reach(due);
+        }
         (passed, self.announce(under))
     }
 

@@ -26,7 +26,7 @@ impl Readers {
         for item in session.items() {
             match item {
                 Item::Event { received_at, place, .. } => {
-                    stored.events.extend(self.entries.event(*place, *received_at)?)
+                    stored.events.extend(self.entries.event(*place, *received_at)?);
                 }
                 Item::Passed { due } => stored.deadlines.push(*due),
                 Item::Notice { series, revision, place, .. } => {

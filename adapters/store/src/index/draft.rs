@@ -162,7 +162,9 @@ impl Draft<'_> {
                         }
                     }
                 }
-                received_at.iter().for_each(|at| self.meta.reach(*at));
+                if let Some(at) = received_at {
+                    self.meta.reach(*at);
+                }
             }
             Head::Arrival { key, digest, received_at } => {
                 self.change(key)?.arrive(*digest, *received_at);
