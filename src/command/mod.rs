@@ -101,8 +101,17 @@ fn say(text: &str) -> Result<(), Failure> {
 
 /// Says something on standard output that more may follow: whether anybody still listens.
 fn say_more(text: &str) -> Result<bool, Failure> {
-    let mut out = anstream::stdout();
-    match write!(out, "{text}").and_then(|()| out.flush()) {
+    tell(&mut anstream::stdout(), text)
+}
+
+/// Says something to a machine, byte for byte: what is left out for people may be part of a value. Whether
+/// anybody still listens.
+fn say_lines(lines: &str) -> Result<bool, Failure> {
+    tell(&mut std::io::stdout(), lines)
+}
+
+fn tell(out: &mut impl std::io::Write, text: &str) -> Result<bool, Failure> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure(format!("cannot write to standard output: {error}"))),

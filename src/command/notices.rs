@@ -11,7 +11,7 @@ use finis::store::Look;
 use super::store::{StoreArgs, block_on};
 use super::table::Table;
 use super::words::{aside, count};
-use super::{Failure, Outcome, say, say_more};
+use super::{Failure, Outcome, say, say_lines, say_more};
 
 /// Notices that are read at once.
 const PAGE: usize = 256;
@@ -94,8 +94,8 @@ async fn print(look: &Look, json: bool, after: &mut u64, table: &mut Table<6>) -
                 table.add(cells(placed));
             }
         }
-        lines.push_str(&table.take());
-        if !say_more(&lines)? {
+        let listens = if json { say_lines(&lines)? } else { say_more(&table.take())? };
+        if !listens {
             return Ok(None);
         }
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::store::{ReadArgs, StoreArgs, block_on, known_sources};
 use super::table::Table;
 use super::words::{aside, bytes, deliveries, heading, shown};
-use super::{Failure, Outcome, say};
+use super::{Failure, Outcome, say, say_lines};
 
 /// Digits of an id that are listed, and enough to name it by.
 const ID_DIGITS: usize = 12;
@@ -94,7 +94,7 @@ async fn list(args: &List) -> Result<Outcome, Failure> {
             // Writing into a String does not fail.
             let _ = writeln!(lines, "{}", as_json(refused, false));
         }
-        say(&lines)?;
+        say_lines(&lines)?;
         return Ok(Outcome::Fine);
     }
     let mut table = Table::new(["id", "source", "came", ">size", "reason"]);
@@ -130,7 +130,7 @@ async fn show(args: &Show) -> Result<Outcome, Failure> {
         }
     };
     if args.json {
-        say(&format!("{}\n", as_json(refused, true)))?;
+        say_lines(&format!("{}\n", as_json(refused, true)))?;
         return Ok(Outcome::Fine);
     }
     // Writing into a String does not fail.

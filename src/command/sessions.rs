@@ -12,7 +12,7 @@ use super::reconcile::as_of as time;
 use super::store::{ReadArgs, block_on, check_source};
 use super::table::Table;
 use super::words::{aside, count, number};
-use super::{Failure, Outcome, say, say_more};
+use super::{Failure, Outcome, say, say_lines, say_more};
 
 /// Sessions that are read at once, and rows that are printed at once.
 const PAGE: usize = 256;
@@ -82,14 +82,14 @@ async fn list(args: &Args, look: &Look) -> Result<(), Failure> {
     let mut listed: BTreeMap<String, u64> = BTreeMap::new();
     let (mut total, limit) = (0, args.limit.unwrap_or(u64::MAX));
     let mut after = None;
-    'pages: loop {
+    while total < limit {
         let keys = look.sessions(args.source.as_deref(), after.as_ref(), PAGE).await?;
         let Some(last) = keys.last().cloned() else { break };
         after = Some(last);
         let mut lines = String::new();
         for key in keys {
             if total == limit {
-                break 'pages;
+                break;
             }
             let viewed = look.session(&key).await?;
             let record = viewed.record();
@@ -109,8 +109,8 @@ async fn list(args: &Args, look: &Look) -> Result<(), Failure> {
                 table.add(row.cells());
             }
         }
-        lines.push_str(&table.take());
-        if !lines.is_empty() && !say_more(&lines)? {
+        let listens = if args.json { say_lines(&lines)? } else { say_more(&table.take())? };
+        if !listens {
             return Ok(());
         }
     }

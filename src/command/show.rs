@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::store::{ReadArgs, block_on, check_source};
 use super::words::{aside, bad, count, doubtful, heading, shown};
-use super::{Failure, Outcome, say};
+use super::{Failure, Outcome, say, say_lines};
 
 /// Characters of a value that a line has room for.
 const VALUE_CHARS_MAX: usize = 60;
@@ -53,7 +53,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
             // Writing into a String does not fail.
             let _ = write(&mut out, key, &viewed);
         }
-        say(&out)?;
+        if args.json {
+            say_lines(&out).map(drop)?
+        } else {
+            say(&out)?
+        }
         Ok(Outcome::Fine)
     })
 }
