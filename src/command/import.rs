@@ -1,10 +1,12 @@
 //! `finis import`: exports into a store, as often as you like.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use finis::engine::live::NoticeKind;
 use finis::engine::log::{Log, LogRead};
 use finis::engine::{Filled, Filler, Timestamp};
 use finis::reconcile::{Reading, Reconciliation};
@@ -165,18 +167,24 @@ impl Imported<'_> {
         if filled.is_nothing() {
             return writeln!(out, "\n{}  nothing: all of it was here", heading("Changed  "));
         }
-        let said: Vec<String> =
-            filled.notices.iter().map(|(kind, notices)| format!("{} {}", kind.as_str(), number(*notices))).collect();
-        let said = if said.is_empty() { "nothing".to_owned() } else { said.join(", ") };
-        let told = if self.quiet && !filled.notices.is_empty() { ", and nobody is told" } else { "" };
-        writeln!(out, "\n{}  {said}{told}", heading("Said     "))
+        let words = |notices: &BTreeMap<NoticeKind, u64>| {
+            let words = notices.iter().map(|(kind, notices)| format!("{} {}", kind.as_str(), number(*notices)));
+            if notices.is_empty() { "nothing".to_owned() } else { words.collect::<Vec<_>>().join(", ") }
+        };
+        writeln!(out, "\n{}  {}", heading("Said     "), words(&filled.notices))?;
+        if self.quiet {
+            writeln!(out, "{}  {}, and nobody is told", heading("Quietly  "), words(&filled.quiet))?;
+        }
+        Ok(())
     }
 
     /// For a machine.
     fn json(&self) -> String {
         let Imported { reading, filled, .. } = self;
         let (as_of, from) = self.as_of.parts();
-        let notices = filled.notices.iter().map(|(kind, count)| (kind.as_str(), *count));
+        let counts = |notices: &BTreeMap<NoticeKind, u64>| {
+            notices.iter().map(|(kind, count)| (kind.as_str(), *count)).collect::<BTreeMap<_, _>>()
+        };
         let summary = json!({
             "store": self.store,
             "exports": self.reconciliation.exports.iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),
@@ -191,8 +199,8 @@ impl Imported<'_> {
             "as_of_from": from,
             "settings": filled.settings,
             "deadlines": filled.deadlines,
-            "notices": notices.collect::<std::collections::BTreeMap<_, _>>(),
-            "quiet": self.quiet,
+            "notices": counts(&filled.notices),
+            "quiet_notices": counts(&filled.quiet),
             "changed": !filled.is_nothing(),
             "rejects": reading.rejects,
             "broken": reading.broken.iter().map(ToString::to_string).collect::<Vec<_>>(),

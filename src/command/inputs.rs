@@ -46,10 +46,20 @@ pub(crate) struct Inputs {
     /// How long to wait after the last event of a session for its end, as 1h; of campaigns and the like the contract says it
     #[arg(long, value_name = "[SOURCE=]TIME")]
     stall: Vec<String>,
+}
 
+/// How many at once.
+#[derive(Args)]
+pub(crate) struct Threads {
     /// Threads to use; as many as there are processors unless told
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+}
+
+impl Threads {
+    pub(crate) fn count(&self) -> usize {
+        self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+    }
 }
 
 /// What is to be folded, made from a command line.
@@ -81,8 +91,10 @@ struct Head {
 }
 
 impl Inputs {
-    pub(crate) fn prepare(self, exports: Vec<PathBuf>) -> Result<Prepared, Failure> {
-        self.prepare_with(exports, &[])
+    pub(crate) fn prepare(self, exports: Vec<PathBuf>, threads: &Threads) -> Result<Prepared, Failure> {
+        let mut prepared = self.prepare_with(exports, &[])?;
+        prepared.reconciliation.threads = threads.count();
+        Ok(prepared)
     }
 
     /// As [`Inputs::prepare`], for a store that remembers what sources are read under. What is told goes before
@@ -120,12 +132,10 @@ impl Inputs {
         };
         let mut sources = self.sources(named, provider.map(Plan::new))?;
         self.set_terms(&mut sources)?;
-        let threads =
-            self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
         let progress = Arc::new(AtomicU64::new(0));
         let as_of = heads.iter().filter_map(|head| head.header.as_ref()?.as_of).max();
         let exported = as_of.map(|as_of| Exported { as_of, is_all: heads.iter().all(|head| head.header.is_some()) });
-        let reconciliation = Reconciliation { exports, sources, body_at: self.body_at, threads, progress };
+        let reconciliation = Reconciliation { exports, sources, body_at: self.body_at, threads: 1, progress };
         Ok(Prepared { reconciliation, sinks, taken, exported, catalogue })
     }
 

@@ -11,7 +11,7 @@ use finis::reconcile::{Events, Ndjson, PrintError, Reconciliation, Tally};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::csv::Csv;
-use super::inputs::{Inputs, Prepared};
+use super::inputs::{Inputs, Prepared, Threads};
 use super::output::{Output, is_same};
 use super::summary::{AsOf, Summary};
 use super::{Failure, Outcome, say, warn, words};
@@ -35,6 +35,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     inputs: Inputs,
+
+    #[command(flatten)]
+    threads: Threads,
 
     /// Time to judge deadlines at; unless told, the latest that the exports know
     #[arg(long, value_name = "TIME", value_parser = as_of)]
@@ -85,7 +88,8 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     if format == Some(Format::Csv) && args.certify {
         return Err(Failure("--certify needs records as JSON: name the output .ndjson".into()));
     }
-    let Prepared { reconciliation, mut sinks, taken, exported, .. } = args.inputs.prepare(args.exports)?;
+    let Prepared { reconciliation, mut sinks, taken, exported, .. } =
+        args.inputs.prepare(args.exports, &args.threads)?;
     let open =
         |path: &Option<PathBuf>| path.as_deref().map(|path| Output::open(path, &reconciliation.exports)).transpose();
     let mut rejects = open(&args.rejects)?;

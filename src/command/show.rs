@@ -54,9 +54,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
             let _ = write(&mut out, key, &viewed);
         }
         if args.json {
-            say_lines(&out).map(drop)?
+            say_lines(&out)?;
         } else {
-            say(&out)?
+            say(&out)?;
         }
         Ok(Outcome::Fine)
     })

@@ -1,6 +1,7 @@
 //! Exports into a store, and out again: twice changes nothing, and the records of the store are those that
 //! `reconcile` makes of what it exports, byte for byte.
 
+use std::fmt::Write as _;
 use std::sync::Mutex;
 
 use serde_json::Value;
@@ -82,7 +83,7 @@ fn every_story_goes_through_a_store_and_comes_out_as_it_was() {
                 loop {
                     let Some(story) = stories.lock().unwrap().pop() else { break };
                     if let Err(problem) = round_trip(&story) {
-                        wrong.lock().unwrap().push_str(&format!("\n{}\n{problem}\n", story.name));
+                        write!(wrong.lock().unwrap(), "\n{}\n{problem}\n", story.name).unwrap();
                     }
                 }
             });
@@ -154,7 +155,8 @@ fn nothing_is_said_of_a_session_that_is_half_read() {
 fn quiet_notices_are_said_to_nobody_and_never_again() {
     let scratch = Scratch::with_export(&complete("s-1"));
     let told = scratch.finis("import export.jsonl --provider pathors --quiet-notices").fine();
-    assert_eq!(told.line("Said"), "Said       complete 1, and nobody is told");
+    assert_eq!(told.line("Said"), "Said       nothing");
+    assert_eq!(told.line("Quietly"), "Quietly    complete 1, and nobody is told");
     assert_eq!(said(&scratch), []);
     assert_eq!(scratch.finis("import export.jsonl").fine().line("Changed"), "Changed    nothing: all of it was here");
     assert_eq!(said(&scratch), []);
@@ -164,6 +166,19 @@ fn quiet_notices_are_said_to_nobody_and_never_again() {
     scratch.finis("import later.jsonl").fine();
     assert_eq!(said(&scratch), [("amended".into(), 2)]);
     assert_eq!(json_lines(&scratch.finis("notices --json").fine().out)[0]["seq"], 1);
+}
+
+#[test]
+fn a_quiet_import_does_not_silence_what_the_store_had_to_say() {
+    let scratch =
+        Scratch::with_export(&[pathors("session.ended", "lost", AT), pathors("session.finalized", "late", AT)]);
+    scratch.finis("import export.jsonl --provider pathors").fine();
+    assert_eq!(said(&scratch), []);
+    // Both are over by then, and the one of them comes again with the export.
+    let lines = [&[pathors("session.ended", "lost", AT)], &complete("s-1")[..]].concat();
+    scratch.write("more.jsonl", joined(&lines));
+    scratch.finis("import more.jsonl --quiet-notices --as-of 2026-05-03T12:00:00Z").fine();
+    assert_eq!(said(&scratch), [("stalled".into(), 1), ("complete".into(), 1)]);
 }
 
 #[test]

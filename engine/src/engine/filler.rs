@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Source;
 use crate::live::{NoticeKind, SessionKey};
-use crate::log::{Batch, EventEntry, Log, LogError, RefusedId, SourceSettings};
+use crate::log::{Batch, EventEntry, Log, LogError, RefusedId, SourceSettings, Stored};
 use crate::timestamp::Timestamp;
 
 /// Sessions that are judged in one commit.
@@ -23,7 +23,8 @@ pub struct Filler {
     sources: BTreeMap<String, Source>,
     /// What the log remembers of sources.
     known: BTreeMap<String, SourceSettings>,
-    touched: BTreeSet<SessionKey>,
+    /// Sessions that the events were of, and whether any of these changed it.
+    touched: BTreeMap<SessionKey, bool>,
     filled: Filled,
 }
 
@@ -44,14 +45,16 @@ pub struct Filled {
     pub deadlines: u64,
     /// Notices by kind.
     pub notices: BTreeMap<NoticeKind, u64>,
+    /// Notices that nobody is told, by kind.
+    pub quiet: BTreeMap<NoticeKind, u64>,
 }
 
 impl Filled {
     /// Whether the log is as it was before.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        let Filled { new, earlier, known: _, sessions: _, settings, deadlines, notices } = self;
-        *new + *earlier + *deadlines == 0 && settings.is_empty() && notices.is_empty()
+        let Filled { new, earlier, known: _, sessions: _, settings, deadlines, notices, quiet } = self;
+        *new + *earlier + *deadlines == 0 && settings.is_empty() && notices.is_empty() && quiet.is_empty()
     }
 }
 
@@ -63,7 +66,7 @@ impl Filler {
     pub async fn new(log: Arc<dyn Log>, sources: impl IntoIterator<Item = Source>) -> Result<Filler, LogError> {
         let known = log.sources().await?.into_iter().map(|settings| (settings.name.clone(), settings)).collect();
         let sources = sources.into_iter().map(|source| (source.name.clone(), source)).collect();
-        Ok(Filler { log, sources, known, touched: BTreeSet::new(), filled: Filled::default() })
+        Ok(Filler { log, sources, known, touched: BTreeMap::new(), filled: Filled::default() })
     }
 
     /// The source of this name.
@@ -98,22 +101,36 @@ impl Filler {
         self.filled.new += new;
         self.filled.earlier += earlier;
         self.filled.known += keys.len() as u64 - new - earlier;
-        self.touched.extend(keys);
+        for (place, key) in keys.into_iter().enumerate() {
+            let is_change = [&appended.new, &appended.earlier].into_iter().any(|of| of.get(place) == Some(&true));
+            *self.touched.entry(key).or_default() |= is_change;
+        }
         Ok(())
     }
 
     /// Judges what was filled at `as_of`, or at the log's own time if that is later: it never steps back.
-    /// Other sessions whose deadlines are over then are judged with it. With `quiet`, what is to be said is
-    /// remembered as said and nobody is told.
+    /// Other sessions whose deadlines are over then are judged with it.
+    ///
+    /// With `quiet`, what is to be said because of these events is remembered as said and nobody is told. What
+    /// would have been said without them is said all the same.
     ///
     /// # Errors
     /// When the log does not take it. What it has taken stays; to fill it again does the rest.
     pub async fn settle(mut self, as_of: Timestamp, quiet: bool) -> Result<Filled, LogError> {
         let as_of = self.log.latest().await?.map_or(as_of, |latest| latest.max(as_of));
-        let touched: Vec<SessionKey> = std::mem::take(&mut self.touched).into_iter().collect();
+        let touched: Vec<(SessionKey, bool)> = std::mem::take(&mut self.touched).into_iter().collect();
         self.filled.sessions = touched.len() as u64;
-        for keys in touched.chunks(SESSIONS_MAX) {
-            self.judge(keys, as_of, quiet).await?;
+        let waiting = if quiet { self.log.due(usize::MAX).await? } else { Vec::new() };
+        let waiting: BTreeSet<SessionKey> = waiting.into_iter().map(|(_, key)| key).collect();
+        for some in touched.chunks(SESSIONS_MAX) {
+            let keys: Vec<SessionKey> = some.iter().map(|(key, _)| key.clone()).collect();
+            self.judge(&keys, as_of, |place, stored| {
+                let (key, is_changed) = &some[place];
+                // One that nobody ever judged was left by an import that did not come to its end.
+                let is_judged = !stored.notices.is_empty() || !stored.deadlines.is_empty() || waiting.contains(key);
+                quiet && (*is_changed || !is_judged)
+            })
+            .await?;
         }
         let mut left = 0;
         loop {
@@ -125,7 +142,7 @@ impl Filler {
             if ours.is_empty() && others.is_empty() {
                 return Ok(self.filled);
             }
-            self.judge(&ours, as_of, quiet).await?;
+            self.judge(&ours, as_of, |_, _| false).await?;
         }
     }
 
@@ -133,28 +150,43 @@ impl Filler {
         self.sources.get(&key.source).is_some_and(|source| source.under(key).is_some())
     }
 
-    async fn judge(&mut self, keys: &[SessionKey], as_of: Timestamp, quiet: bool) -> Result<(), LogError> {
-        let empty = || Batch { quiet, ..Batch::default() };
-        let (mut batch, mut bytes) = (empty(), 0);
-        for (key, stored) in keys.iter().zip(self.log.load(keys).await?) {
+    async fn judge(
+        &mut self,
+        keys: &[SessionKey],
+        as_of: Timestamp,
+        is_quiet: impl Fn(usize, &Stored) -> bool + Send,
+    ) -> Result<(), LogError> {
+        let empty = |quiet| Batch { quiet, ..Batch::default() };
+        let (mut batches, mut bytes) = ([empty(false), empty(true)], 0);
+        for (place, (key, stored)) in keys.iter().zip(self.log.load(keys).await?).enumerate() {
             let Some(source) = self.sources.get(&key.source) else { continue };
             let Some(under) = source.under(key) else { continue };
+            let batch = &mut batches[usize::from(is_quiet(place, &stored))];
             let mut session = source.restore(key.clone(), stored);
             let (passed, notices) = session.settle(under, as_of);
             self.filled.deadlines += u64::from(passed.is_some());
             for notice in &notices {
-                *self.filled.notices.entry(notice.kind).or_default() += 1;
+                let count = if batch.quiet { &mut self.filled.quiet } else { &mut self.filled.notices };
+                *count.entry(notice.kind).or_default() += 1;
             }
             bytes += notices.iter().map(|notice| notice.record.len()).sum::<usize>();
             batch.deadlines.extend(passed.map(|due| (key.clone(), due)));
             batch.notices.extend(notices);
             batch.due.push((key.clone(), session.deadline(under)));
             if bytes > RECORD_BYTES_MAX {
-                self.log.append(std::mem::replace(&mut batch, empty())).await?;
+                let full = std::mem::replace(&mut batches, [empty(false), empty(true)]);
+                self.append_all(full).await?;
                 bytes = 0;
             }
         }
-        self.log.append(batch).await.map(drop)
+        self.append_all(batches).await
+    }
+
+    async fn append_all(&self, batches: [Batch; 2]) -> Result<(), LogError> {
+        for batch in batches.into_iter().filter(|batch| !batch.due.is_empty()) {
+            self.log.append(batch).await?;
+        }
+        Ok(())
     }
 }
 
