@@ -62,6 +62,14 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// How it is to be done, and told.
+struct How {
+    as_of: Option<Timestamp>,
+    quiet: bool,
+    rejects: Option<PathBuf>,
+    json: bool,
+}
+
 /// What came of it.
 struct Imported<'i> {
     store: String,
@@ -80,8 +88,19 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
                 "--as-of {at}: it has not come yet, and a store never judges ahead of its time; give an earlier one, or leave it out"
             )));
         }
-        let log = Arc::new(args.store.open(true)?);
-        let outcome = fill(args, &log).await;
+        let Args { exports, store, inputs, as_of, quiet_notices, rejects, json } = args;
+        let how = How { as_of, quiet: quiet_notices, rejects, json };
+        // What cannot be imported leaves no empty store behind.
+        let (log, prepared) = if store.is_there() {
+            let log = store.open(true)?;
+            let remembered = log.sources().await?;
+            (log, inputs.prepare_with(exports, &remembered)?)
+        } else {
+            let prepared = inputs.prepare_with(exports, &[])?;
+            (store.open(true)?, prepared)
+        };
+        let log = Arc::new(log);
+        let outcome = fill(&store, how, prepared, &log).await;
         // What was taken stays, however it ended.
         let closed = log.finish().await;
         let outcome = outcome?;
@@ -90,12 +109,11 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     })
 }
 
-async fn fill(args: Args, log: &Arc<EmbeddedLog>) -> Result<Outcome, Failure> {
+async fn fill(store: &StoreArgs, how: How, of: Prepared, log: &Arc<EmbeddedLog>) -> Result<Outcome, Failure> {
     let started = Instant::now();
     let remembered = log.sources().await?;
-    let Prepared { reconciliation, mut sinks, exported, catalogue, .. } =
-        args.inputs.prepare_with(args.exports, &remembered)?;
-    let mut rejects = args.rejects.as_deref().map(|path| Output::open(path, &reconciliation.exports)).transpose()?;
+    let Prepared { reconciliation, mut sinks, exported, catalogue, .. } = of;
+    let mut rejects = how.rejects.as_deref().map(|path| Output::open(path, &reconciliation.exports)).transpose()?;
     sinks.rejects = rejects.as_mut().map(Output::take);
     // Others than those of the exports may have deadlines that are over with them.
     let given: Vec<String> = reconciliation.sources.names().map(str::to_owned).collect();
@@ -106,19 +124,19 @@ async fn fill(args: Args, log: &Arc<EmbeddedLog>) -> Result<Outcome, Failure> {
         import(&reconciliation, sinks, &mut filler, now()).await?
     };
     rejects.map_or(Ok(()), Output::finish)?;
-    let as_of = AsOf::new(args.as_of, exported, reading.as_of());
+    let as_of = AsOf::new(how.as_of, exported, reading.as_of());
     // Nor is a time that has not come where nobody asked for it.
-    let filled = filler.settle(as_of.instant().min(now()), args.quiet_notices).await?;
+    let filled = filler.settle(as_of.instant().min(now()), how.quiet).await?;
     let imported = Imported {
-        store: shown(&args.store.store),
+        store: shown(&store.store),
         reconciliation: &reconciliation,
         reading,
         filled,
         as_of,
-        quiet: args.quiet_notices,
+        quiet: how.quiet,
         elapsed: started.elapsed(),
     };
-    say(&if args.json { imported.json() } else { imported.text() })?;
+    say(&if how.json { imported.json() } else { imported.text() })?;
     for broken in &imported.reading.broken {
         warn(&format!("{} {}", bad("Broken:"), shown_name(&broken.to_string())));
     }

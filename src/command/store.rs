@@ -1,7 +1,7 @@
 //! Which store, looked into or filled: what the commands on stores share.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use finis::engine::log::SourceSettings;
@@ -72,9 +72,14 @@ impl StoreArgs {
         Failure(format!("there is no store at `{}`: name it with --store DIR, or with FINIS_STORE", self.name()))
     }
 
+    /// Whether there is a store in the folder, or the beginning of one.
+    pub(crate) fn is_there(&self) -> bool {
+        self.store.join("journal").is_dir()
+    }
+
     /// Opens the store to write to it; nobody else has it then. It is made when it is not there, and that is wanted.
     pub(crate) fn open(&self, make: bool) -> Result<EmbeddedLog, Failure> {
-        if !make && !is_store(&self.store) {
+        if !make && !self.is_there() {
             return Err(self.not_there());
         }
         let (log, report) = EmbeddedLog::open(&self.store, &StoreSettings::default()).map_err(|error| match error {
@@ -132,9 +137,4 @@ pub(crate) fn check_source(look: &Look, source: Option<&str>) -> Result<(), Fail
     let known: Vec<&str> = look.settings().iter().map(|settings| settings.name.as_str()).collect();
     let known = if known.is_empty() { "it has none".to_owned() } else { format!("there are {}", known.join(", ")) };
     Err(Failure(format!("--source {name}: no source of the store is called so: {known}")))
-}
-
-/// Whether there is a store in a folder, or the beginning of one.
-fn is_store(folder: &Path) -> bool {
-    folder.join("journal").is_dir()
 }

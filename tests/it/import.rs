@@ -257,6 +257,8 @@ fn what_cannot_be_imported_is_refused_with_what_to_do() {
     scratch.finis("import export.jsonl --provider pathors --as-of 2999-01-01T00:00:00Z").fails_with(
         "finis: --as-of 2999-01-01T00:00:00Z: it has not come yet, and a store never judges ahead of its time; give an earlier one, or leave it out",
     );
+    assert_eq!(scratch.finis("import export.jsonl --provider pathor").run().code, 2);
+    assert_eq!(scratch.names(), ["export.jsonl"], "what is refused makes no store");
     scratch.finis("import export.jsonl --source desk --provider pathors").fine();
     scratch
         .finis("import export.jsonl --source desk --provider saaya")

@@ -4,7 +4,7 @@
 //!
 //! 1. **Append twice changes nothing.** An event is known by its session and digest, a passed deadline
 //!    by its session and instant, a notice by its id, a refused delivery by its digest.
-//! 2. **Load is a set.** What [`Log::load`] gives does not depend on the order of appends; an event that
+//! 2. **Load is a set.** What [`LogRead::load`] gives does not depend on the order of appends; an event that
 //!    came several times has the earliest arrival.
 //! 3. **First is answered once.** Of all who append a notice of one session, kind and revision, one is
 //!    told that it was first.
