@@ -33,6 +33,8 @@
 #[cfg(feature = "live")]
 pub mod live; // the live engine with its default parts
 pub mod reconcile; // exports of any size into records
+#[cfg(feature = "live")]
+pub mod store; // stores looked into and filled
 
 pub use finis_engine as engine;
 pub use finis_files as files;

@@ -17,6 +17,10 @@ pub struct Arrival<'a, S> {
     pub source: S,
     /// The receiver's time, if the line has it.
     pub received_at: Option<Timestamp>,
+    /// Headers that the line has, by name in lower case, sorted.
+    pub headers: &'a [(String, String)],
+    /// The payload, as it was posted.
+    pub body: &'a str,
     /// The event.
     pub event: Event<'a>,
 }
@@ -27,6 +31,8 @@ pub struct LineReader {
     /// The line when its body is a string; then `body` is what that string stands for.
     outer: Tape,
     body: Vec<u8>,
+    /// Those of the last line.
+    headers: Vec<(String, String)>,
     reader: Reader,
     /// Where the payload stands, when it is not what the shape of the line says.
     body_at: Option<Pointer>,
@@ -86,7 +92,9 @@ impl LineReader {
         };
         let (source, contract) = source_of(envelope.source.as_deref())?;
         let received_at = envelope.received_at;
-        let event = if matches!(tape.node(payload).shape, Shape::Plain | Shape::Escaped) && payload > 0 {
+        self.headers.clear();
+        self.headers.extend(envelope.headers.iter().map(|(name, value)| (name.clone(), value.to_string())));
+        let (body, event) = if matches!(tape.node(payload).shape, Shape::Plain | Shape::Escaped) && payload > 0 {
             let node = tape.node(payload);
             self.body.clear();
             json::unescape(&line[node.start as usize + 1..node.end as usize - 1], &mut self.body);
@@ -94,12 +102,14 @@ impl LineReader {
             // Made by unescaping a str.
             let body = std::str::from_utf8(&self.body).unwrap_or_default();
             self.reader.tape.scan(body, DEPTH_MAX)?;
-            self.reader.read_at(contract, body, 0, &envelope.headers)?
+            (body, self.reader.read_at(contract, body, 0, &envelope.headers)?)
         } else {
             self.payload = self.body_at.is_none().then_some(payload);
-            self.reader.read_at(contract, line, payload, &envelope.headers)?
+            let node = self.reader.tape.node(payload);
+            let body = &line[node.start as usize..node.end as usize];
+            (body, self.reader.read_at(contract, line, payload, &envelope.headers)?)
         };
-        Ok(Arrival { source, received_at, event })
+        Ok(Arrival { source, received_at, headers: &self.headers, body, event })
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use clap::Args;
-use finis::engine::{Contract, Pointer, parse_span};
+use finis::engine::log::SourceSettings;
+use finis::engine::{Contract, Pointer, Timestamp, parse_span};
 use finis::files::{Export, LINE_BYTES_MAX};
 use finis::providers::Catalogue;
-use finis::reconcile::{Look, Plan, Reconciliation, Sinks, Sources, look};
+use finis::reconcile::{Look, Plan, Reconciliation, Sinks, Sources, StoreHeader, look};
 
-use super::Failure;
+use super::{Failure, warn};
 
 /// Bytes of each export that are looked at to know its provider.
 const HEAD_BYTES: usize = 256 << 10;
@@ -45,10 +46,20 @@ pub(crate) struct Inputs {
     /// How long to wait after the last event of a session for its end, as 1h; of campaigns and the like the contract says it
     #[arg(long, value_name = "[SOURCE=]TIME")]
     stall: Vec<String>,
+}
 
+/// How many at once.
+#[derive(Args)]
+pub(crate) struct Threads {
     /// Threads to use; as many as there are processors unless told
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+}
+
+impl Threads {
+    pub(crate) fn count(&self) -> usize {
+        self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+    }
 }
 
 /// What is to be folded, made from a command line.
@@ -57,10 +68,42 @@ pub(crate) struct Prepared {
     pub(crate) sinks: Sinks,
     /// How the provider was found, when nobody said it.
     pub(crate) taken: Option<Look>,
+    /// The time to judge at that exports of stores say, when there are any.
+    pub(crate) exported: Option<Exported>,
+    /// Contracts, those of the user among them.
+    pub(crate) catalogue: Catalogue,
+}
+
+/// What exports of stores say of the time to judge at.
+#[derive(Clone, Copy)]
+pub(crate) struct Exported {
+    /// The latest of what they say.
+    pub(crate) as_of: Timestamp,
+    /// There are no other exports.
+    pub(crate) is_all: bool,
+}
+
+/// The first lines of an export.
+struct Head {
+    name: String,
+    bytes: Vec<u8>,
+    header: Option<StoreHeader>,
 }
 
 impl Inputs {
-    pub(crate) fn prepare(self, exports: Vec<PathBuf>) -> Result<Prepared, Failure> {
+    pub(crate) fn prepare(self, exports: Vec<PathBuf>, threads: &Threads) -> Result<Prepared, Failure> {
+        let mut prepared = self.prepare_with(exports, &[])?;
+        prepared.reconciliation.threads = threads.count();
+        Ok(prepared)
+    }
+
+    /// As [`Inputs::prepare`], for a store that remembers what sources are read under. What is told goes before
+    /// what the store remembers, and that before what exports say of themselves.
+    pub(crate) fn prepare_with(
+        self,
+        exports: Vec<PathBuf>,
+        remembered: &[SourceSettings],
+    ) -> Result<Prepared, Failure> {
         if exports.iter().filter(|path| is_stdin(path)).count() > 1 {
             return Err(Failure("standard input can be read only once: name `-` once".into()));
         }
@@ -69,13 +112,19 @@ impl Inputs {
             catalogue.add_folder(folder)?;
         }
         let mut sinks = Sinks::default();
+        let heads = heads(&exports, &mut sinks)?;
+        let told = self.named(&catalogue)?;
+        let settled = settled(&heads, remembered, &self.source)?;
+        let named = self.with_settled(told, settled, remembered, &catalogue)?;
         let mut taken = None;
-        let named = self.named(&catalogue)?;
+        let is_to_be_looked_at = named.is_empty()
+            || remembered.is_empty() && self.source.is_empty() && heads.iter().any(|head| head.header.is_none());
         let provider = match &self.provider {
             Some(provider) => Some(contract(&catalogue, provider)?),
-            None if !named.is_empty() => None,
+            None if !is_to_be_looked_at => None,
             None => {
-                let look = self.look(&catalogue, &exports, &mut sinks)?;
+                let plain = heads.iter().filter(|head| head.header.is_none());
+                let look = look(&catalogue, self.body_at.as_ref(), plain.map(|head| head.bytes.as_slice()));
                 let provider = provider_of(&look, &catalogue)?;
                 taken = Some(look);
                 provider
@@ -83,11 +132,49 @@ impl Inputs {
         };
         let mut sources = self.sources(named, provider.map(Plan::new))?;
         self.set_terms(&mut sources)?;
-        let threads =
-            self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
         let progress = Arc::new(AtomicU64::new(0));
-        let reconciliation = Reconciliation { exports, sources, body_at: self.body_at, threads, progress };
-        Ok(Prepared { reconciliation, sinks, taken })
+        let as_of = heads.iter().filter_map(|head| head.header.as_ref()?.as_of).max();
+        let exported = as_of.map(|as_of| Exported { as_of, is_all: heads.iter().all(|head| head.header.is_some()) });
+        let reconciliation = Reconciliation { exports, sources, body_at: self.body_at, threads: 1, progress };
+        Ok(Prepared { reconciliation, sinks, taken, exported, catalogue })
+    }
+
+    /// Sources that were told, and those that are settled and were not told otherwise.
+    fn with_settled(
+        &self,
+        told: Vec<(String, Plan)>,
+        settled: Vec<SourceSettings>,
+        remembered: &[SourceSettings],
+        catalogue: &Catalogue,
+    ) -> Result<Vec<(String, Plan)>, Failure> {
+        let mut named = Vec::new();
+        for settings in settled {
+            let SourceSettings { name, provider, version, .. } = &settings;
+            let as_told = told.iter().find(|(told, _)| told == name).map(|(_, plan)| plan.contract.provider());
+            let as_told = as_told.or_else(|| self.provider.as_deref().filter(|_| self.source.contains(name)));
+            if let Some(told) = as_told.filter(|told| *told != provider) {
+                if remembered.iter().any(|own| own.name == *name) {
+                    return Err(Failure(format!(
+                        "--source {name}: in the store it is of {provider}, not of {told}: name another source"
+                    )));
+                }
+                named.push((name.clone(), Plan::new(self::contract(catalogue, told)?)));
+                continue;
+            }
+            let contract = contract(catalogue, provider)?;
+            if contract.version() != version {
+                warn(&format!(
+                    "`{name}` was read under {provider} {version}; here it is {}: records may differ",
+                    contract.version()
+                ));
+            }
+            let terms = settings.terms(&contract).map_err(|error| Failure(format!("source `{name}`: {error}")))?;
+            named.push((name.clone(), Plan { contract: Arc::new(contract), terms }));
+        }
+        let is_new = |(name, _): &(String, Plan)| !named.iter().any(|(known, _)| known == name);
+        let new: Vec<_> = told.into_iter().filter(is_new).collect();
+        named.extend(new);
+        Ok(named)
     }
 
     /// Sources given with their provider.
@@ -156,28 +243,50 @@ impl Inputs {
         }
         Ok(())
     }
+}
 
-    /// Looks at the head of each export.
-    fn look(&self, catalogue: &Catalogue, exports: &[PathBuf], sinks: &mut Sinks) -> Result<Look, Failure> {
-        let mut heads = Vec::new();
-        for (place, path) in exports.iter().enumerate() {
-            let mut export = Export::open(path, &Arc::default())?;
-            let mut length = HEAD_BYTES;
-            // At least a whole line, however long.
-            while !export.peek(length).contains(&b'\n')
-                && export.peek(length).len() >= length
-                && length < LINE_BYTES_MAX
-            {
-                length *= 2;
-            }
-            heads.push(whole_lines(export.peek(length)).to_vec());
-            if !path.is_file() {
-                // A pipe has no second reading.
-                sinks.opened.insert(place, export);
-            }
+/// What the exports begin with.
+fn heads(exports: &[PathBuf], sinks: &mut Sinks) -> Result<Vec<Head>, Failure> {
+    let mut heads = Vec::new();
+    for (place, path) in exports.iter().enumerate() {
+        let mut export = Export::open(path, &Arc::default())?;
+        let mut length = HEAD_BYTES;
+        // At least a whole line, however long.
+        while !export.peek(length).contains(&b'\n') && export.peek(length).len() >= length && length < LINE_BYTES_MAX {
+            length *= 2;
         }
-        Ok(look(catalogue, self.body_at.as_ref(), heads.iter().map(Vec::as_slice)))
+        let bytes = whole_lines(export.peek(length)).to_vec();
+        if !path.is_file() {
+            // A pipe has no second reading.
+            sinks.opened.insert(place, export);
+        }
+        let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let name = path.display().to_string();
+        let header = StoreHeader::parse(first).map_err(|error| Failure(format!("`{name}`: {error}")))?;
+        heads.push(Head { name, bytes, header });
     }
+    Ok(heads)
+}
+
+/// Settings of sources: those that a store remembers, and what the exports say of others.
+fn settled(heads: &[Head], remembered: &[SourceSettings], told: &[String]) -> Result<Vec<SourceSettings>, Failure> {
+    let mut settled: Vec<(Option<&str>, SourceSettings)> = remembered.iter().map(|own| (None, own.clone())).collect();
+    let said = heads.iter().filter_map(|head| Some((head.name.as_str(), head.header.as_ref()?)));
+    for (export, settings) in said.flat_map(|(name, header)| header.sources.iter().map(move |own| (name, own))) {
+        let name = &settings.name;
+        match settled.iter().find(|(_, known)| known.name == *name) {
+            None => settled.push((Some(export), settings.clone())),
+            Some((Some(other), known))
+                if known != settings && !told.iter().any(|told| told.split('=').next() == Some(name)) =>
+            {
+                return Err(Failure(format!(
+                    "`{other}` and `{export}` were not made under the same settings of the source `{name}`: give one of them alone"
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(settled.into_iter().map(|(_, settings)| settings).collect())
 }
 
 /// A time in whole seconds, or with its unit.

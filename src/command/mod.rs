@@ -2,10 +2,18 @@
 
 mod contract; // check a contract, or say it in words
 mod csv; // records as a table
+mod export; // a store into an export
+mod import; // exports into a store
 mod inputs; // which exports, of which provider, on which terms
+mod notices; // what was said
 mod output; // files that are whole or not there
+mod quarantine; // what was refused
 mod reconcile; // exports into records
+mod sessions; // what is in a store
+mod show; // a session, entry by entry
+mod store; // which store, looked into or filled
 mod summary; // what a person reads at the end
+mod table; // rows that stand under each other
 mod verify; // records against exports
 mod words; // numbers, times and colours as people like them
 
@@ -33,6 +41,19 @@ enum Command {
     Reconcile(reconcile::Args),
     /// Check certified records against exports
     Verify(verify::Args),
+    /// Put exports into a store, as often as you like
+    Import(import::Args),
+    /// Write all events of a store, for `reconcile` and `import`
+    Export(export::Args),
+    /// List the sessions of a store
+    Sessions(sessions::Args),
+    /// Show how a session came to be what it is
+    Show(show::Args),
+    /// List what was said of sessions, and follow it
+    Notices(notices::Args),
+    /// Look at deliveries that could not be read, and read them again
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
     /// Look at what a provider promises
     #[command(subcommand)]
     Contract(contract::Command),
@@ -75,12 +96,25 @@ impl<E: Error> From<E> for Failure {
 /// Says something on standard output. Whoever stopped listening has heard enough; anything else that
 /// goes wrong with it is a failure.
 fn say(text: &str) -> Result<(), Failure> {
-    let mut out = anstream::stdout();
-    match write!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+    say_more(text).map(drop)
+}
+
+/// Says something on standard output that more may follow: whether anybody still listens.
+fn say_more(text: &str) -> Result<bool, Failure> {
+    tell(&mut anstream::stdout(), text)
+}
+
+/// Says something to a machine, byte for byte: what is left out for people may be part of a value. Whether
+/// anybody still listens.
+fn say_lines(lines: &str) -> Result<bool, Failure> {
+    tell(&mut std::io::stdout(), lines)
+}
+
+fn tell(out: &mut impl std::io::Write, text: &str) -> Result<bool, Failure> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure(format!("cannot write to standard output: {error}"))),
     }
 }
 
@@ -95,6 +129,12 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Reconcile(args) => reconcile::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(&args),
+        Command::Sessions(args) => sessions::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Notices(args) => notices::run(&args),
+        Command::Quarantine(command) => quarantine::run(command),
         Command::Contract(command) => contract::run(&command),
     };
     match outcome {

@@ -11,7 +11,7 @@ use finis::reconcile::{Events, Ndjson, PrintError, Reconciliation, Tally};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::csv::Csv;
-use super::inputs::{Inputs, Prepared};
+use super::inputs::{Inputs, Prepared, Threads};
 use super::output::{Output, is_same};
 use super::summary::{AsOf, Summary};
 use super::{Failure, Outcome, say, warn, words};
@@ -23,7 +23,8 @@ const TICK: Duration = Duration::from_millis(100);
 #[command(after_help = "\
 An export has a line for each delivery: the payload as it was posted, or an object with the payload \
 in `body` and, if known, `received_at`, `source` and `headers`. Plain, gzip and zstd are told by \
-their first bytes.
+their first bytes. One that `finis export` made says in its first line as of when and under what \
+settings it is to be judged, and is unless told otherwise.
 
 Exits 0; 1 when --check finds something missing, stalled, in conflict or rejected; 2 when something \
 could not be read or written.")]
@@ -34,6 +35,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     inputs: Inputs,
+
+    #[command(flatten)]
+    threads: Threads,
 
     /// Time to judge deadlines at; unless told, the latest that the exports know
     #[arg(long, value_name = "TIME", value_parser = as_of)]
@@ -84,7 +88,8 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
     if format == Some(Format::Csv) && args.certify {
         return Err(Failure("--certify needs records as JSON: name the output .ndjson".into()));
     }
-    let Prepared { reconciliation, mut sinks, taken } = args.inputs.prepare(args.exports)?;
+    let Prepared { reconciliation, mut sinks, taken, exported, .. } =
+        args.inputs.prepare(args.exports, &args.threads)?;
     let open =
         |path: &Option<PathBuf>| path.as_deref().map(|path| Output::open(path, &reconciliation.exports)).transpose();
     let mut rejects = open(&args.rejects)?;
@@ -95,10 +100,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
         let _watch = Watch::start(&reconciliation);
         reconciliation.read(sinks)?
     };
-    let as_of = match args.as_of {
-        Some(at) => AsOf::Given(at),
-        None => events.as_of().map_or(AsOf::Unknown, AsOf::Latest),
-    };
+    let as_of = AsOf::new(args.as_of, exported, events.as_of());
     let writer = records.as_mut().map(|output| (output.take(), format.unwrap_or(Format::Ndjson)));
     let tally = match print(&events, as_of.instant(), &reconciliation, writer, args.certify) {
         Ok(tally) => tally,
@@ -193,7 +195,7 @@ fn format_of(path: &Path) -> Result<Format, Failure> {
     }
 }
 
-fn as_of(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn as_of(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|error| error.to_string())
 }
 

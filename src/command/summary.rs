@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use finis::engine::Timestamp;
-use finis::reconcile::{Events, Look, Reconciliation, Tally};
+use finis::reconcile::{Events, Look, Reconciliation, RejectCounts, Tally};
 use serde_json::json;
 
+use super::inputs::Exported;
 use super::reconcile::shown;
 use super::words::{aside, bytes, count, doubtful, heading, number, seconds, shown as shown_name};
 
@@ -19,6 +20,8 @@ const ROWS_MAX: usize = 10;
 pub(crate) enum AsOf {
     /// As the user said.
     Given(Timestamp),
+    /// As exports of stores say.
+    Exported(Timestamp),
     /// At the latest time that the exports know.
     Latest(Timestamp),
     /// No event has a time: nothing is over but what never had one.
@@ -26,9 +29,31 @@ pub(crate) enum AsOf {
 }
 
 impl AsOf {
+    /// What was told, else what exports of stores say, else the latest time of all.
+    pub(crate) fn new(told: Option<Timestamp>, exported: Option<Exported>, latest: Option<Timestamp>) -> AsOf {
+        match (told, exported) {
+            (Some(at), _) => AsOf::Given(at),
+            (None, Some(exported)) if exported.is_all => AsOf::Exported(exported.as_of),
+            (None, exported) => {
+                let latest = latest.max(exported.map(|exported| exported.as_of));
+                latest.map_or(AsOf::Unknown, AsOf::Latest)
+            }
+        }
+    }
+
+    /// The time, and who says it, for a machine.
+    pub(crate) fn parts(self) -> (Option<String>, &'static str) {
+        match self {
+            AsOf::Given(at) => (Some(at.to_string()), "given"),
+            AsOf::Exported(at) => (Some(at.to_string()), "export"),
+            AsOf::Latest(at) => (Some(at.to_string()), "latest"),
+            AsOf::Unknown => (None, "unknown"),
+        }
+    }
+
     pub(crate) fn instant(self) -> Timestamp {
         match self {
-            AsOf::Given(at) | AsOf::Latest(at) => at,
+            AsOf::Given(at) | AsOf::Exported(at) | AsOf::Latest(at) => at,
             AsOf::Unknown => Timestamp::MIN,
         }
     }
@@ -52,7 +77,7 @@ impl Summary<'_> {
         let _ = self.write_reading(&mut out);
         let _ = self.write_sessions(&mut out);
         let _ = self.write_findings(&mut out);
-        let _ = self.write_rejects(&mut out);
+        let _ = write_rejects(&mut out, &self.events.reading.rejects);
         let _ = self.write_warnings(&mut out);
         out
     }
@@ -96,6 +121,7 @@ impl Summary<'_> {
         }
         match self.as_of {
             AsOf::Given(at) => writeln!(out, "  as of     {at}, as given"),
+            AsOf::Exported(at) => writeln!(out, "  as of     {at}, as the export says"),
             AsOf::Latest(at) => writeln!(out, "  as of     {at}, the latest time in the exports"),
             AsOf::Unknown => writeln!(out, "  as of     no known event has a time: sessions without any are over"),
         }
@@ -161,27 +187,6 @@ impl Summary<'_> {
         write_counts(out, "Unknown    kinds of event that the contract does not have", &tally.unknown_kinds)
     }
 
-    fn write_rejects(&self, out: &mut String) -> std::fmt::Result {
-        let rejects = &self.events.reading.rejects;
-        if rejects.lines == 0 {
-            return writeln!(out, "\n{}  none", heading("Rejected "));
-        }
-        writeln!(out, "\n{}  {}", heading("Rejected "), count(rejects.lines, "line"))?;
-        let width = rejects.by_sort.keys().map(|sort| sort.len()).max().unwrap_or(0);
-        for (sort, lines) in &rejects.by_sort {
-            writeln!(out, "  {sort:<width$}  {:>5}", number(*lines))?;
-        }
-        for sample in &rejects.first {
-            let file = sample.file.as_ref().map(|file| format!("{}, ", shown_name(file))).unwrap_or_default();
-            let at = format!("{file}line {}, byte {}:", number(sample.line), number(sample.offset));
-            writeln!(out, "  {} {}", aside(&at), shown_name(&sample.reason))?;
-        }
-        if rejects.lines > rejects.first.len() as u64 {
-            writeln!(out, "  {}", aside("… all of them with --rejects FILE"))?;
-        }
-        Ok(())
-    }
-
     fn write_warnings(&self, out: &mut String) -> std::fmt::Result {
         if let (AsOf::Latest(at), Some(second)) = (self.as_of, self.events.lonely_as_of()) {
             let warning = format!("Warning: one event stands at {at}, far from all others: the next is at {second}.");
@@ -193,11 +198,7 @@ impl Summary<'_> {
     /// For a machine.
     pub(crate) fn json(&self) -> String {
         let reading = &self.events.reading;
-        let (as_of, from) = match self.as_of {
-            AsOf::Given(at) => (Some(at.to_string()), "given"),
-            AsOf::Latest(at) => (Some(at.to_string()), "latest"),
-            AsOf::Unknown => (None, "unknown"),
-        };
+        let (as_of, from) = self.as_of.parts();
         let range = self.events.time_range();
         let plans = self.reconciliation.sources.plans().iter();
         let providers: Vec<_> = plans
@@ -246,6 +247,27 @@ impl Summary<'_> {
         });
         format!("{summary:#}\n")
     }
+}
+
+/// Lines that are no events, and the first of them.
+pub(crate) fn write_rejects(out: &mut String, rejects: &RejectCounts) -> std::fmt::Result {
+    if rejects.lines == 0 {
+        return writeln!(out, "\n{}  none", heading("Rejected "));
+    }
+    writeln!(out, "\n{}  {}", heading("Rejected "), count(rejects.lines, "line"))?;
+    let width = rejects.by_sort.keys().map(|sort| sort.len()).max().unwrap_or(0);
+    for (sort, lines) in &rejects.by_sort {
+        writeln!(out, "  {sort:<width$}  {:>5}", number(*lines))?;
+    }
+    for sample in &rejects.first {
+        let file = sample.file.as_ref().map(|file| format!("{}, ", shown_name(file))).unwrap_or_default();
+        let at = format!("{file}line {}, byte {}:", number(sample.line), number(sample.offset));
+        writeln!(out, "  {} {}", aside(&at), shown_name(&sample.reason))?;
+    }
+    if rejects.lines > rejects.first.len() as u64 {
+        writeln!(out, "  {}", aside("… all of them with --rejects FILE"))?;
+    }
+    Ok(())
 }
 
 fn percent(part: u64, whole: u64) -> String {

@@ -11,7 +11,7 @@ use finis::files::Export;
 use finis::reconcile::{Ndjson, Plan, Print};
 use serde_json::Value;
 
-use super::inputs::{Inputs, Prepared, is_stdin};
+use super::inputs::{Inputs, Prepared, Threads, is_stdin};
 use super::reconcile::Watch;
 use super::words::{self, bad, count, heading, number};
 use super::{Failure, Outcome, say, warn};
@@ -34,6 +34,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     inputs: Inputs,
+
+    #[command(flatten)]
+    threads: Threads,
 
     /// Print the findings as JSON
     #[arg(long)]
@@ -70,7 +73,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome, Failure> {
         )));
     }
     let total = (given.len() + findings.len()) as u64;
-    let Prepared { reconciliation, sinks, .. } = args.inputs.prepare(args.exports)?;
+    let Prepared { reconciliation, sinks, .. } = args.inputs.prepare(args.exports, &args.threads)?;
     let events = {
         let _watch = Watch::start(&reconciliation);
         reconciliation.read(sinks)?

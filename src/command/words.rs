@@ -47,6 +47,11 @@ pub(crate) fn count(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
+/// How many deliveries.
+pub(crate) fn deliveries(count: u64) -> String {
+    format!("{} {}", number(count), if count == 1 { "delivery" } else { "deliveries" })
+}
+
 /// An amount of bytes: `987.5 MB`.
 pub(crate) fn bytes(bytes: u64) -> String {
     let mut size = bytes as f64;

@@ -31,11 +31,11 @@ use tokio::task::JoinHandle;
 
 pub use clock::SystemClock;
 pub use finis_providers::signature::Secret;
-pub use finis_store::{EmbeddedLog, Report};
+pub use finis_store::{EmbeddedLog, OpenError as StoreOpenError, Report, Settings as StoreSettings};
 pub use setup::{SourceError, SourceSetup};
 
 use crate::engine::live::SessionKey;
-use crate::engine::log::{Log, LogError};
+use crate::engine::log::{Log, LogError, LogRead};
 use crate::engine::{
     DeliverError, Engine, Handler, Handover, Notices, Parked, Policy, Progress, Receipt, ReceiveError, Settings,
     StartAt, Stats,

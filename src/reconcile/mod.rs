@@ -7,6 +7,7 @@
 //! [`Partial`](crate::engine::Partial) promise, so the same events give the same bytes, however many
 //! threads there are.
 
+mod header; // the first line of an export of a store
 mod latest; // as-of, when nobody says
 mod look; // which provider an export is of
 mod ordered; // output of several threads in one order
@@ -23,12 +24,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+pub use header::{HeaderError, StoreHeader};
 pub use look::{Look, look};
 pub use print::{Ndjson, Print, PrintError};
 pub use read::{Events, Reading, Sinks};
 pub use rejects::{RejectCounts, RejectSample};
 pub use sources::{Plan, Sources};
 pub use tally::{Loss, Tally};
+
+#[cfg(feature = "live")]
+pub(crate) use read::Piece;
+#[cfg(feature = "live")]
+pub(crate) use rejects::RejectWriter;
 
 use crate::engine::Pointer;
 use crate::files::OpenError;

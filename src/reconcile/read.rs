@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::header::StoreHeader;
 use super::latest::Latest;
 use super::ordered::Ordered;
 use super::rejects::{Reject, RejectCounts, RejectWriter};
@@ -59,24 +60,19 @@ impl Events {
     /// the latest time of a known kind.
     #[must_use]
     pub fn as_of(&self) -> Option<Timestamp> {
-        self.clock().latest()
+        self.reading.as_of()
     }
 
     /// The latest time but one, when that of [`Events::as_of`] stands far from all others.
     #[must_use]
     pub fn lonely_as_of(&self) -> Option<Timestamp> {
-        self.clock().lonely()
+        self.reading.lonely_as_of()
     }
 
     /// The first and the last time of a known kind.
     #[must_use]
     pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
-        self.reading.emitted.earliest().zip(self.reading.emitted.latest())
-    }
-
-    fn clock(&self) -> Latest {
-        let Reading { received, emitted, .. } = self.reading;
-        if received.latest().is_some() { received } else { emitted }
+        self.reading.time_range()
     }
 }
 
@@ -162,6 +158,39 @@ impl Reconciliation {
 }
 
 impl Reading {
+    /// As [`Events::as_of`].
+    #[must_use]
+    pub fn as_of(&self) -> Option<Timestamp> {
+        self.clock().latest()
+    }
+
+    /// As [`Events::lonely_as_of`].
+    #[must_use]
+    pub fn lonely_as_of(&self) -> Option<Timestamp> {
+        self.clock().lonely()
+    }
+
+    /// As [`Events::time_range`].
+    #[must_use]
+    pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
+        self.emitted.earliest().zip(self.emitted.latest())
+    }
+
+    fn clock(&self) -> Latest {
+        if self.received.latest().is_some() { self.received } else { self.emitted }
+    }
+
+    /// Notes an event that was read: when it came, and when it happened if its kind is known.
+    pub(crate) fn note(&mut self, received_at: Option<Timestamp>, emitted_at: Option<Timestamp>) {
+        self.deliveries += 1;
+        if let Some(at) = received_at {
+            self.received.add(at);
+        }
+        if let Some(at) = emitted_at {
+            self.emitted.add(at);
+        }
+    }
+
     fn add(&mut self, other: &Reading) {
         self.bytes += other.bytes;
         self.deliveries += other.deliveries;
@@ -211,11 +240,65 @@ struct Taken {
 
 /// What was found in a chunk, beside events.
 #[derive(Default)]
-struct Piece {
+pub(crate) struct Piece {
     export: usize,
-    offset: u64,
-    lines: u64,
-    rejects: Vec<Reject>,
+    pub(crate) offset: u64,
+    pub(crate) lines: u64,
+    pub(crate) rejects: Vec<Reject>,
+}
+
+impl Piece {
+    /// Goes through the lines of a chunk: those that are no text, or that `take` refuses, are rejects. How
+    /// many bytes there were is added to `reading`.
+    pub(crate) fn read(
+        export: usize,
+        chunk: &Chunk,
+        bytes: &[u8],
+        reading: &mut Reading,
+        mut take: impl FnMut(&mut Reading, &str) -> Result<(), Unreadable>,
+    ) -> Piece {
+        let mut piece = Piece { export, offset: chunk.offset, lines: 0, rejects: Vec::new() };
+        if let Content::Overlong { length } = chunk.content {
+            reading.bytes += length;
+            piece.rejects.push(Reject::too_long(0, 0, length, bytes));
+            piece.lines = 1;
+            return piece;
+        }
+        reading.bytes += bytes.len() as u64;
+        // A chunk is looked at as a whole: one that is UTF-8 has no line that is not.
+        let text = simdutf8::basic::from_utf8(bytes).ok();
+        for (mut start, mut line) in Lines::new(bytes) {
+            let number = piece.lines;
+            piece.lines += 1;
+            if piece.offset + start as u64 == 0 {
+                if line.starts_with(b"\xEF\xBB\xBF") {
+                    // A byte order mark stands before the first line, and is no part of it.
+                    line = &line[3..];
+                    start = 3;
+                }
+                if StoreHeader::is_one(line) {
+                    continue;
+                }
+            }
+            let offset = start as u64;
+            if line.len() > LINE_BYTES_MAX {
+                piece.rejects.push(Reject::too_long(number, offset, line.len() as u64, line));
+                continue;
+            }
+            if is_blank(line) {
+                continue;
+            }
+            let line_text = match text {
+                Some(text) => Ok(&text[start..start + line.len()]),
+                None => std::str::from_utf8(line),
+            };
+            let not_utf8 = |error: std::str::Utf8Error| Unreadable::NotUtf8 { offset: error.valid_up_to() };
+            if let Err(error) = line_text.map_err(not_utf8).and_then(|line| take(reading, line)) {
+                piece.rejects.push(Reject::new(number, offset, &error, line));
+            }
+        }
+        piece
+    }
 }
 
 impl Queue {
@@ -267,51 +350,13 @@ struct Worker<'s> {
 
 impl Worker<'_> {
     fn chunk(&mut self, taken: &Taken, bytes: &[u8]) -> Piece {
-        let mut piece = Piece { export: taken.export, offset: taken.chunk.offset, lines: 0, rejects: Vec::new() };
-        if let Content::Overlong { length } = taken.chunk.content {
-            self.reading.bytes += length;
-            piece.rejects.push(Reject::too_long(0, 0, length, bytes));
-            piece.lines = 1;
-            return piece;
-        }
-        self.reading.bytes += bytes.len() as u64;
-        // A chunk is looked at as a whole: one that is UTF-8 has no line that is not.
-        let text = simdutf8::basic::from_utf8(bytes).ok();
-        for (mut start, mut line) in Lines::new(bytes) {
-            let number = piece.lines;
-            piece.lines += 1;
-            if piece.offset + start as u64 == 0 && line.starts_with(b"\xEF\xBB\xBF") {
-                // A byte order mark stands before the first line, and is no part of it.
-                line = &line[3..];
-                start = 3;
-            }
-            let offset = start as u64;
-            if line.len() > LINE_BYTES_MAX {
-                piece.rejects.push(Reject::too_long(number, offset, line.len() as u64, line));
-                continue;
-            }
-            if is_blank(line) {
-                continue;
-            }
-            let line_text = match text {
-                Some(text) => Ok(&text[start..start + line.len()]),
-                None => std::str::from_utf8(line),
-            };
-            let not_utf8 = |error: std::str::Utf8Error| Unreadable::NotUtf8 { offset: error.valid_up_to() };
-            if let Err(error) = line_text.map_err(not_utf8).and_then(|line| self.line(line)) {
-                piece.rejects.push(Reject::new(number, offset, &error, line));
-            }
-        }
-        piece
-    }
-
-    fn line(&mut self, line: &str) -> Result<(), Unreadable> {
-        let arrival = self.packer.pack(line, |name| self.resolver.resolve(name))?;
-        self.reading.deliveries += 1;
-        arrival.received_at.iter().for_each(|at| self.reading.received.add(*at));
-        arrival.at.filter(|_| arrival.known).iter().for_each(|at| self.reading.emitted.add(*at));
-        self.rows.add(&arrival);
-        Ok(())
+        let Worker { resolver, packer, rows, reading } = self;
+        Piece::read(taken.export, &taken.chunk, bytes, reading, |reading, line| {
+            let arrival = packer.pack(line, |name| resolver.resolve(name))?;
+            reading.note(arrival.received_at, arrival.at.filter(|_| arrival.known));
+            rows.add(&arrival);
+            Ok(())
+        })
     }
 }
 

@@ -69,6 +69,11 @@ impl Sources {
         &self.plans
     }
 
+    /// Names of sources that were given.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().chain(&self.unnamed).map(String::as_str)
+    }
+
     /// Every plan, to be changed, with the name of its source; of the plan that is for any source, that
     /// of lines which name none.
     pub fn plans_mut(&mut self) -> impl Iterator<Item = (Option<&str>, &mut Plan)> {
@@ -79,8 +84,11 @@ impl Sources {
         })
     }
 
-    /// The source and plan of a line that names this source, or none.
-    fn resolve<'n>(&'n self, name: Option<&'n str>) -> Result<(&'n str, usize), String> {
+    /// The source of a line that names this one, or none, and the place of its plan.
+    ///
+    /// # Errors
+    /// When there is no such source; the text says what to do.
+    pub fn resolve<'n>(&'n self, name: Option<&'n str>) -> Result<(&'n str, usize), String> {
         let name = match (name, &self.unnamed) {
             (Some(name), _) => name,
             (None, Some(unnamed)) => unnamed,

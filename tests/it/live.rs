@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use finis::engine::live::{Notice, NoticeKind};
-use finis::engine::log::{Log, LogError, MemoryLog};
+use finis::engine::log::{Log, LogError, LogRead, MemoryLog};
 use finis::engine::{
     Clock, Denied, Engine, Key, Partial, Placed, Reader, Receipt, ReceiveError, Record, Settings, Timestamp,
     Unverified, Verify,
@@ -316,7 +316,7 @@ async fn the_engines_time_never_steps_back() {
     clock.set("2026-05-03T07:00:00Z");
     running.receive(&payload('C', "s-1", EVENING)).await;
     let stored = log.load(&[key("s-1")]).await.unwrap().remove(0);
-    let mut arrivals: Vec<_> = stored.events.iter().map(|event| event.received_at.to_string()).collect();
+    let mut arrivals: Vec<_> = stored.events.iter().map(|event| event.received_at.unwrap().to_string()).collect();
     arrivals.sort();
     assert_eq!(arrivals, ["2026-05-03T08:42:14.000001Z", "2026-05-03T08:42:14Z"]);
     running.stop().await;
@@ -380,8 +380,8 @@ proptest! {
                 for entry in stored.events.iter().rev() {
                     let mut reader = Reader::new();
                     let body = std::str::from_utf8(&entry.delivery.body).unwrap();
-                    partial.add(&source.contract, &reader.read(&source.contract, body).unwrap(), Some(entry.received_at));
-                    now = now.max(entry.received_at);
+                    partial.add(&source.contract, &reader.read(&source.contract, body).unwrap(), entry.received_at);
+                    now = now.max(entry.received_at.unwrap());
                 }
                 now = stored.deadlines.iter().fold(now, |now, due| now.max(*due));
                 let (subject, _) = source.contract.subjects().next().unwrap();

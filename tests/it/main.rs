@@ -23,11 +23,13 @@ mod embed; // the live engine and its store
 mod exhaustive; // every order, subset, repeat and join
 mod faulty_contracts; // mistakes in contracts, and what is said of them
 mod identity; // what makes two deliveries one event
+mod import; // exports into a store, and out again
 mod laws; // a session is a set of events
 mod live; // deliveries in, notices out
 mod packed; // events read by comparing
 mod readme; // what the README shows
 mod stats; // what an engine did, in numbers
+mod store_commands; // a store looked into, beside whoever has it
 mod stories; // deliveries in, records out
 mod verify; // records held against exports
 mod world; // a live engine to be tested

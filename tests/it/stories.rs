@@ -9,15 +9,15 @@ use serde_json::Value;
 use crate::door::{Finis, Scratch, fixtures, gzip, updating, zstd};
 
 /// A folder `fixtures/<provider>/NNNN-what-it-shows/`.
-struct Story {
+pub(crate) struct Story {
     folder: PathBuf,
     /// As `pathors/0001-documented-bodies`.
-    name: String,
-    provider: String,
+    pub(crate) name: String,
+    pub(crate) provider: String,
     /// What was delivered.
-    deliveries: Vec<u8>,
+    pub(crate) deliveries: Vec<u8>,
     /// Further arguments.
-    arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
 }
 
 /// What the command makes of deliveries. Both are bytes, as all that is compared.
@@ -29,7 +29,7 @@ struct Told {
 
 impl Story {
     /// Every story there is, by name.
-    fn all() -> Vec<Story> {
+    pub(crate) fn all() -> Vec<Story> {
         let mut stories: Vec<Story> =
             folders(&fixtures()).iter().flat_map(|provider| folders(provider)).filter_map(Story::read).collect();
         stories.sort_by(|left, right| left.name.cmp(&right.name));

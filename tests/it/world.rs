@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use finis::engine::live::{Notice, NoticeKind, SessionKey};
 use finis::engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, Mark, MemoryLog, Refused, Retained, Stored,
+    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Refused, Retained, SourceSettings,
+    Stored,
 };
 use finis::engine::{Clock, Engine, Receipt, Settings, Source, Terms, Timestamp, Unverified, Verify};
 use finis::providers::Catalogue;
@@ -118,6 +119,49 @@ pub(crate) fn too_large() -> LogError {
 }
 
 #[async_trait]
+impl LogRead for Frail {
+    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
+        self.log.load(keys).await
+    }
+
+    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.log.due(until, limit).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        self.log.next_due().await
+    }
+
+    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
+        self.log.notices(after, limit).await
+    }
+
+    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
+        self.log.sessions(after, limit).await
+    }
+
+    async fn last_seq(&self) -> Result<u64, LogError> {
+        self.log.last_seq().await
+    }
+
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        self.log.consumers().await
+    }
+
+    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+        self.log.refused(limit).await
+    }
+
+    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
+        self.log.latest().await
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
+        self.log.sources().await
+    }
+}
+
+#[async_trait]
 impl Log for Frail {
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
         tokio::task::yield_now().await;
@@ -134,16 +178,6 @@ impl Log for Frail {
         }
         self.log.append(batch).await
     }
-    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
-        self.log.load(keys).await
-    }
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.log.due(until, limit).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.next_due().await
-    }
 
     async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
         self.log.let_go(keys, gone).await
@@ -152,31 +186,15 @@ impl Log for Frail {
     async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
         self.log.retain(keep, now).await
     }
-    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
-        self.log.notices(after, limit).await
-    }
-    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        self.log.sessions(after, limit).await
-    }
-    async fn last_seq(&self) -> Result<u64, LogError> {
-        self.log.last_seq().await
-    }
+
     async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
         if self.full.load(Ordering::SeqCst) {
             return Err(LogError::Full { reason: "no space".into() });
         }
         self.log.mark(consumer, marks).await
     }
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        self.log.consumers().await
-    }
+
     async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
         self.log.remove_consumer(consumer).await
-    }
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
-        self.log.refused(limit).await
-    }
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.latest().await
     }
 }

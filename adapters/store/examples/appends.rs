@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use finis_engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Batch, Delivery, EventEntry, Log};
+use finis_engine::log::{Batch, Delivery, EventEntry, Log, LogRead};
 use finis_engine::{Digest, Timestamp};
 use finis_store::{EmbeddedLog, Settings};
 
@@ -89,7 +89,7 @@ fn batch(task: u32, number: u32) -> Batch {
     let lines = (0..30).map(|line| format!("{{\"{line:02}\":\"{:08x}\"}},,", number ^ line));
     let body = lines.collect::<Vec<_>>().concat();
     let delivery = Delivery { headers: Vec::new(), body: body.into_bytes().into() };
-    let event = EventEntry { key: key.clone(), digest: Digest::from_bytes(digest), received_at: at, delivery };
+    let event = EventEntry { key: key.clone(), digest: Digest::from_bytes(digest), received_at: Some(at), delivery };
     let is_last = number % 4 == 3;
     let notice = Notice {
         id: NoticeId::new(&key, NoticeKind::Complete, 1),

@@ -120,19 +120,6 @@ pub fn forgotten(id: NoticeId, revision: u32) -> Notice {
     Notice { id, key, kind: NoticeKind::Forgotten, revision, record, events: 0, changes, asset: None }
 }
 
-/// What makes a refused delivery itself: the first 16 bytes of BLAKE3 over source, headers and payload.
-#[must_use]
-pub fn refused_identity(source: &str, delivery: &Delivery) -> [u8; 16] {
-    let mut parts = Vec::new();
-    let mut to = Writer(&mut parts);
-    to.text(source);
-    write_headers(&mut to, &delivery.headers);
-    let mut identity = [0; 16];
-    let hash = *blake3::Hasher::new().update(&parts).update(&delivery.body).finalize().as_bytes();
-    identity.copy_from_slice(&hash[..16]);
-    identity
-}
-
 fn write_headers(to: &mut Writer<'_>, headers: &[(String, String)]) {
     // A body has room for far fewer than 2³².
     to.u32(headers.len() as u32);

@@ -2,7 +2,7 @@
 //!
 //! | byte | kind | head | body |
 //! |---|---|---|---|
-//! | 1 | event | tag, digest, received at, when it is due from then on | key, headers, payload |
+//! | 1 | event | tag, digest, received at if known, when it is due from then on | key, headers, payload |
 //! | 2 | arrival | tag, digest, received at | |
 //! | 3 | deadline passed | tag, due at, when it is due from then on | |
 //! | 4 | notice | seq, id, tag, kind, revision | key, and the rest of it |
@@ -19,6 +19,8 @@
 //! | 15 | released | consumer, seq | |
 //! | 16 | reset | consumer, seq | |
 //! | 17 | consumer | its name, what it has, whether what was known goes, and some notices that stand otherwise | |
+//! | 18 | released | identity of what was refused and is dealt with | |
+//! | 19 | source | name, provider, version, subscription if not all, grace, stall if any | |
 //!
 //! Before the kind stands the version, 1. Integers are little-endian; a text has its length in bytes
 //! before it (4); what may be absent has a byte before it, 0 or 1. A time is seconds since 1970 (8),
@@ -26,12 +28,15 @@
 //! came again, with an earlier time. When a session is due: 0, as before; 1, never; 2 and a time.
 //! `acknowledged` makes a consumer that is not known. A cause is 0 and the reason of a failure, or 1 and
 //! the seq (8) that a notice is held behind. Where a notice stands is 0 for done, 1 for parked with its
-//! cause after it, 2 for released.
+//! cause after it, 2 for released. A subscription is the number of its kinds (4), and each; a stretch of
+//! time is seconds (8) and nanoseconds (4).
 //!
 //! No head says whom a session is about: its key, headers and reasons stand in [bodies](crate::body).
 
+use std::time::Duration;
+
 use finis_engine::live::{NoticeId, NoticeKind};
-use finis_engine::log::{Cause, Standing, Why};
+use finis_engine::log::{Cause, SourceSettings, Standing, Why};
 use finis_engine::{Digest, Timestamp};
 
 use crate::bytes::{Bytes, Writer};
@@ -60,8 +65,8 @@ pub enum Head {
         tag: Tag,
         /// What makes it itself.
         digest: Digest,
-        /// The receiver's time.
-        received_at: Timestamp,
+        /// The receiver's time; nothing of one that was imported without.
+        received_at: Option<Timestamp>,
         /// When the session is due from then on.
         due: Due,
     },
@@ -85,7 +90,7 @@ pub enum Head {
     },
     /// A notice, the first of its session, kind and revision.
     Notice {
-        /// Its place in the outbox.
+        /// Its place in the outbox; 0 for one that nobody is told.
         seq: u64,
         /// Its name for ever.
         id: NoticeId,
@@ -105,7 +110,7 @@ pub enum Head {
     },
     /// A delivery that cannot be read.
     Refused {
-        /// What makes it itself: [`crate::body::refused_identity`].
+        /// What makes it itself: its `RefusedId`.
         identity: [u8; 16],
         /// The receiver's time.
         received_at: Timestamp,
@@ -163,6 +168,13 @@ pub enum Head {
         /// Its name.
         consumer: String,
     },
+    /// A refused delivery is dealt with.
+    Answered {
+        /// What makes it itself.
+        identity: [u8; 16],
+    },
+    /// What a source is read under from here on.
+    Source(SourceSettings),
     /// A receiver's time that nothing else in the log has reached: that of an event that came again.
     Clock {
         /// The time.
@@ -213,7 +225,7 @@ pub enum HeadError {
 }
 
 /// The greatest byte of a kind.
-const KIND_MAX: u8 = 17;
+const KIND_MAX: u8 = 19;
 
 impl Head {
     /// The head as bytes.
@@ -232,7 +244,7 @@ impl Head {
             Head::Event { tag, digest, received_at, due } => {
                 to.tag(*tag);
                 to.digest(*digest);
-                to.timestamp(*received_at);
+                to.option(*received_at, Writer::timestamp);
                 write_due(&mut to, *due);
             }
             Head::Arrival { tag, digest, received_at } => {
@@ -285,6 +297,8 @@ impl Head {
             }
             Head::Removed { consumer } => to.text(consumer),
             Head::Clock { at } => to.timestamp(*at),
+            Head::Answered { identity } => to.0.extend_from_slice(identity),
+            Head::Source(settings) => write_settings(&mut to, settings),
             Head::Gone { tag, why, at, revisions, told } => {
                 to.tag(*tag);
                 to.u8(match why {
@@ -350,6 +364,8 @@ impl Head {
             Head::Released { .. } => 15,
             Head::Reset { .. } => 16,
             Head::Consumer { .. } => 17,
+            Head::Answered { .. } => 18,
+            Head::Source(_) => 19,
         }
     }
 }
@@ -359,7 +375,7 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         1 => Head::Event {
             tag: from.tag()?,
             digest: from.digest()?,
-            received_at: from.timestamp()?,
+            received_at: from.option(Bytes::timestamp)?,
             due: read_due(&mut from)?,
         },
         2 => Head::Arrival { tag: from.tag()?, digest: from.digest()?, received_at: from.timestamp()? },
@@ -380,6 +396,8 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         14 => Head::Parked { consumer: from.text()?, seq: from.u64()?, cause: read_cause(&mut from)? },
         15 => Head::Released { consumer: from.text()?, seq: from.u64()? },
         16 => Head::Reset { consumer: from.text()?, seq: from.u64()? },
+        18 => Head::Answered { identity: from.array()? },
+        19 => Head::Source(read_settings(&mut from)?),
         17 => {
             let (consumer, seq, is_first) = (from.text()?, from.u64()?, from.u8()?);
             let mut standing = Vec::new();
@@ -447,6 +465,43 @@ pub(crate) fn read_standing(from: &mut Bytes<'_>) -> Option<Standing> {
         2 => Some(Standing::Released),
         _ => None,
     }
+}
+
+pub(crate) fn write_settings(to: &mut Writer<'_>, settings: &SourceSettings) {
+    let SourceSettings { name, provider, version, subscription, grace, stall } = settings;
+    to.text(name);
+    to.text(provider);
+    to.text(version);
+    to.option(subscription.as_ref(), |to, kinds| {
+        // A contract has a few dozen.
+        to.u32(kinds.len() as u32);
+        for kind in kinds {
+            to.text(kind);
+        }
+    });
+    write_duration(to, *grace);
+    to.option(*stall, write_duration);
+}
+
+pub(crate) fn read_settings(from: &mut Bytes<'_>) -> Option<SourceSettings> {
+    Some(SourceSettings {
+        name: from.text()?,
+        provider: from.text()?,
+        version: from.text()?,
+        subscription: from.option(|from| (0..from.u32()?).map(|_| from.text()).collect())?,
+        grace: read_duration(from)?,
+        stall: from.option(read_duration)?,
+    })
+}
+
+fn write_duration(to: &mut Writer<'_>, time: Duration) {
+    to.u64(time.as_secs());
+    to.u32(time.subsec_nanos());
+}
+
+fn read_duration(from: &mut Bytes<'_>) -> Option<Duration> {
+    let (seconds, nanos) = (from.u64()?, from.u32()?);
+    (nanos < 1_000_000_000).then(|| Duration::new(seconds, nanos))
 }
 
 fn write_due(to: &mut Writer<'_>, due: Due) {

@@ -6,14 +6,18 @@
 //!
 //! [`EmbeddedLog`] is the log of a receiver on top of it, with sled as an index that is written behind
 //! the acknowledgement and can be made again from the journal at any time. [`head`] and [`body`] have
-//! what the journal's records are to it.
+//! what the journal's records are to it. [`Snapshot`] reads the same log from the journal alone, beside
+//! whoever writes it.
 
 pub mod body; // what of a record can be erased
 mod bytes; // values as bytes
 mod embedded; // the log of sessions, in a folder
+mod entries; // from places to entries
 pub mod head; // what each record of the journal is
 mod index; // where everything lies, found again
 pub mod journal; // the truth: appended once, read for ever, or said to be damaged
+mod snapshot; // the log as it is now, read from the journal alone
 pub mod tag; // what a session is called in the store
 
 pub use embedded::{EmbeddedLog, IndexState, OpenError, Report, Settings};
+pub use snapshot::{Holder, Snapshot, SnapshotError};

@@ -364,6 +364,24 @@ impl Contract {
         Some(FieldId(place as u16))
     }
 
+    /// Of a delivery's headers, those that are read here: the only ones that have to be kept to read it
+    /// again. By name in lower case, sorted.
+    #[must_use]
+    pub fn kept_headers<'h>(&self, headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Vec<(String, String)> {
+        let subjects = self.subjects.iter().map(|subject| &subject.id);
+        let places = subjects.chain([&self.reading.kind]).chain(&self.reading.event_id);
+        let read: Vec<&String> = places
+            .filter_map(|place| match &place.origin {
+                Origin::Header(name) => Some(name),
+                Origin::Payload(_) => None,
+            })
+            .collect();
+        let lower = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+        let mut kept: Vec<(String, String)> = lower.filter(|(name, _)| read.contains(&name)).collect();
+        kept.sort_unstable();
+        kept
+    }
+
     pub(crate) fn subject_named(&self, name: &str) -> Option<SubjectId> {
         let place = self.subjects.iter().position(|subject| subject.name == name)?;
         Some(SubjectId(place as u16))
@@ -403,6 +421,9 @@ impl KindId {
 }
 
 impl SubjectId {
+    /// The main subject of a contract: the one that settings of a source are about.
+    pub const MAIN: SubjectId = SubjectId(0);
+
     /// Its place in the contract, from 0.
     #[must_use]
     pub fn index(self) -> usize {

@@ -21,6 +21,7 @@
 mod clock; // time from outside
 mod consumer; // who is told
 mod consumers; // what a person does with those
+mod filler; // what comes by another way than a delivery
 mod gate; // one change of a consumer at a time
 mod handover; // notices handed over to a handler
 mod source; // where deliveries come from
@@ -36,6 +37,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use clock::Clock;
 pub use consumer::{Notices, Placed, StartAt};
 pub use consumers::{Parked, Progress};
+pub use filler::{Filled, Filler};
 pub use handover::{DeliverError, Handler, Handover, Policy, Worker};
 pub use source::{Denied, Source, Unverified, Verify};
 pub use stats::{DeliveryStats, NoticeStats, Stats};
@@ -292,7 +294,7 @@ impl Engine {
             .verify
             .verify(headers, body, self.inner.clock.now())
             .map_err(|Denied { reason }| ReceiveError::Denied { reason })?;
-        let delivery = Delivery { headers: source.kept_headers(headers), body: body.into() };
+        let delivery = Delivery { headers: source.contract.kept_headers(headers.iter().copied()), body: body.into() };
         let mut reader = Reader::new();
         let work = match source.read(&mut reader, &delivery) {
             Ok((key, event)) => {

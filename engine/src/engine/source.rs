@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::contract::{Contract, Origin, SubjectId, Terms};
+use crate::contract::{Contract, SubjectId, Terms};
 use crate::event::{Event, Reader, Unreadable};
 use crate::live::{LiveArrival, Said, Session, SessionKey, Under};
-use crate::log::{Delivery, Stored};
+use crate::log::{Delivery, SourceSettings, Stored};
 use crate::timestamp::Timestamp;
 
 /// A configured origin of deliveries.
@@ -49,7 +49,10 @@ impl Verify for Unverified {
 
 impl Source {
     /// Reads a delivery: of which session it is, and its event.
-    pub(super) fn read<'r>(
+    ///
+    /// # Errors
+    /// When it is no event of the contract.
+    pub fn read<'r>(
         &self,
         reader: &'r mut Reader,
         delivery: &'r Delivery,
@@ -61,30 +64,22 @@ impl Source {
         Ok((SessionKey { source: self.name.clone(), subject, id: event.id.to_owned() }, event))
     }
 
-    /// Headers that the contract reads: the only ones that have to be kept to read a delivery again.
-    pub(super) fn kept_headers(&self, headers: &[(&str, &str)]) -> Vec<(String, String)> {
-        let subjects = self.contract.subjects.iter().map(|subject| &subject.id);
-        let places = subjects.chain([&self.contract.reading.kind]).chain(&self.contract.reading.event_id);
-        let read: Vec<&String> = places
-            .filter_map(|place| match &place.origin {
-                Origin::Header(name) => Some(name),
-                Origin::Payload(_) => None,
-            })
-            .collect();
-        let lower = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), (*value).to_owned()));
-        let mut kept: Vec<(String, String)> = lower.filter(|(name, _)| read.contains(&name)).collect();
-        kept.sort_unstable();
-        kept
+    /// What it is read under, for a log to remember.
+    #[must_use]
+    pub fn settings(&self) -> SourceSettings {
+        SourceSettings::new(&self.name, &self.contract, &self.terms)
     }
 
     /// What a session is judged under; nothing when the contract has no such subject.
-    pub(super) fn under(&self, key: &SessionKey) -> Option<Under<'_>> {
+    #[must_use]
+    pub fn under(&self, key: &SessionKey) -> Option<Under<'_>> {
         let (subject, _): (SubjectId, &str) = self.contract.subjects().find(|(_, name)| *name == key.subject)?;
         Some(Under { contract: &self.contract, terms: &self.terms, subject })
     }
 
     /// A session as the log has it. Events that the contract can no longer read are kept, and fold nothing.
-    pub(super) fn restore(&self, key: SessionKey, stored: Stored) -> Session {
+    #[must_use]
+    pub fn restore(&self, key: SessionKey, stored: Stored) -> Session {
         let mut said = Said::default();
         let mut notices = stored.notices;
         notices.sort_by_key(|notice| notice.revision);

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::stats::Counted;
-use super::{Inner, Receipt, ReceiveError};
+use super::{Inner, Receipt, ReceiveError, Source};
 use crate::live::{LiveArrival, Received, Session, SessionKey};
 use crate::log::{Batch, Delivery, EventEntry, Gone, LogError, Refused, Why};
 use crate::timestamp::Timestamp;
@@ -128,6 +128,7 @@ impl Writer {
 
     async fn work(&mut self) -> Result<(), LogError> {
         self.latest = self.inner.log.latest().await?;
+        self.remember_sources().await?;
         let mut waiting = Vec::new();
         loop {
             let next = if self.pass_deadlines().await? {
@@ -160,6 +161,16 @@ impl Writer {
                 self.take(waiting).await?;
                 waiting = rest;
             }
+        }
+    }
+
+    /// Lets the log remember what sources are read under, for whoever looks into it later. Without room for
+    /// that, the next opening does it.
+    async fn remember_sources(&self) -> Result<(), LogError> {
+        let sources = self.inner.sources.values().map(Source::settings).collect();
+        match self.inner.log.append(Batch { sources, ..Batch::default() }).await {
+            Err(error) if is_passing(&error) => Ok(()),
+            outcome => outcome.map(drop),
         }
     }
 
@@ -284,7 +295,7 @@ impl Writer {
             Received::Duplicate => Receipt::Duplicate { key },
             Received::Stored(notices) => {
                 let digest = arrival.digest();
-                making.batch.events.push(EventEntry { key: key.clone(), digest, received_at: now, delivery });
+                making.batch.events.push(EventEntry { key: key.clone(), digest, received_at: Some(now), delivery });
                 making.batch.notices.extend(notices);
                 making.touched.insert(key.clone());
                 Receipt::Stored { key }

@@ -85,17 +85,18 @@ impl Session {
     }
 
     /// A session as the log has it: the set of its events with their arrivals, the instants of its
-    /// passed deadlines, and what was said. The order of each does not matter but that of what was said.
+    /// passed deadlines, and what was said. The order of each does not matter but that of what was said. An
+    /// event that was imported may have no arrival: it then counts by the provider's time.
     #[must_use]
     pub fn restore(
         key: SessionKey,
-        events: impl IntoIterator<Item = (Arrival, Timestamp)>,
+        events: impl IntoIterator<Item = (Arrival, Option<Timestamp>)>,
         deadlines: impl IntoIterator<Item = Timestamp>,
         said: Said,
     ) -> Session {
         let mut session = Session { said, ..Session::new(key) };
         for (arrival, at) in events {
-            session.join(&arrival, at);
+            session.add(&arrival, at);
         }
         deadlines.into_iter().for_each(|due| session.reach(due));
         session
@@ -125,7 +126,7 @@ impl Session {
         if self.partial.place(arrival.digest).is_some() {
             return Received::Duplicate;
         }
-        self.join(arrival, at);
+        self.add(arrival, Some(at));
         Received::Stored(self.announce(under))
     }
 
@@ -133,6 +134,28 @@ impl Session {
     pub fn pass(&mut self, under: Under<'_>, due: Timestamp) -> Vec<Notice> {
         self.reach(due);
         self.announce(under)
+    }
+
+    /// Takes an event, and says nothing of it yet: what came by an import is judged when all of it is in, by
+    /// [`Session::settle`]. One that is here already may have come earlier than was known.
+    pub fn add(&mut self, arrival: &Arrival, at: Option<Timestamp>) {
+        let place = self.partial.len();
+        self.partial.merge(&arrival.event);
+        let place = self.partial.place(arrival.digest).unwrap_or(place);
+        self.partial.see_again(place, at);
+        if let Some(at) = at {
+            self.reach(at);
+        }
+    }
+
+    /// Judges it when all that is known is in: passes the deadline that is over at `as_of`, if there is one,
+    /// and says of the whole what is to be said.
+    pub fn settle(&mut self, under: Under<'_>, as_of: Timestamp) -> (Option<Timestamp>, Vec<Notice>) {
+        let passed = self.deadline(under).filter(|due| *due <= as_of);
+        if let Some(due) = passed {
+            self.reach(due);
+        }
+        (passed, self.announce(under))
     }
 
     /// When it has to be judged again though nothing comes; nothing when only an event can change it.
@@ -151,33 +174,38 @@ impl Session {
     /// The record, as JSON with its certificate.
     #[must_use]
     pub fn record(&self, under: Under<'_>) -> String {
-        print(under, &self.read(under), usize::MAX)
+        print(under, &self.read(under, self.now()), usize::MAX)
+    }
+
+    /// The record as it is at a later time than that of the latest entry, as JSON with its certificate.
+    #[must_use]
+    pub fn record_at(&self, under: Under<'_>, at: Timestamp) -> String {
+        print(under, &self.read(under, at.max(self.now())), usize::MAX)
+    }
+
+    /// Where it stands at a later time than that of the latest entry.
+    #[must_use]
+    pub fn verdict_at(&self, under: Under<'_>, at: Timestamp) -> Verdict {
+        judge(&self.partial, under.subject, under.contract, under.terms, at.max(self.now()))
     }
 
     fn now(&self) -> Timestamp {
         self.now.unwrap_or(Timestamp::MIN)
     }
 
-    fn join(&mut self, arrival: &Arrival, at: Timestamp) {
-        let place = self.partial.len();
-        self.partial.merge(&arrival.event);
-        let place = self.partial.place(arrival.digest).unwrap_or(place);
-        self.partial.see_again(place, Some(at));
-        self.reach(at);
-    }
-
-    fn reach(&mut self, at: Timestamp) {
+    /// Lets time go on to an entry of the log.
+    pub fn reach(&mut self, at: Timestamp) {
         self.now = Some(self.now.map_or(at, |now| now.max(at)));
     }
 
-    fn read<'s>(&'s self, under: Under<'s>) -> Record<'s> {
+    fn read<'s>(&'s self, under: Under<'s>, at: Timestamp) -> Record<'s> {
         let key = Key { source: &self.key.source, subject: under.subject, id: &self.key.id };
-        Record::new(key, &self.partial, under.contract, under.terms, self.now())
+        Record::new(key, &self.partial, under.contract, under.terms, at)
     }
 
     /// Says what is to be said now and was not said yet, and takes note of it.
     fn announce(&mut self, under: Under<'_>) -> Vec<Notice> {
-        let record = self.read(under);
+        let record = self.read(under, self.now());
         let status = record.verdict.status;
         let mut kinds = Vec::new();
         let assets = self.new_assets(under, &record);

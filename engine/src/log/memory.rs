@@ -5,7 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Appended, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, Mark, Refused, Retained, Stored, Why};
+use super::{
+    Appended, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Refused, Retained, SourceSettings,
+    Stored, Why,
+};
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};
 use crate::timestamp::Timestamp;
@@ -24,6 +27,7 @@ struct Kept {
     outbox: Vec<Option<Notice>>,
     consumers: BTreeMap<String, Consumer>,
     refused: Vec<Refused>,
+    sources: BTreeMap<String, SourceSettings>,
     latest: Option<Timestamp>,
 }
 
@@ -40,7 +44,7 @@ struct Session {
 impl Session {
     /// When it was touched last.
     fn latest(&self) -> Option<Timestamp> {
-        self.events.values().map(|event| event.received_at).chain(self.deadlines.last().copied()).max()
+        self.events.values().filter_map(|event| event.received_at).chain(self.deadlines.last().copied()).max()
     }
 
     /// The notice of its end, or of a stall.
@@ -77,16 +81,21 @@ impl Kept {
     fn append(&mut self, batch: Batch) -> Appended {
         let mut appended = Appended::default();
         for event in batch.events {
-            self.reach(event.received_at);
+            event.received_at.into_iter().for_each(|at| self.reach(at));
             let session = self.sessions.entry(event.key.clone()).or_default();
             if session.gone.is_some() {
                 appended.new.push(false);
+                appended.earlier.push(false);
                 continue;
             }
             let known = session.events.get_mut(&event.digest);
             appended.new.push(known.is_none());
+            let before = known.as_ref().and_then(|known| known.received_at);
+            let at = earliest(before, event.received_at);
+            let is_earlier = known.is_some() && at.map(written) != before.map(written);
+            appended.earlier.push(is_earlier);
             match known {
-                Some(known) => known.received_at = known.received_at.earliest(event.received_at),
+                Some(known) => known.received_at = at,
                 None => drop(session.events.insert(event.digest, event)),
             }
         }
@@ -103,7 +112,9 @@ impl Kept {
             appended.first.push(first);
             if first {
                 session.notices.insert((series, notice.revision), notice.clone());
-                self.outbox.push(Some(notice));
+                if !batch.quiet {
+                    self.outbox.push(Some(notice));
+                }
             }
         }
         for (key, due) in batch.due {
@@ -114,6 +125,7 @@ impl Kept {
             session.due = due;
             self.due.extend(due.map(|due| (due, key)));
         }
+        self.refused.retain(|known| !batch.released.contains(&known.id()));
         for refused in batch.refused {
             self.reach(refused.received_at);
             let is_same = |known: &Refused| known.source == refused.source && known.delivery == refused.delivery;
@@ -121,6 +133,7 @@ impl Kept {
                 self.refused.push(refused);
             }
         }
+        self.sources.extend(batch.sources.into_iter().map(|source| (source.name.clone(), source)));
         appended
     }
 }
@@ -174,12 +187,21 @@ impl Kept {
     }
 }
 
-#[async_trait]
-impl Log for MemoryLog {
-    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
-        Ok(self.lock().append(batch))
+/// The earlier of two arrivals, of which there may be none.
+fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.earliest(other)),
+        (one, other) => one.or(other),
     }
+}
 
+/// An instant, and the digits that it was written with.
+fn written(at: Timestamp) -> ((i64, u32), usize) {
+    (at.unix(), at.digits())
+}
+
+#[async_trait]
+impl LogRead for MemoryLog {
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
         let kept = self.lock();
         let stored = |key| {
@@ -222,6 +244,29 @@ impl Log for MemoryLog {
         Ok(self.lock().outbox.len() as u64)
     }
 
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        Ok(self.lock().consumers.values().cloned().collect())
+    }
+
+    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+        Ok(self.lock().refused.iter().take(limit).cloned().collect())
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
+        Ok(self.lock().sources.values().cloned().collect())
+    }
+
+    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
+        Ok(self.lock().latest)
+    }
+}
+
+#[async_trait]
+impl Log for MemoryLog {
+    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
+        Ok(self.lock().append(batch))
+    }
+
     async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
         let mut kept = self.lock();
         for mark in marks {
@@ -236,21 +281,9 @@ impl Log for MemoryLog {
         Ok(())
     }
 
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        Ok(self.lock().consumers.values().cloned().collect())
-    }
-
     async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
         self.lock().consumers.remove(consumer);
         Ok(())
-    }
-
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
-        Ok(self.lock().refused.iter().take(limit).cloned().collect())
-    }
-
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        Ok(self.lock().latest)
     }
 
     async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {

@@ -4,7 +4,7 @@
 //!
 //! 1. **Append twice changes nothing.** An event is known by its session and digest, a passed deadline
 //!    by its session and instant, a notice by its id, a refused delivery by its digest.
-//! 2. **Load is a set.** What [`Log::load`] gives does not depend on the order of appends; an event that
+//! 2. **Load is a set.** What [`LogRead::load`] gives does not depend on the order of appends; an event that
 //!    came several times has the earliest arrival.
 //! 3. **First is answered once.** Of all who append a notice of one session, kind and revision, one is
 //!    told that it was first.
@@ -12,11 +12,15 @@
 //! Beside entries it keeps [consumers](Consumer) of notices. What a [`Mark`] makes of one is said once, for
 //! every log, by [`Consumer::take`].
 //!
+//! [`LogRead`] is what can be asked of it, [`Log`] what is done to it as well: whoever only looks takes the
+//! former, and may get it from elsewhere.
+//!
 //! There is no sequence number and no transaction in what is asked of a log, so each can use what it does
 //! best. What a batch holds becomes durable together or not at all.
 
 mod consumer; // what is remembered of who is told
 mod memory; // the twin in memory
+mod settings; // what sources are read under
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +29,7 @@ use async_trait::async_trait;
 
 pub use consumer::{Cause, Consumer, Mark, REASON_BYTES_MAX, Standing};
 pub use memory::MemoryLog;
+pub use settings::SourceSettings;
 
 use crate::digest::Digest;
 use crate::live::{Notice, SessionKey};
@@ -46,8 +51,8 @@ pub struct EventEntry {
     pub key: SessionKey,
     /// What makes it itself.
     pub digest: Digest,
-    /// The receiver's time.
-    pub received_at: Timestamp,
+    /// The receiver's time; nothing of one that was imported without.
+    pub received_at: Option<Timestamp>,
     /// The delivery that it was read from.
     pub delivery: Delivery,
 }
@@ -65,6 +70,57 @@ pub struct Refused {
     pub delivery: Delivery,
 }
 
+/// What makes a refused delivery itself: source, headers and payload.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefusedId([u8; 16]);
+
+impl Refused {
+    /// What makes it itself.
+    #[must_use]
+    pub fn id(&self) -> RefusedId {
+        let Delivery { headers, body } = &self.delivery;
+        let mut hasher = blake3::Hasher::new();
+        // None of these comes near 4 GiB.
+        let length = |length: usize| (length as u32).to_le_bytes();
+        hasher.update(&length(self.source.len())).update(self.source.as_bytes());
+        hasher.update(&length(headers.len()));
+        for text in headers.iter().flat_map(|(name, value)| [name, value]) {
+            hasher.update(&length(text.len())).update(text.as_bytes());
+        }
+        hasher.update(body);
+        let mut id = [0; 16];
+        id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        RefusedId(id)
+    }
+}
+
+impl RefusedId {
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// The id that [`RefusedId::to_bytes`] gave these of.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> RefusedId {
+        RefusedId(bytes)
+    }
+}
+
+/// 32 hexadecimal digits.
+impl fmt::Display for RefusedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for RefusedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// What is appended together.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -74,11 +130,18 @@ pub struct Batch {
     pub deadlines: Vec<(SessionKey, Timestamp)>,
     /// What these caused to be said, in order.
     pub notices: Vec<Notice>,
+    /// What is said here is remembered as said, so that it is never said again, but gets no place in the
+    /// outbox: nobody is told.
+    pub quiet: bool,
     /// When each session that is touched has to be judged again; nothing when never. Of a session of
     /// which there is no event and no notice, neither this nor a deadline is kept.
     pub due: Vec<(SessionKey, Option<Timestamp>)>,
     /// Deliveries that cannot be read.
     pub refused: Vec<Refused>,
+    /// Deliveries that could not be read and are dealt with, by their identity.
+    pub released: Vec<RefusedId>,
+    /// What sources are read under from here on, so that whoever looks later needs not be told.
+    pub sources: Vec<SourceSettings>,
 }
 
 /// What became of a batch.
@@ -86,6 +149,8 @@ pub struct Batch {
 pub struct Appended {
     /// For each event, whether it was not there before.
     pub new: Vec<bool>,
+    /// For each event, whether it was there before, with a later arrival or none.
+    pub earlier: Vec<bool>,
     /// For each notice, whether it is the first of its session, kind and revision.
     pub first: Vec<bool>,
 }
@@ -156,12 +221,9 @@ pub struct Retained {
     pub more: bool,
 }
 
-/// Where a log keeps entries.
+/// What can be asked of a log.
 #[async_trait]
-pub trait Log: Send + Sync {
-    /// Appends a batch. All of it is durable when this returns, or none of it ever is.
-    async fn append(&self, batch: Batch) -> Result<Appended, LogError>;
-
+pub trait LogRead: Send + Sync {
     /// All that is known of sessions, in the order in which they are asked for.
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError>;
 
@@ -181,21 +243,31 @@ pub trait Log: Send + Sync {
     /// The last place of the outbox that is taken; 0 when there is no notice yet.
     async fn last_seq(&self) -> Result<u64, LogError>;
 
-    /// Remembers of a consumer what these marks say, in order, as [`Consumer::take`] has it: all of them, or
-    /// none. One that is not known is made by [`Mark::Begin`] alone.
-    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError>;
-
     /// Every consumer, by name.
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError>;
-
-    /// Forgets a consumer, and all that was remembered of it.
-    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError>;
 
     /// Deliveries that could not be read, in the order in which they came, up to this many.
     async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError>;
 
+    /// What each source was last read under, by name.
+    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError>;
+
     /// The latest receiver's time that it has: the clock of a receiver never goes behind it.
     async fn latest(&self) -> Result<Option<Timestamp>, LogError>;
+}
+
+/// Where a log keeps entries.
+#[async_trait]
+pub trait Log: LogRead {
+    /// Appends a batch. All of it is durable when this returns, or none of it ever is.
+    async fn append(&self, batch: Batch) -> Result<Appended, LogError>;
+
+    /// Remembers of a consumer what these marks say, in order, as [`Consumer::take`] has it: all of them, or
+    /// none. One that is not known is made by [`Mark::Begin`] alone.
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError>;
+
+    /// Forgets a consumer, and all that was remembered of it.
+    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError>;
 
     /// Lets sessions go: nothing is kept of them but that they were here, and the numbers of what was said.
     /// Of those that are [forgotten](Why::Forgotten) every byte of content is erased when this returns,

@@ -4,9 +4,9 @@ use finis_engine::Timestamp;
 use finis_engine::log::{Appended, Gone, LogError, Mark, Why};
 
 use super::jobs::{Prepared, PreparedEvent};
-use super::{log_error, stopped};
+use crate::entries::{log_error, stopped};
 use crate::head::{Due, Head, series};
-use crate::index::Index;
+use crate::index::{Index, earliest};
 use crate::journal::{Body, Commit};
 use crate::tag::Tag;
 
@@ -45,7 +45,9 @@ impl<'j, 'i> Drafting<'j, 'i> {
         let mut appended = Appended::default();
         let mut latest: Option<Timestamp> = None;
         for event in &batch.events {
-            appended.new.push(self.event(event, batch, &mut latest)?);
+            let (is_new, is_earlier) = self.event(event, batch, &mut latest)?;
+            appended.new.push(is_new);
+            appended.earlier.push(is_earlier);
         }
         for (tag, at) in &batch.deadlines {
             let session = self.index.session(*tag).map_err(|error| stopped(&error))?;
@@ -59,7 +61,7 @@ impl<'j, 'i> Drafting<'j, 'i> {
             let first = !session.has_said(series(notice.kind), notice.revision) && session.gone.is_none();
             appended.first.push(first);
             if first {
-                let seq = self.index.meta().seq + 1;
+                let seq = if batch.quiet { 0 } else { self.index.meta().seq + 1 };
                 let (id, tag, kind, revision) = (notice.id, notice.tag, notice.kind, notice.revision);
                 self.add(&Head::Notice { seq, id, tag, kind, revision }, Some(&notice.body))?;
             }
@@ -73,12 +75,23 @@ impl<'j, 'i> Drafting<'j, 'i> {
                 _ => {}
             }
         }
+        for id in &batch.released {
+            let identity = id.to_bytes();
+            if self.index.refused(identity).map_err(|error| stopped(&error))?.is_some() {
+                self.add(&Head::Answered { identity }, None)?;
+            }
+        }
         for refused in &batch.refused {
             if self.index.refused(refused.identity).map_err(|error| stopped(&error))?.is_some() {
                 latest = latest.max(Some(refused.received_at));
             } else {
                 let (identity, received_at) = (refused.identity, refused.received_at);
                 self.add(&Head::Refused { identity, received_at }, Some(&refused.body))?;
+            }
+        }
+        for settings in &batch.sources {
+            if self.index.source(&settings.name).map_err(|error| stopped(&error))?.as_ref() != Some(settings) {
+                self.add(&Head::Source(settings.clone()), None)?;
             }
         }
         // What came again leaves nothing else behind, and the clock must not go behind it.
@@ -88,29 +101,30 @@ impl<'j, 'i> Drafting<'j, 'i> {
         Ok(appended)
     }
 
-    /// Whether it is new.
+    /// Whether it is new, and whether it was there with a later arrival or none.
     fn event(
         &mut self,
         event: &PreparedEvent,
         batch: &Prepared,
         latest: &mut Option<Timestamp>,
-    ) -> Result<bool, LogError> {
+    ) -> Result<(bool, bool), LogError> {
         let PreparedEvent { tag, digest, received_at, .. } = *event;
         let session = self.index.session(tag).map_err(|error| stopped(&error))?;
         if session.gone.is_some() {
-            *latest = (*latest).max(Some(received_at));
-            return Ok(false);
+            *latest = (*latest).max(received_at);
+            return Ok((false, false));
         }
         let Some(known) = session.event(digest) else {
             let due = batch.due(tag, session.due);
             self.add(&Head::Event { tag, digest, received_at, due }, Some(&event.body))?;
-            return Ok(true);
+            return Ok((true, false));
         };
-        if !is_same(known.earliest(received_at), known) {
+        *latest = (*latest).max(received_at);
+        let at = earliest(known, received_at).filter(|at| !known.is_some_and(|known| is_same(*at, known)));
+        if let Some(received_at) = at {
             self.add(&Head::Arrival { tag, digest, received_at }, None)?;
         }
-        *latest = (*latest).max(Some(received_at));
-        Ok(false)
+        Ok((false, at.is_some()))
     }
 
     pub(super) fn mark(&mut self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
@@ -162,7 +176,7 @@ impl Prepared {
         for event in &self.events {
             let session = index.session(event.tag).ok()?;
             let known = session.event(event.digest);
-            if session.gone.is_none() && known.is_none() {
+            if session.gone.is_none() && known.is_none_or(|known| earliest(known, event.received_at) != known) {
                 return None;
             }
         }
@@ -179,7 +193,16 @@ impl Prepared {
         for refused in &self.refused {
             index.refused(refused.identity).ok()??;
         }
-        Some(Appended { new: vec![false; self.events.len()], first: vec![false; self.notices.len()] })
+        for id in &self.released {
+            if index.refused(id.to_bytes()).ok()?.is_some() {
+                return None;
+            }
+        }
+        for settings in &self.sources {
+            index.source(&settings.name).ok()?.filter(|known| known == settings)?;
+        }
+        let (events, notices) = (self.events.len(), self.notices.len());
+        Some(Appended { new: vec![false; events], earlier: vec![false; events], first: vec![false; notices] })
     }
 }
 

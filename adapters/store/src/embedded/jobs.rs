@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 
 use finis_engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Appended, Batch, Cause, Gone, Keep, LogError, Mark};
+use finis_engine::log::{Appended, Batch, Cause, Gone, Keep, LogError, Mark, RefusedId, SourceSettings};
 use finis_engine::{Digest, Timestamp};
 use tokio::sync::oneshot;
 
 use super::retain::{Carried, Leaving};
-use crate::body::{encode_event, encode_notice, encode_refused, refused_identity};
+use crate::body::{encode_event, encode_notice, encode_refused};
+use crate::head::Head;
 use crate::index::NAME_BYTES_MAX;
 use crate::journal::{BODY_BYTES_MAX, Body, HEAD_BYTES_MAX};
 use crate::tag::{Tag, Tags};
 
 /// Bytes of a batch: with as many, it has a frame of its own and fits.
 const BATCH_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of what a source is read under: a small value in the index.
+pub(super) const SETTINGS_BYTES_MAX: usize = 4000;
 
 /// What a record costs beside its body, at most.
 const RECORD_BYTES: usize = 160;
@@ -43,9 +47,13 @@ pub(super) struct Prepared {
     pub(super) events: Vec<PreparedEvent>,
     pub(super) deadlines: Vec<(Tag, Timestamp)>,
     pub(super) notices: Vec<PreparedNotice>,
+    /// They get no place in the outbox.
+    pub(super) quiet: bool,
     /// When each session is due from then on.
     pub(super) due: BTreeMap<Tag, Option<Timestamp>>,
     pub(super) refused: Vec<PreparedRefused>,
+    pub(super) released: Vec<RefusedId>,
+    pub(super) sources: Vec<SourceSettings>,
     /// How many records it can become, and of how many bytes at most.
     pub(super) records: usize,
     pub(super) bytes: usize,
@@ -55,7 +63,7 @@ pub(super) struct Prepared {
 pub(super) struct PreparedEvent {
     pub(super) tag: Tag,
     pub(super) digest: Digest,
-    pub(super) received_at: Timestamp,
+    pub(super) received_at: Option<Timestamp>,
     pub(super) body: Body,
 }
 
@@ -93,7 +101,7 @@ impl Prepared {
         });
         let notices = notices.collect::<Result<_, LogError>>()?;
         let refused = batch.refused.into_iter().map(|refused| {
-            let identity = refused_identity(&refused.source, &refused.delivery);
+            let identity = refused.id().to_bytes();
             let body = size.body("a payload, with what stands beside it,", &encode_refused(&refused))?;
             Ok(PreparedRefused { identity, received_at: refused.received_at, body })
         });
@@ -101,11 +109,19 @@ impl Prepared {
         let tagged = |(key, at): (SessionKey, Timestamp)| (tags.of(&key), at);
         let deadlines: Vec<_> = batch.deadlines.into_iter().map(tagged).collect();
         let due: BTreeMap<_, _> = batch.due.into_iter().map(|(key, due)| (tags.of(&key), due)).collect();
+        let (released, sources) = (batch.released, batch.sources);
+        for settings in &sources {
+            check_name("the name of a source", &settings.name)?;
+            let head_bytes = Head::Source(settings.clone()).encode().len();
+            within("the settings of a source", head_bytes, SETTINGS_BYTES_MAX)?;
+            size.bytes += head_bytes;
+        }
         // And perhaps the time.
-        let others = deadlines.len() + due.len() + 1;
+        let others = deadlines.len() + due.len() + released.len() + sources.len() + 1;
         let (records, bytes) = (size.records + others, size.bytes + others * RECORD_BYTES);
         within("a batch", bytes, BATCH_BYTES_MAX)?;
-        Ok(Prepared { events, deadlines, notices, due, refused, records, bytes })
+        let quiet = batch.quiet;
+        Ok(Prepared { events, deadlines, notices, quiet, due, refused, released, sources, records, bytes })
     }
 }
 

@@ -16,7 +16,7 @@
 mod drafting; // what of a batch is new
 mod jobs; // what the writer is asked
 mod open; // putting together what is in the folder
-mod read; // from places to entries
+mod read; // who reads while it is written
 mod replay; // what the journal has and the index has not
 mod retain; // letting go of what is kept no more
 mod tend; // what the writer does beside
@@ -30,15 +30,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Appended, Batch, Consumer, Gone, Keep, Log, LogError, Mark, Refused, Retained, Stored};
+use finis_engine::log::{
+    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, Refused, Retained, SourceSettings, Stored,
+};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::index::IndexError;
-use crate::journal::{self, Disk, JournalError};
+use crate::entries::stopped;
+use crate::journal::{self, Disk};
 use crate::tag::Tags;
 
 use jobs::{Job, Prepared};
 pub use open::{IndexState, OpenError, Report};
+pub(crate) use open::{JOURNAL, LOCK_FILE};
 use read::Readers;
 
 /// Payloads of a batch, in bytes, from which on it is made ready on a thread of its own.
@@ -199,6 +202,54 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 #[async_trait]
+impl LogRead for EmbeddedLog {
+    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
+        let keys = keys.to_vec();
+        self.read(move |readers| keys.iter().map(|key| readers.entries().load(key)).collect()).await
+    }
+
+    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.read(move |readers| readers.entries().due(until, limit)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        // In memory.
+        Ok(self.readers()?.view.next_due())
+    }
+
+    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
+        self.read(move |readers| readers.entries().notices(after, limit)).await
+    }
+
+    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
+        let after = after.cloned();
+        self.read(move |readers| readers.entries().sessions(after.as_ref(), limit)).await
+    }
+
+    async fn last_seq(&self) -> Result<u64, LogError> {
+        // In memory.
+        Ok(self.readers()?.view.meta().seq)
+    }
+
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        self.read(|readers| readers.view.consumers().map_err(|error| stopped(&error))).await
+    }
+
+    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+        self.read(move |readers| readers.entries().refused(limit)).await
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
+        self.read(|readers| readers.view.sources().map_err(|error| stopped(&error))).await
+    }
+
+    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
+        // In memory.
+        Ok(self.readers()?.view.meta().latest)
+    }
+}
+
+#[async_trait]
 impl Log for EmbeddedLog {
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
         let bytes = jobs::content_bytes(&batch);
@@ -212,34 +263,6 @@ impl Log for EmbeddedLog {
         self.ask(Job::Append(Box::new(prepared), answer), answered).await
     }
 
-    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
-        let keys = keys.to_vec();
-        self.read(move |readers| keys.iter().map(|key| readers.load(key)).collect()).await
-    }
-
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.read(move |readers| readers.due(until, limit)).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
-        // In memory.
-        Ok(self.readers()?.view.next_due())
-    }
-
-    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
-        self.read(move |readers| readers.notices(after, limit)).await
-    }
-
-    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        let after = after.cloned();
-        self.read(move |readers| readers.sessions(after.as_ref(), limit)).await
-    }
-
-    async fn last_seq(&self) -> Result<u64, LogError> {
-        // In memory.
-        Ok(self.readers()?.view.meta().seq)
-    }
-
     async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
         jobs::check_name("the name of a consumer", consumer)?;
         jobs::check_marks(marks)?;
@@ -247,23 +270,10 @@ impl Log for EmbeddedLog {
         self.ask(Job::Mark(consumer.to_owned(), marks.to_vec(), answer), answered).await
     }
 
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        self.read(Readers::consumers).await
-    }
-
     async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
         jobs::check_name("the name of a consumer", consumer)?;
         let (answer, answered) = oneshot::channel();
         self.ask(Job::Remove(consumer.to_owned(), answer), answered).await
-    }
-
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
-        self.read(move |readers| readers.refused(limit)).await
-    }
-
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        // In memory.
-        Ok(self.readers()?.latest())
     }
 
     async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
@@ -274,24 +284,5 @@ impl Log for EmbeddedLog {
 
     async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
         self.retain_some(keep, now).await
-    }
-}
-
-/// What is wrong with the index is found at the next opening, and made good there.
-fn stopped(error: &IndexError) -> LogError {
-    LogError::Stopped { reason: error.0.to_string() }
-}
-
-/// What the journal says, to whoever uses the log.
-fn log_error(error: &JournalError) -> LogError {
-    let mut reason = error.to_string();
-    if let Some(cause) = std::error::Error::source(error) {
-        reason = format!("{reason}: {cause}");
-    }
-    match error {
-        JournalError::Full { .. } => LogError::Full { reason },
-        JournalError::TooLarge(_) => LogError::TooLarge { reason },
-        JournalError::NoSuchRecord(_) | JournalError::Damaged(_) => LogError::Damaged { reason },
-        JournalError::Broken | JournalError::InUse { .. } | JournalError::Io(_) => LogError::Stopped { reason },
     }
 }

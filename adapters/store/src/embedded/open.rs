@@ -20,11 +20,14 @@ use crate::index::{self, Checked};
 use crate::journal::{self, Disk, Folder, Journal, LockError, Place, Position, Reader};
 use crate::tag::Tags;
 
-const LOCK_FILE: &str = "lock";
-const JOURNAL: &str = "journal";
+pub(crate) const LOCK_FILE: &str = "lock";
+pub(crate) const JOURNAL: &str = "journal";
 const INDEX: &str = "index";
 const INDEX_ASIDE: &str = "index.aside";
 const SNAPSHOTS_ASIDE: &str = "snapshots.aside";
+
+/// For as long somebody may look who has the folder.
+const LOOK_PATIENCE: Duration = Duration::from_millis(50);
 
 /// For as long a log that was dropped in this process may take to let go of its folder.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -250,7 +253,7 @@ fn distrust(checked: Checked, reason: &str) -> Result<Checked, String> {
 /// Takes the lock of the folder, which it makes when it is not there.
 fn lock(folder: &Path) -> Result<Box<dyn Any + Send>, OpenError> {
     let disk = Folder::make(folder).map_err(fault("make", folder))?;
-    let until = Instant::now() + LOCK_PATIENCE;
+    let (until, looked) = (Instant::now() + LOCK_PATIENCE, Instant::now() + LOOK_PATIENCE);
     loop {
         match disk.lock(LOCK_FILE) {
             Ok(lock) => return Ok(lock),
@@ -258,6 +261,8 @@ fn lock(folder: &Path) -> Result<Box<dyn Any + Send>, OpenError> {
             Err(LockError::Held { pid: Some(pid) }) if pid == std::process::id() && Instant::now() < until => {
                 thread::sleep(Duration::from_millis(5));
             }
+            // Whoever asks who has the folder holds the lock for an instant.
+            Err(LockError::Held { .. }) if Instant::now() < looked => thread::sleep(Duration::from_millis(5)),
             Err(LockError::Held { pid }) => return Err(OpenError::Held { folder: folder.display().to_string(), pid }),
             Err(LockError::Io(error)) => return Err(fault("lock", folder)(error)),
         }

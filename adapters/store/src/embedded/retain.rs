@@ -11,9 +11,10 @@ use finis_engine::Timestamp;
 use finis_engine::log::{Gone, Keep, LogError, Retained, Why};
 use tokio::sync::oneshot;
 
-use super::jobs::{Job, PreparedNotice, bare_bytes};
+use super::EmbeddedLog;
+use super::jobs::{Job, bare_bytes};
 use super::read::Readers;
-use super::{EmbeddedLog, stopped};
+use crate::entries::{LastWord, stopped};
 use crate::head::Head;
 use crate::journal::{Body, Content, Entry, OpenError, Place, Scanned};
 use crate::tag::Tag;
@@ -28,12 +29,6 @@ const WANTED_MAX: u64 = 50;
 pub(super) struct Leaving {
     pub(super) tag: Tag,
     pub(super) last_word: Option<LastWord>,
-}
-
-/// The last thing that was said of a session.
-pub(super) struct LastWord {
-    pub(super) seq: u64,
-    pub(super) notice: PreparedNotice,
 }
 
 /// A record that is copied to the end of the journal, as long as it is wanted where it lies.
@@ -153,7 +148,8 @@ fn next_segment(readers: &Readers, after: u64) -> Result<Option<Segment>, LogErr
         // What is unreadable stands for nothing.
         let Ok(head) = Head::decode(&head) else { continue };
         let at = match &head {
-            Head::Event { received_at, .. } | Head::Refused { received_at, .. } => Some(*received_at),
+            Head::Event { received_at, .. } => *received_at,
+            Head::Refused { received_at, .. } => Some(*received_at),
             Head::Passed { at, .. } | Head::Gone { at, .. } => Some(*at),
             _ => None,
         };
@@ -176,6 +172,6 @@ fn leaving(readers: &Readers, tag: Tag, keep: &Keep) -> Result<Option<Leaving>, 
     if session.due.is_some() {
         return Ok(None);
     }
-    let last_word = if keep.last_word { readers.last_word(tag)? } else { None };
+    let last_word = if keep.last_word { readers.entries().last_word(tag)? } else { None };
     Ok(Some(Leaving { tag, last_word }))
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use finis_engine::Timestamp;
-use finis_engine::log::{Consumer, Gone, Keep, LogError, REASON_BYTES_MAX, Why};
+use finis_engine::log::{Consumer, Gone, Keep, LogError, REASON_BYTES_MAX, SourceSettings, Why};
 
 use super::drafting::Drafting;
-use super::jobs::{Answer, Job, bare_bytes};
+use super::jobs::{Answer, Job, SETTINGS_BYTES_MAX, bare_bytes};
 use super::retain::{Carried, Leaving};
-use super::stopped;
+
 use super::writer::{Writer, stop};
+use crate::entries::stopped;
 use crate::head::{Due, Head};
 use crate::index::Index;
 
@@ -48,7 +49,7 @@ impl Writer {
 
     fn expire(&mut self, leaving: &[Leaving], keep: &Keep, gone: Gone) -> Result<(u64, u64), LogError> {
         let words = leaving.iter().filter_map(|leaving| leaving.last_word.as_ref());
-        let bytes: usize = words.map(|word| word.notice.body.stored_bytes() + bare_bytes(0)).sum();
+        let bytes: usize = words.map(|(_, _, body)| body.stored_bytes() + bare_bytes(0)).sum();
         self.commit_with(bytes + leaving.len() * bare_bytes(0), |drafting| drafting.expire(leaving, keep, gone))
     }
 
@@ -76,16 +77,18 @@ impl Writer {
     /// again.
     fn retire(&mut self, segment: u64, dropped: &[Carried]) -> Result<(u64, u64), LogError> {
         // Between two commits, all is published.
+        let sources = self.index.view().sources().map_err(|error| stopped(&error))?;
         let consumers = self.index.view().consumers().map_err(|error| stopped(&error))?;
         let bytes: usize = consumers.iter().map(consumer_bytes).sum();
-        let refused = self.commit_with(bytes + 2 * bare_bytes(0), |drafting| {
+        let settings = sources.len() * bare_bytes(SETTINGS_BYTES_MAX);
+        let refused = self.commit_with(bytes + settings + 2 * bare_bytes(0), |drafting| {
             let mut refused = 0;
             for Carried { place, head, .. } in dropped {
                 let is_dropped = drafting.index.let_lie(head, *place).map_err(|error| stopped(&error))?;
                 refused += u64::from(is_dropped && matches!(head, Head::Refused { .. }));
             }
             drafting.index.trim_outbox(segment).map_err(|error| stopped(&error))?;
-            drafting.restate(&consumers)?;
+            drafting.restate(&consumers, &sources)?;
             Ok(refused)
         })?;
         let segments = self.journal.segments().map_err(|error| stop(&error))?;
@@ -134,16 +137,15 @@ impl Drafting<'_, '_> {
             let Some(latest) = session.latest().filter(|_| is_over) else { continue };
             let is_before = |bound: Option<Timestamp>| bound.is_some_and(|bound| latest < bound);
             let is_told = session.seqs().all(|seq| seq <= keep.told);
-            let has_word = session.last_word() == last_word.as_ref().map(|word| word.seq) || !keep.last_word;
+            let has_word = session.last_word() == last_word.as_ref().map(|(seq, ..)| *seq) || !keep.last_word;
             if !is_before(keep.sessions) || !(is_told || is_before(keep.untold)) || !has_word {
                 continue;
             }
             let revisions = session.revisions();
             self.add(&Head::Gone { tag: *tag, why: gone.why, at: gone.at, revisions, told: keep.told }, None)?;
-            if let Some(word) = last_word {
-                let notice = &word.notice;
-                let (id, kind, revision) = (notice.id, notice.kind, notice.revision);
-                self.add(&Head::LastWord { seq: word.seq, id, tag: *tag, kind, revision }, Some(&notice.body))?;
+            if let Some((seq, Head::Notice { id, kind, revision, .. }, body)) = last_word {
+                let (seq, id, kind, revision) = (*seq, *id, *kind, *revision);
+                self.add(&Head::LastWord { seq, id, tag: *tag, kind, revision }, Some(body))?;
             }
             expired += 1;
             untold += u64::from(!is_told);
@@ -187,7 +189,10 @@ impl Drafting<'_, '_> {
     }
 
     /// Says again what only the last record of its kind says.
-    fn restate(&mut self, consumers: &[Consumer]) -> Result<(), LogError> {
+    fn restate(&mut self, consumers: &[Consumer], sources: &[SourceSettings]) -> Result<(), LogError> {
+        for settings in sources {
+            self.push(&Head::Source(settings.clone()), None)?;
+        }
         for Consumer { name, acknowledged, standing } in consumers {
             let all: Vec<_> = standing.iter().map(|(seq, standing)| (*seq, standing.clone())).collect();
             let mut parts = all.chunks(STANDING).map(<[_]>::to_vec);

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::drafting::Drafting;
 use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes};
-use super::{log_error, stopped};
+use crate::entries::{log_error, stopped};
 use crate::index::{Behind, Index};
 use crate::journal::{Journal, JournalError};
 use crate::tag::Tag;

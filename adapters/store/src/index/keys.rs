@@ -9,6 +9,7 @@
 //! | `o` | page (8) | where [`OUTBOX_PAGE`] notices lie, by their place in the outbox |
 //! | `c` | consumer | the notice that it has acknowledged |
 //! | `k` | consumer, with `00` as `00 ff`, `00 00`, seq (8) | where that notice stands with it |
+//! | `n` | name of a source | what it is read under, as a head has it |
 //! | `r` | place (20) | nothing: a refused delivery, in the order of the journal |
 //! | `i` | identity (16) | place of the refused delivery |
 //!
@@ -25,6 +26,7 @@ pub(crate) const DUE: u8 = b'd';
 pub(crate) const CONSUMER: u8 = b'c';
 pub(crate) const REFUSED: u8 = b'r';
 const OUTBOX: u8 = b'o';
+pub(crate) const SOURCE: u8 = b'n';
 const STANDING: u8 = b'k';
 const PAGE: u8 = b'p';
 const IDENTITY: u8 = b'i';
@@ -76,6 +78,10 @@ pub(crate) fn outbox(page: u64) -> Vec<u8> {
 
 pub(crate) fn consumer(name: &str) -> Vec<u8> {
     [&[CONSUMER], name.as_bytes()].concat()
+}
+
+pub(crate) fn source(name: &str) -> Vec<u8> {
+    [&[SOURCE], name.as_bytes()].concat()
 }
 
 /// What the keys of [`standing`] of one consumer begin with: none is the beginning of another.

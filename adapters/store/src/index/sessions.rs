@@ -27,7 +27,7 @@ pub(crate) struct Session {
     /// It was let go, and this is what is left of it.
     pub(crate) gone: Option<Gone>,
     /// Events, sorted by digest, each with its earliest arrival.
-    events: Vec<(Digest, Timestamp)>,
+    events: Vec<(Digest, Option<Timestamp>)>,
     /// When deadlines that passed were due, sorted.
     passed: Vec<Timestamp>,
     /// Series, revision and place in the outbox of what was said, sorted.
@@ -71,8 +71,9 @@ impl Session {
         !self.places.is_empty()
     }
 
-    /// The earliest arrival of an event that is there.
-    pub(crate) fn event(&self, digest: Digest) -> Option<Timestamp> {
+    /// The earliest arrival of an event that is there, if any is known.
+    #[allow(clippy::option_option, reason = "whether it is there, and whether an arrival is known")]
+    pub(crate) fn event(&self, digest: Digest) -> Option<Option<Timestamp>> {
         let place = self.events.binary_search_by_key(&digest, |(known, _)| *known).ok()?;
         self.events.get(place).map(|(_, received_at)| *received_at)
     }
@@ -93,7 +94,8 @@ impl Session {
 
     /// Places in the outbox of what was said.
     pub(crate) fn seqs(&self) -> impl Iterator<Item = u64> {
-        self.said.iter().map(|said| said.2)
+        // Those of which nobody is told have none.
+        self.said.iter().map(|said| said.2).filter(|seq| *seq > 0)
     }
 
     /// Where its records lie.
@@ -103,7 +105,7 @@ impl Session {
 
     /// The latest receiver's time of its events and passed deadlines.
     pub(crate) fn latest(&self) -> Option<Timestamp> {
-        self.events.iter().map(|(_, received_at)| *received_at).chain(self.passed.last().copied()).max()
+        self.events.iter().filter_map(|(_, received_at)| *received_at).chain(self.passed.last().copied()).max()
     }
 
     /// Whether a record of it lies there.
@@ -129,7 +131,7 @@ impl Session {
                 self.see(*digest, *received_at);
                 self.set_due(*due);
             }
-            Head::Arrival { digest, received_at, .. } => self.see(*digest, *received_at),
+            Head::Arrival { digest, received_at, .. } => self.see(*digest, Some(*received_at)),
             Head::Passed { at, due, .. } => {
                 insert(&mut self.passed, *at);
                 self.set_due(*due);
@@ -154,9 +156,8 @@ impl Session {
     /// What a record that the index knows to be there says; when it is due, the index says itself.
     pub(super) fn recall(&mut self, head: &Head) {
         match head {
-            Head::Event { digest, received_at, .. } | Head::Arrival { digest, received_at, .. } => {
-                self.see(*digest, *received_at);
-            }
+            Head::Event { digest, received_at, .. } => self.see(*digest, *received_at),
+            Head::Arrival { digest, received_at, .. } => self.see(*digest, Some(*received_at)),
             Head::Passed { at, .. } => insert(&mut self.passed, *at),
             Head::Notice { seq, kind, revision, .. } => insert(&mut self.said, (series(*kind), *revision, *seq)),
             Head::Gone { why, at, revisions, .. } => {
@@ -189,9 +190,9 @@ impl Session {
         (self.due, self.gone, self.clean) = (None, Some(gone), 0);
     }
 
-    fn see(&mut self, digest: Digest, at: Timestamp) {
+    fn see(&mut self, digest: Digest, at: Option<Timestamp>) {
         match self.events.binary_search_by_key(&digest, |(known, _)| *known) {
-            Ok(place) => self.events[place].1 = self.events[place].1.earliest(at),
+            Ok(place) => self.events[place].1 = earliest(self.events[place].1, at),
             Err(place) => self.events.insert(place, (digest, at)),
         }
     }
@@ -247,6 +248,14 @@ impl Value {
         let mut from = Bytes(bytes);
         let (pages, due) = (u32::try_from(from.varint()?).ok()?, from.option(Bytes::timestamp)?);
         Some(Value { pages, due, places: read_places(from.0)? })
+    }
+}
+
+/// The earlier of two arrivals, of which there may be none.
+pub(crate) fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.earliest(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use finis_engine::log::{Consumer, Mark};
+use finis_engine::log::{Consumer, Mark, SourceSettings};
 
 use super::filter::Filter;
 use super::keys::OUTBOX_PAGE;
@@ -13,7 +13,7 @@ use super::sessions::{Session, read_place, write_place};
 use super::view::{Changes, SessionRow, View};
 use super::{IndexError, Meta, keys};
 use crate::bytes::{Bytes, Writer};
-use crate::head::Head;
+use crate::head::{Head, read_settings, write_settings};
 use crate::journal::{JournalError, Place, Position, Reader};
 use crate::tag::Tag;
 
@@ -98,6 +98,11 @@ impl Index {
         }
     }
 
+    /// What a source is read under.
+    pub(crate) fn source(&self, name: &str) -> Result<Option<SourceSettings>, IndexError> {
+        self.get(&keys::source(name))?.map(|value| decode_settings(&value)).transpose()
+    }
+
     /// Where a refused delivery lies.
     pub(crate) fn refused(&self, identity: [u8; 16]) -> Result<Option<Place>, IndexError> {
         let place = self.get(&keys::identity(identity))?.map(|value| Bytes(&value).place());
@@ -107,7 +112,13 @@ impl Index {
     /// Takes a record of the journal that is at `place`, or will be. Taking one twice changes nothing.
     pub(crate) fn take(&mut self, head: &Head, place: Place) -> Result<(), IndexError> {
         match head {
-            Head::Event { tag, received_at, .. } | Head::Arrival { tag, received_at, .. } => {
+            Head::Event { tag, received_at, .. } => {
+                self.change(*tag, head, place)?;
+                if let Some(at) = received_at {
+                    self.meta.reach(*at);
+                }
+            }
+            Head::Arrival { tag, received_at, .. } => {
                 self.change(*tag, head, place)?;
                 self.meta.reach(*received_at);
             }
@@ -118,8 +129,7 @@ impl Index {
             Head::Gone { tag, at, told, .. } => {
                 let session = self.session(*tag)?;
                 let (seqs, places) = (session.seqs().collect::<Vec<_>>(), session.places().to_vec());
-                // Those of what was let go before have no place any more.
-                for seq in seqs.into_iter().filter(|seq| *seq > 0 && seq <= told) {
+                for seq in seqs.into_iter().filter(|seq| seq <= told) {
                     self.put_notice(seq, None)?;
                 }
                 self.erasable.extend(places.into_iter().filter(|known| *known != place));
@@ -129,8 +139,10 @@ impl Index {
             Head::Due { tag, .. } | Head::LastWord { tag, .. } => self.change(*tag, head, place)?,
             Head::Notice { seq, tag, .. } => {
                 self.change(*tag, head, place)?;
-                self.put_notice(*seq, Some(place))?;
-                self.meta.seq = self.meta.seq.max(*seq);
+                if *seq > 0 {
+                    self.put_notice(*seq, Some(place))?;
+                    self.meta.seq = self.meta.seq.max(*seq);
+                }
             }
             Head::Refused { identity, received_at } => {
                 if self.refused(*identity)?.is_none_or(|known| known == place) {
@@ -149,6 +161,17 @@ impl Index {
                 let standing = standing.iter().cloned().collect();
                 let part = Consumer { standing, ..Consumer::new(&**consumer, *seq) };
                 self.restate(&part, *is_first)?;
+            }
+            Head::Answered { identity } => {
+                if let Some(place) = self.refused(*identity)? {
+                    self.put(keys::refused(place), None);
+                    self.put(keys::identity(*identity), None);
+                }
+            }
+            Head::Source(settings) => {
+                let mut value = Vec::new();
+                write_settings(&mut Writer(&mut value), settings);
+                self.put(keys::source(&settings.name), Some(value));
             }
             Head::Clock { at } => self.meta.reach(*at),
             Head::Outbox { last, first } => {
@@ -194,7 +217,7 @@ impl Index {
             }
         }
         match head {
-            Head::Notice { seq, .. } => self.put_notice(*seq, Some(to))?,
+            Head::Notice { seq, .. } if *seq > 0 => self.put_notice(*seq, Some(to))?,
             Head::Refused { identity, .. } => {
                 self.put(keys::refused(from), None);
                 self.put(keys::refused(to), Some(Vec::new()));
@@ -239,6 +262,9 @@ impl Index {
 
     /// Where the notice at a place in the outbox lies.
     pub(crate) fn outbox(&mut self, seq: u64) -> Result<Option<Place>, IndexError> {
+        if seq == 0 {
+            return Ok(None);
+        }
         self.open_outbox(seq / OUTBOX_PAGE)?;
         Ok(self.outbox.places.get((seq % OUTBOX_PAGE) as usize).copied().flatten())
     }
@@ -342,6 +368,11 @@ fn recall(view: &View, journal: &Reader, tag: Tag) -> Result<Session, IndexError
         }
     }
     Ok(session)
+}
+
+/// The value of a source's key.
+pub(crate) fn decode_settings(value: &[u8]) -> Result<SourceSettings, IndexError> {
+    read_settings(&mut Bytes(value)).ok_or_else(|| IndexError::value("a source"))
 }
 
 /// A page of the outbox: a byte for each notice, 1 for one that is kept, and their places.

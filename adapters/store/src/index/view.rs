@@ -8,8 +8,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockRead
 use std::time::{Duration, Instant};
 
 use finis_engine::Timestamp;
+use finis_engine::log::SourceSettings;
 
 use super::sessions::{Published, Session, Value, read_places};
+use super::state::decode_settings;
 use super::{IndexError, Meta, keys};
 use crate::tag::Tag;
 
@@ -169,6 +171,12 @@ impl View {
             older.push(read_places(&page.ok_or_else(unreadable)?));
         }
         Session::decode(value, older.into_iter()).ok_or_else(unreadable).map(Some)
+    }
+
+    /// What each source is read under, by name.
+    pub(crate) fn sources(&self) -> Result<Vec<SourceSettings>, IndexError> {
+        let rows = self.scan(&[keys::SOURCE], None, usize::MAX)?;
+        rows.iter().map(|(_, value)| decode_settings(value)).collect()
     }
 
     /// Sessions that are due at this time, the earliest first, up to this many.

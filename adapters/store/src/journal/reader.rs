@@ -225,6 +225,14 @@ impl Scan {
     }
 }
 
+impl Scan {
+    /// Where the journal ends, once there is nothing more: what comes later is scanned from there.
+    #[must_use]
+    pub fn end(&self) -> Option<Position> {
+        self.walk.tail().map(|tail| tail.at)
+    }
+}
+
 impl Iterator for Scan {
     type Item = Result<Scanned, OpenError>;
 

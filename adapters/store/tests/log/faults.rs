@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use finis_engine::live::NoticeKind;
-use finis_engine::log::{Batch, Log, LogError, Mark, MemoryLog};
+use finis_engine::log::{Batch, Log, LogError, LogRead, Mark, MemoryLog};
 use finis_store::{EmbeddedLog, OpenError};
 
 use crate::index::copy;
@@ -25,6 +25,7 @@ fn batch(number: u32) -> Batch {
         notices: vec![notice(2, NoticeKind::Stalled, number + 1)],
         due: vec![(key(0), Some(at(50 + i64::from(number))))],
         refused: vec![refused(number, 5)],
+        ..Batch::default()
     }
 }
 

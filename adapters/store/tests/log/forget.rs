@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use finis_engine::live::{NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Batch, Delivery, EventEntry, Gone, Log, Why};
+use finis_engine::log::{Batch, Delivery, EventEntry, Gone, Log, LogRead, Why};
 use finis_store::EmbeddedLog;
 
 use crate::model::{at, digest, event, everything, key, notice};
@@ -35,7 +35,7 @@ fn batch(number: u32) -> Batch {
         headers: vec![("x-from".to_owned(), CANARY.to_owned())],
         body: format!("{{\"n\":{number}}}").into_bytes().into(),
     };
-    let event = EventEntry { key: named(), digest: digest(number), received_at: at(number.into()), delivery };
+    let event = EventEntry { key: named(), digest: digest(number), received_at: Some(at(number.into())), delivery };
     let mut said = notice(0, NoticeKind::Complete, 1);
     said.record = format!("{{\"from\":\"{CANARY}\"}}");
     (said.key, said.id) = (named(), NoticeId::new(&named(), NoticeKind::Complete, 1));

@@ -1,8 +1,10 @@
 //! Bytes of records, there and back.
 
+use std::time::Duration;
+
 use finis_engine::Timestamp;
 use finis_engine::live::{Asset, Change, Notice, NoticeId, SessionKey};
-use finis_engine::log::{Delivery, Refused, Standing, Why};
+use finis_engine::log::{Delivery, Refused, SourceSettings, Standing, Why};
 use finis_store::body::{
     decode_event, decode_key, decode_notice, decode_refused, encode_event, encode_notice, encode_refused,
 };
@@ -49,10 +51,18 @@ fn standings() -> impl Strategy<Value = Standing> {
     prop_oneof![Just(Standing::Done), causes().prop_map(Standing::Parked), Just(Standing::Released)]
 }
 
+fn sources() -> impl Strategy<Value = SourceSettings> {
+    let span = || (any::<u64>(), 0_u32..1_000_000_000).prop_map(|(seconds, nanos)| Duration::new(seconds, nanos));
+    let words = (any::<(String, String, String)>(), option::of(vec(any::<String>(), 0..4)));
+    (words, span(), option::of(span())).prop_map(|(((name, provider, version), subscription), grace, stall)| {
+        SourceSettings { name, provider, version, subscription, grace, stall }
+    })
+}
+
 fn heads() -> impl Strategy<Value = Head> {
     let digests = || any::<u32>().prop_map(digest);
     prop_oneof![
-        (tags(), digests(), times(), dues()).prop_map(|(tag, digest, received_at, due)| Head::Event {
+        (tags(), digests(), option::of(times()), dues()).prop_map(|(tag, digest, received_at, due)| Head::Event {
             tag,
             digest,
             received_at,
@@ -81,6 +91,8 @@ fn heads() -> impl Strategy<Value = Head> {
             Head::Gone { tag, why: if forgotten { Why::Forgotten } else { Why::Expired }, at, revisions, told }
         }),
         any::<(u64, u64)>().prop_map(|(last, first)| Head::Outbox { last, first }),
+        any::<[u8; 16]>().prop_map(|identity| Head::Answered { identity }),
+        sources().prop_map(Head::Source),
     ]
 }
 
@@ -161,7 +173,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..20) {
+    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..22) {
         let _ = Head::decode(&bytes);
         bytes.splice(0..0, [1, code]);
         if let Ok(head) = Head::decode(&bytes) {
@@ -173,7 +185,7 @@ proptest! {
 #[test]
 fn what_came_later_is_told_from_what_is_malformed() {
     assert_eq!(Head::decode(&[2, 1]), Err(HeadError::Newer));
-    assert_eq!(Head::decode(&[1, 18]), Err(HeadError::Newer));
+    assert_eq!(Head::decode(&[1, 20]), Err(HeadError::Newer));
     assert_eq!(Head::decode(&[]), Err(HeadError::Malformed));
     assert_eq!(Head::decode(&[1, 9]), Err(HeadError::Malformed));
 }

@@ -24,6 +24,7 @@ fn filled(folder: &Path, events: u32) -> Everything {
                 notices: vec![notice((number % 5) as u8, NoticeKind::Asset, number)],
                 due: vec![(key((number % 4) as u8), Some(at(number.into())))],
                 refused: vec![refused(number, 4)],
+                ..Batch::default()
             };
             log.append(batch).await.unwrap();
             number += 20;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use finis_engine::live::NoticeKind;
 use finis_engine::log::{Batch, Cause, Log, Mark, Standing};
 
-use crate::model::{Everything, at, event, everything, key, notice, refused};
+use crate::model::{Everything, at, event, everything, key, notice, refused, source};
 
 /// Holds a log to the laws: a module of tests by this name, each with a new log. What makes one gives
 /// it with whatever it needs to live.
@@ -66,6 +66,8 @@ fn some() -> Batch {
         notices: vec![notice(0, NoticeKind::Complete, 1), notice(0, NoticeKind::Asset, 1)],
         due: vec![(key(1), Some(at(90))), (key(2), None)],
         refused: vec![refused(1, 9), refused(1, 30)],
+        sources: vec![source(4), source(4), source(1)],
+        ..Batch::default()
     }
 }
 
@@ -74,7 +76,7 @@ pub(crate) async fn append_twice_changes_nothing(log: &dyn Log) {
     assert_eq!((first.new, first.first), (vec![true, true, true, false], vec![true, true]));
     let before = everything(log).await;
     assert_eq!(before.stored[0].events.len(), 2);
-    assert_eq!(before.stored[0].events[0].received_at, at(3));
+    assert_eq!(before.stored[0].events[0].received_at, Some(at(3)));
     assert_eq!(before.stored[0].deadlines, [at(8)]);
     assert_eq!((before.refused.len(), before.latest), (1, Some(at(30))));
     let again = log.append(some()).await.unwrap();

@@ -1,9 +1,12 @@
 //! Small worlds: batches of few sessions, and all that a log says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use finis_engine::live::{Asset, Change, Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Batch, Cause, Consumer, Delivery, EventEntry, Gone, Log, Mark, Refused, Stored, Why};
+use finis_engine::log::{
+    Batch, Cause, Consumer, Delivery, EventEntry, Gone, LogRead, Mark, Refused, SourceSettings, Stored, Why,
+};
 use finis_engine::{Digest, Timestamp};
 use proptest::collection::vec;
 use proptest::option;
@@ -20,10 +23,11 @@ pub(crate) struct Everything {
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) last_seq: u64,
     pub(crate) refused: Vec<Refused>,
+    pub(crate) sources: Vec<SourceSettings>,
     pub(crate) latest: Option<Timestamp>,
 }
 
-pub(crate) async fn everything(log: &dyn Log) -> Everything {
+pub(crate) async fn everything(log: &dyn LogRead) -> Everything {
     // The order is the log's own.
     let mut sessions = log.sessions(None, usize::MAX).await.unwrap();
     sessions.sort_unstable();
@@ -39,6 +43,7 @@ pub(crate) async fn everything(log: &dyn Log) -> Everything {
         consumers: log.consumers().await.unwrap(),
         last_seq: log.last_seq().await.unwrap(),
         refused: log.refused(usize::MAX).await.unwrap(),
+        sources: log.sources().await.unwrap(),
         latest: log.latest().await.unwrap(),
     }
 }
@@ -64,9 +69,22 @@ pub(crate) fn delivery(number: u32, bytes: usize) -> Delivery {
     Delivery { headers: vec![("x-number".to_owned(), number.to_string())], body: Arc::from(body) }
 }
 
+/// Some sources that are each read under one thing and another.
+pub(crate) fn source(number: u8) -> SourceSettings {
+    SourceSettings {
+        name: format!("source {}", number % 2),
+        provider: "acme".to_owned(),
+        version: number.to_string(),
+        subscription: (number > 2).then(|| vec!["ended".to_owned(); usize::from(number)]),
+        grace: Duration::from_millis(u64::from(number)),
+        stall: (number > 1).then_some(Duration::from_secs(9)),
+    }
+}
+
+/// An event; one of an hour or later has no receiver's time.
 pub(crate) fn event(session: u8, number: u32, second: i64) -> EventEntry {
     let delivery = delivery(number, 10 + number as usize % 700);
-    EventEntry { key: key(session), digest: digest(number), received_at: at(second), delivery }
+    EventEntry { key: key(session), digest: digest(number), received_at: (second < 3600).then(|| at(second)), delivery }
 }
 
 pub(crate) fn notice(session: u8, kind: NoticeKind, revision: u32) -> Notice {
@@ -108,17 +126,23 @@ pub(crate) fn batches() -> impl Strategy<Value = Batch> {
     let session = || 0_u8..6;
     let second = || 0_i64..40;
     let parts = (
-        vec((session(), 0_u32..40, second()), 0..6),
+        vec((session(), 0_u32..40, prop_oneof![8 => second(), 1 => Just(3600)]), 0..6),
         vec((session(), second()), 0..2),
         vec((session(), kinds(), 1_u32..4), 0..3),
         vec((session(), option::of(second())), 0..3),
         vec((0_u32..4, second()), 0..2),
+        vec((0_u32..4, second()), 0..2),
+        vec((0_u8..5).prop_map(source), 0..2),
+        any::<bool>(),
     );
-    parts.prop_map(|(events, deadlines, notices, due, bad)| Batch {
+    parts.prop_map(|(events, deadlines, notices, due, bad, released, sources, quiet)| Batch {
         events: events.into_iter().map(|(session, number, second)| event(session, number, second)).collect(),
         deadlines: deadlines.into_iter().map(|(session, second)| (key(session), at(second))).collect(),
         notices: notices.into_iter().map(|(session, kind, revision)| notice(session, kind, revision)).collect(),
         due: due.into_iter().map(|(session, second)| (key(session), second.map(at))).collect(),
+        quiet,
+        released: released.into_iter().map(|(number, second)| refused(number, second).id()).collect(),
+        sources,
         refused: bad.into_iter().map(|(number, second)| refused(number, second)).collect(),
     })
 }

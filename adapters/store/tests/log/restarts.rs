@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use finis_engine::log::{Batch, Log, LogError, Mark, MemoryLog};
-use finis_store::{EmbeddedLog, IndexState};
+use finis_engine::log::{Batch, Log, LogError, LogRead, Mark, MemoryLog};
+use finis_store::{EmbeddedLog, IndexState, Snapshot};
 use proptest::prelude::*;
 
 use crate::model::{Step, at, event, everything, key, steps};
@@ -27,6 +27,7 @@ proptest! {
         runtime().block_on(async {
             let twin = MemoryLog::new();
             let mut log = open(folder.path());
+            let mut beside = Snapshot::open(folder.path()).unwrap();
             for step in steps {
                 match step {
                     Step::Append(batch) => {
@@ -59,7 +60,12 @@ proptest! {
                 assert_eq!(log.next_due().await, twin.next_due().await);
                 let due = |due: Vec<_>| due.into_iter().map(|(at, _)| at).collect::<Vec<_>>();
                 assert_eq!(log.due(at(20), 3).await.map(due), twin.due(at(20), 3).await.map(due));
+                // Whoever looks from beside sees the same, and the same as if he had looked anew.
+                beside.refresh().unwrap();
+                assert_eq!(everything(&beside).await, everything(&twin).await);
             }
+            let anew = Snapshot::open(folder.path()).unwrap();
+            assert_eq!((everything(&anew).await, anew.damage()), (everything(&twin).await, &[][..]));
             assert_eq!(everything(&log).await, everything(&twin).await);
             drop(log);
             let log = open(folder.path());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use finis_engine::Timestamp;
 use finis_engine::live::NoticeKind;
-use finis_engine::log::{Batch, EventEntry, Gone, Keep, Log, Mark, MemoryLog, Retained, Why};
+use finis_engine::log::{Batch, EventEntry, Gone, Keep, Log, LogRead, Mark, MemoryLog, Retained, Why};
 use finis_store::EmbeddedLog;
 
 use crate::model::{at, delivery, digest, everything, key, notice, refused};
@@ -25,7 +25,7 @@ fn session(number: u32, second: i64, is_over: bool) -> Batch {
     let event = |part: u32| EventEntry {
         key: key.clone(),
         digest: digest(number * 2 + part),
-        received_at: at(second),
+        received_at: Some(at(second)),
         delivery: delivery(number * 2 + part + 1, 300),
     };
     let mut said = notice(0, NoticeKind::Complete, 1);

@@ -1,0 +1,150 @@
+//! Where records are in the journal, in memory: what the index has, for as long as somebody looks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use finis_engine::Timestamp;
+use finis_engine::log::{Consumer, Mark, SourceSettings};
+
+use crate::entries::Places;
+use crate::head::{Head, HeadError};
+use crate::index::{IndexError, Meta, OUTBOX_PAGE, Session};
+use crate::journal::{Entry, Place};
+use crate::tag::Tag;
+
+/// Everything that can be found. It takes records as the index does: twice changes nothing.
+#[derive(Debug)]
+pub(super) struct Found {
+    sessions: BTreeMap<Tag, Session>,
+    /// Notices by their place in the outbox.
+    outbox: BTreeMap<u64, Place>,
+    consumers: BTreeMap<String, Consumer>,
+    refused: BTreeMap<[u8; 16], Place>,
+    sources: BTreeMap<String, SourceSettings>,
+    meta: Meta,
+}
+
+impl Found {
+    pub(super) fn new(salt: u64) -> Found {
+        Found {
+            sessions: BTreeMap::new(),
+            outbox: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            meta: Meta::new(salt),
+        }
+    }
+
+    /// Takes the next record of the journal.
+    pub(super) fn take(&mut self, entry: &Entry) -> Result<(), HeadError> {
+        let (head, place) = (Head::decode(&entry.head)?, entry.place);
+        if let Some(tag) = head.tag() {
+            let session = self.sessions.entry(tag).or_default();
+            let is_last = matches!(head, Head::Gone { .. } | Head::LastWord { .. });
+            if let Head::Gone { told, .. } = &head {
+                for seq in session.seqs().filter(|seq| seq <= told) {
+                    self.outbox.remove(&seq);
+                }
+            }
+            if session.gone.is_none() || is_last {
+                session.take(&head, place);
+            }
+        }
+        match head {
+            Head::Event { received_at, .. } => received_at.into_iter().for_each(|at| self.meta.reach(at)),
+            Head::Arrival { received_at, .. } => self.meta.reach(received_at),
+            Head::Passed { at, .. } | Head::Gone { at, .. } | Head::Clock { at } => self.meta.reach(at),
+            Head::Notice { seq, .. } if seq > 0 => {
+                self.outbox.insert(seq, place);
+                self.meta.seq = self.meta.seq.max(seq);
+            }
+            Head::Notice { .. } | Head::Due { .. } | Head::LastWord { .. } => {}
+            Head::Refused { identity, received_at } => {
+                self.refused.insert(identity, place);
+                self.meta.reach(received_at);
+            }
+            Head::Answered { identity } => drop(self.refused.remove(&identity)),
+            Head::Source(settings) => drop(self.sources.insert(settings.name.clone(), settings)),
+            Head::Outbox { last, first } => {
+                self.meta.seq = self.meta.seq.max(last);
+                self.meta.first = self.meta.first.max(first);
+            }
+            Head::Acknowledged { consumer, seq } => {
+                let new = || Consumer::new(&*consumer, seq);
+                self.consumers.entry(consumer.clone()).or_insert_with(new).take(&Mark::UpTo(seq));
+            }
+            Head::Done { consumer, seq } => self.mark(&consumer, &Mark::Done(seq)),
+            Head::Parked { consumer, seq, cause } => self.mark(&consumer, &Mark::Park(seq, cause)),
+            Head::Released { consumer, seq } => self.mark(&consumer, &Mark::Release(seq)),
+            Head::Reset { consumer, seq } => self.mark(&consumer, &Mark::Reset(seq)),
+            Head::Consumer { consumer, seq, is_first, standing } => {
+                if is_first {
+                    self.consumers.remove(&consumer);
+                }
+                let known = self.consumers.entry(consumer.clone()).or_insert_with(|| Consumer::new(consumer, 0));
+                known.acknowledged = seq;
+                known.standing.extend(standing);
+            }
+            Head::Removed { consumer } => drop(self.consumers.remove(&consumer)),
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, consumer: &str, mark: &Mark) {
+        if let Some(consumer) = self.consumers.get_mut(consumer) {
+            consumer.take(mark);
+        }
+    }
+
+    pub(super) fn consumers(&self) -> Vec<Consumer> {
+        self.consumers.values().cloned().collect()
+    }
+
+    pub(super) fn sources(&self) -> Vec<SourceSettings> {
+        self.sources.values().cloned().collect()
+    }
+
+    pub(super) fn refused_count(&self) -> usize {
+        self.refused.len()
+    }
+
+    fn all_due(&self) -> BTreeSet<(Timestamp, Tag)> {
+        self.sessions.iter().filter_map(|(tag, session)| Some((session.due?, *tag))).collect()
+    }
+
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.all_due().first().map(|(at, _)| *at)
+    }
+}
+
+impl Places for Found {
+    fn session(&self, tag: Tag) -> Result<Option<Session>, IndexError> {
+        Ok(self.sessions.get(&tag).filter(|session| session.is_known()).cloned())
+    }
+
+    fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let sessions = self.sessions.range((after.map_or(Unbounded, Excluded), Unbounded));
+        Ok(sessions.take(limit).map(|(tag, _)| *tag).collect())
+    }
+
+    fn outbox(&self, page: u64) -> Result<Vec<Option<Place>>, IndexError> {
+        let seqs = page * OUTBOX_PAGE..(page + 1) * OUTBOX_PAGE;
+        Ok(seqs.map(|seq| self.outbox.get(&seq).copied()).collect())
+    }
+
+    fn due(&self, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
+        self.all_due().into_iter().take_while(|(at, _)| *at <= until).take(limit).collect()
+    }
+
+    fn refused(&self, limit: usize) -> Result<Vec<Place>, IndexError> {
+        let mut places: Vec<Place> = self.refused.values().copied().collect();
+        places.sort_unstable();
+        places.truncate(limit);
+        Ok(places)
+    }
+
+    fn meta(&self) -> Meta {
+        self.meta
+    }
+}

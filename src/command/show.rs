@@ -1,0 +1,282 @@
+//! `finis show`: how a session came to be what it is, entry by entry.
+
+use std::fmt::Write as _;
+
+use finis::engine::live::{Change, Notice, SessionKey};
+use finis::engine::{By, Channel, Outcome as CallOutcome, Status, Timestamp, print_span};
+use finis::store::{Look, Step, Viewed, What};
+use serde_json::{Value, json};
+
+use super::store::{ReadArgs, block_on, check_source};
+use super::words::{aside, bad, count, doubtful, heading, shown};
+use super::{Failure, Outcome, say, say_lines};
+
+/// Characters of a value that a line has room for.
+const VALUE_CHARS_MAX: usize = 60;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Entries stand in the order in which they count: by the receiver's time, or by the provider's where an event \
+was imported without one. Of an event that came several times, the first counts; how often it came is not \
+kept. With --json there is a line for each entry, and a last one for where the session stands.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    read: ReadArgs,
+
+    /// The id of the session
+    #[arg(value_name = "SESSION")]
+    session: String,
+
+    /// The source that it is of, when several have one with this id
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+
+    /// Print a line of JSON for each entry
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    block_on(async {
+        let look = args.read.look().await?;
+        check_source(&look, args.source.as_deref())?;
+        let mut out = String::new();
+        for (place, key) in find(args, &look).await?.iter().enumerate() {
+            let viewed = look.session(key).await?;
+            if args.json {
+                out.push_str(&as_json(&viewed));
+                continue;
+            }
+            if place > 0 {
+                out.push('\n');
+            }
+            // Writing into a String does not fail.
+            let _ = write(&mut out, key, &viewed);
+        }
+        if args.json {
+            say_lines(&out)?;
+        } else {
+            say(&out)?;
+        }
+        Ok(Outcome::Fine)
+    })
+}
+
+/// What has this id: of one source, a session and perhaps a campaign and the like.
+async fn find(args: &Args, look: &Look) -> Result<Vec<SessionKey>, Failure> {
+    let keys = look.find(&args.session, args.source.as_deref()).await?;
+    let mut sources: Vec<&str> = keys.iter().map(|key| key.source.as_str()).collect();
+    sources.dedup();
+    let session = shown(&args.session);
+    match sources.as_slice() {
+        [] => Err(Failure(format!("no session of the store has the id `{session}`: `finis sessions` lists them"))),
+        [_] => Ok(keys),
+        several => Err(Failure(format!(
+            "several sources have a session `{session}`: say which with --source: {}",
+            several.join(", ")
+        ))),
+    }
+}
+
+fn write(out: &mut String, key: &SessionKey, viewed: &Viewed<'_>) -> std::fmt::Result {
+    let subject = match key.subject.as_str() {
+        "session" => "Session".to_owned(),
+        subject => subject.to_owned(),
+    };
+    writeln!(out, "{}  {} {}", heading(&subject), shown(&key.id), aside(&format!("of {}", shown(&key.source))))?;
+    let record: Value = serde_json::from_str(&viewed.record()).unwrap_or_default();
+    let verdict = viewed.verdict();
+    writeln!(out, "  status    {}", in_words(viewed, &record))?;
+    if verdict.channel != Channel::Unknown {
+        let outcome =
+            verdict.outcome().map_or_else(String::new, |outcome: CallOutcome| format!(", {}", outcome.as_str()));
+        writeln!(out, "  channel   {}{outcome}", verdict.channel.as_str())?;
+    }
+    if let Some(until) = viewed.awaits_until() {
+        writeln!(out, "  awaits    {} until {until}", wanting(&record, verdict.status))?;
+    }
+    for rule in record["violations"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        writeln!(out, "  {}    {rule}", bad("broken"))?;
+    }
+    for conflict in record["conflicts"].as_array().into_iter().flatten() {
+        let values = conflict["values"].as_array().into_iter().flatten();
+        let values: Vec<String> =
+            values.map(|value| format!("{} by {}", short(&value["value"].to_string()), text(value, "kind"))).collect();
+        writeln!(out, "  {}  {}: {}", doubtful("conflict"), text(conflict, "field"), values.join(", "))?;
+    }
+
+    writeln!(out, "\n{}", heading("Timeline"))?;
+    let timeline = viewed.timeline();
+    for step in &timeline {
+        write_step(out, step, viewed)?;
+    }
+    let events = timeline.iter().filter(|step| matches!(step.what, What::Event { .. })).count();
+    let notices = timeline.iter().map(|step| step.said.len()).sum::<usize>();
+    writeln!(out, "\n{}, {} said", count(events as u64, "event"), count(notices as u64, "notice"))
+}
+
+fn write_step(out: &mut String, step: &Step, viewed: &Viewed<'_>) -> std::fmt::Result {
+    let when = step.when.map_or_else(|| "no time".to_owned(), |when| when.to_string());
+    match &step.what {
+        What::Event { kind, at, received_at, again, .. } => {
+            let kind = kind.as_deref().map_or_else(|| bad("unreadable under the contract of today"), shown);
+            let happened = match (received_at, at) {
+                (None, Some(_)) => "imported without when it came".to_owned(),
+                (None, None) => "imported without any time".to_owned(),
+                (Some(_), Some(at)) => format!("happened {at}"),
+                (Some(_), None) => "does not say when it happened".to_owned(),
+            };
+            let again = if *again { doubtful(", again, with other content") } else { String::new() };
+            writeln!(out, "  {when:<30}  {}{again}  {}", heading(&kind), aside(&happened))?;
+        }
+        What::Passed => {
+            let (grace, stall) =
+                (viewed.under.terms.grace(viewed.under.subject), viewed.under.terms.stall(viewed.under.subject));
+            let is_stall = step.changes.iter().any(|change| change.new.as_deref() == Some("\"stalled\""));
+            let waited = match stall.filter(|_| is_stall) {
+                Some(stall) => format!("nothing came for {}", print_span(stall)),
+                None => format!("the grace of {} is over", print_span(grace)),
+            };
+            writeln!(out, "  {when:<30}  {}  {}", heading("deadline"), aside(&waited))?;
+        }
+        What::Said => writeln!(out, "  {:<30}  {}", "", aside("said under other settings, or another contract:"))?,
+    }
+    let rows: Vec<(&str, String)> = step.changes.iter().filter_map(change_in_words).collect();
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, change) in rows {
+        writeln!(out, "  {:<30}    {name:<width$}  {change}", "")?;
+    }
+    for notice in &step.said {
+        writeln!(out, "  {:<30}    {}", "", said(notice))?;
+    }
+    Ok(())
+}
+
+/// Where it stands, in a sentence.
+fn in_words(viewed: &Viewed<'_>, record: &Value) -> String {
+    let verdict = viewed.verdict();
+    let wanting = wanting(record, verdict.status);
+    match (verdict.status, verdict.by) {
+        (Status::Open, _) => "open: it has not ended".to_owned(),
+        (Status::Settling, _) => "settling: it has ended, and the grace still runs".to_owned(),
+        (Status::Complete, Some(By::Evidence)) => "complete by evidence: all that is due is here".to_owned(),
+        (Status::Complete, _) => format!("complete by deadline: {wanting}"),
+        (Status::Stalled, _) => doubtful(&format!("stalled: nothing came for so long; {wanting}")),
+    }
+}
+
+/// What is not as it should be.
+fn wanting(record: &Value, status: Status) -> String {
+    let kinds = |part: &str| {
+        let kinds: Vec<&str> = record[part].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        kinds.join(", ")
+    };
+    let is_over = matches!(status, Status::Complete | Status::Stalled);
+    let mut parts = Vec::new();
+    for (part, over) in [("missing", "never came"), ("inferred", "never came, and its facts came with another")] {
+        let kinds = kinds(part);
+        if !kinds.is_empty() {
+            parts.push(if is_over { format!("{kinds} {over}") } else { kinds });
+        }
+    }
+    if !kinds("violations").is_empty() {
+        parts.push(if is_over { "a rule is broken".to_owned() } else { "what mends the broken rule".to_owned() });
+    }
+    if parts.is_empty() { "its end".to_owned() } else { parts.join("; ") }
+}
+
+/// What changed, and how. That nothing is missing or in conflict yet is no change to speak of.
+fn change_in_words(change: &Change) -> Option<(&str, String)> {
+    // A value of a field stands as JSON, so that a text and a number are told apart; the rest is words.
+    let (name, is_field) = match change.part.strip_prefix("fields.") {
+        Some(name) => (name, true),
+        None => (change.part.as_str(), false),
+    };
+    let value = |json: &String| short(&if is_field { json.clone() } else { plain(json) });
+    let arrow = aside("→");
+    let change = match (&change.old, &change.new) {
+        (None, Some(new)) if new == "[]" => return None,
+        (None, Some(new)) => value(new),
+        (Some(old), Some(new)) => format!("{} {arrow} {}", value(old), value(new)),
+        (Some(old), None) => format!("{} {arrow} nothing", value(old)),
+        (None, None) => return None,
+    };
+    Some((name, change))
+}
+
+/// A word, or a list of words or of conflicts, as people write it.
+fn plain(json: &str) -> String {
+    let word = |value: &Value| match value {
+        Value::String(word) => word.clone(),
+        other => text(other, "field"),
+    };
+    match serde_json::from_str::<Value>(json) {
+        Ok(Value::Array(list)) if list.is_empty() => "none".to_owned(),
+        Ok(Value::Array(list)) => list.iter().map(word).collect::<Vec<_>>().join(", "),
+        Ok(value) => word(&value),
+        Err(_) => json.to_owned(),
+    }
+}
+
+fn said(notice: &Notice) -> String {
+    let asset = match &notice.asset {
+        Some(asset) => {
+            let until = asset.until.map_or_else(String::new, |until: Timestamp| format!(" until {until}"));
+            format!(" {}{until}", asset.field)
+        }
+        None => String::new(),
+    };
+    let word = heading(&format!("said {}", notice.kind.as_str()));
+    format!("{word}{asset}, revision {}  {}", notice.revision, aside(&notice.id.to_string()))
+}
+
+/// A value as a line has room for it.
+fn short(json: &str) -> String {
+    let text = shown(json);
+    if text.chars().count() <= VALUE_CHARS_MAX {
+        return text;
+    }
+    let cut: String = text.chars().take(VALUE_CHARS_MAX - 1).collect();
+    format!("{cut}…")
+}
+
+fn text(value: &Value, member: &str) -> String {
+    value[member].as_str().map(shown).unwrap_or_default()
+}
+
+/// A line for each entry, and one for where it stands.
+fn as_json(viewed: &Viewed<'_>) -> String {
+    // Writing into a String does not fail.
+    let mut lines = String::new();
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let raw = |json: &Option<String>| json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok());
+    for step in viewed.timeline() {
+        let mut line = match &step.what {
+            What::Event { kind, at, received_at, again, digest } => json!({
+                "entry": "event", "kind": kind, "at": time(*at), "received_at": time(*received_at),
+                "again": again, "digest": digest,
+            }),
+            What::Passed => json!({"entry": "deadline", "due": time(step.when)}),
+            What::Said => json!({"entry": "said"}),
+        };
+        let changes = step.changes.iter().map(|change| {
+            let mut line = json!({"part": change.part});
+            for (name, value) in [("old", raw(&change.old)), ("new", raw(&change.new))] {
+                if let Some(value) = value {
+                    line[name] = value;
+                }
+            }
+            line
+        });
+        line["changes"] = changes.collect();
+        let said = step.said.iter().map(
+            |notice| json!({"id": notice.id.to_string(), "kind": notice.kind.as_str(), "revision": notice.revision}),
+        );
+        line["said"] = said.collect();
+        let _ = writeln!(lines, "{line}");
+    }
+    // The record stands as it is everywhere, byte for byte.
+    let (until, record) = (json!(time(viewed.awaits_until())), viewed.record());
+    let _ = writeln!(lines, "{{\"entry\":\"record\",\"awaits_until\":{until},\"record\":{record}}}");
+    lines
+}

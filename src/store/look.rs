@@ -1,0 +1,244 @@
+//! What is in a store, as of the latest time that it knows.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use finis_store::{Snapshot, SnapshotError};
+
+use super::timeline::{Step, timeline};
+use crate::engine::contract::UnknownKind;
+use crate::engine::live::{Session, SessionKey, Under};
+use crate::engine::log::{LogError, LogRead, SourceSettings, Stored};
+use crate::engine::{Source, Timestamp, Unverified, Verdict};
+use crate::providers::Catalogue;
+
+/// A store, read from its journal alone.
+pub struct Look {
+    snapshot: Snapshot,
+    sources: BTreeMap<String, Result<Source, LookError>>,
+    settings: Vec<SourceSettings>,
+    as_of: Timestamp,
+}
+
+/// Why a store cannot be looked into.
+#[derive(Clone, Debug)]
+pub enum LookError {
+    /// There is none, or its journal cannot be read.
+    Store(Arc<SnapshotError>),
+    /// What was asked for cannot be read.
+    Log(LogError),
+    /// There is no contract for one of its sources.
+    NoContract {
+        /// The source.
+        source: String,
+        /// Its provider.
+        provider: String,
+        /// What there is.
+        known: String,
+    },
+    /// A source is subscribed to a kind that the contract does not have.
+    Subscription {
+        /// The source.
+        source: String,
+        /// Which kind, and what there is.
+        error: UnknownKind,
+    },
+    /// The store does not say what a source is read under.
+    NoSettings {
+        /// The source.
+        source: String,
+    },
+}
+
+/// The source of what a store remembers of it. Nobody is verified: it takes no deliveries.
+///
+/// # Errors
+/// When the catalogue has no contract for it, or one with other kinds.
+pub fn remembered_source(settings: &SourceSettings, catalogue: &Catalogue) -> Result<Source, LookError> {
+    let source = || settings.name.clone();
+    let contract = catalogue.get(&settings.provider).ok_or_else(|| LookError::NoContract {
+        source: source(),
+        provider: settings.provider.clone(),
+        known: catalogue.names(),
+    })?;
+    let terms = settings.terms(contract).map_err(|error| LookError::Subscription { source: source(), error })?;
+    Ok(Source { name: source(), contract: Arc::new(contract.clone()), terms, verify: Box::new(Unverified) })
+}
+
+impl Look {
+    /// Looks into the store in a folder.
+    ///
+    /// # Errors
+    /// When there is none, or its journal cannot be read.
+    pub async fn open(folder: &Path, catalogue: &Catalogue) -> Result<Look, LookError> {
+        let snapshot = Snapshot::open(folder)?;
+        let settings = snapshot.sources().await?;
+        let source = |settings: &SourceSettings| (settings.name.clone(), remembered_source(settings, catalogue));
+        let sources = settings.iter().map(source).collect();
+        let as_of = snapshot.latest().await?.unwrap_or(Timestamp::MIN);
+        Ok(Look { snapshot, sources, settings, as_of })
+    }
+
+    /// The log that it reads.
+    #[must_use]
+    pub fn log(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// What its sources are read under, by name.
+    #[must_use]
+    pub fn settings(&self) -> &[SourceSettings] {
+        &self.settings
+    }
+
+    /// The latest time that the store knows: records are judged at it.
+    #[must_use]
+    pub fn as_of(&self) -> Timestamp {
+        self.as_of
+    }
+
+    /// Sources whose contract is of another version than what the store last used, with that of today.
+    pub fn other_versions(&self) -> impl Iterator<Item = (&SourceSettings, &str)> {
+        self.settings.iter().filter_map(|settings| {
+            let source = self.sources.get(&settings.name)?.as_ref().ok()?;
+            (source.contract.version() != settings.version).then(|| (settings, source.contract.version()))
+        })
+    }
+
+    /// Reads on: what came since.
+    ///
+    /// # Errors
+    /// When the journal cannot be read any more.
+    pub fn refresh(&mut self) -> Result<(), LookError> {
+        Ok(self.snapshot.refresh()?)
+    }
+
+    /// Sessions after this key, in order, up to so many: of one source, or of all.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn sessions(
+        &self,
+        source: Option<&str>,
+        after: Option<&SessionKey>,
+        limit: usize,
+    ) -> Result<Vec<SessionKey>, LookError> {
+        // Before all keys of a source, since no subject has an empty name.
+        let first = source.map(|name| SessionKey { source: name.into(), subject: String::new(), id: String::new() });
+        let mut keys = self.snapshot.sessions(after.or(first.as_ref()), limit).await?;
+        keys.retain(|key| source.is_none_or(|source| key.source == source));
+        Ok(keys)
+    }
+
+    /// Sessions and other subjects with this id: of one source, or of all.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn find(&self, id: &str, source: Option<&str>) -> Result<Vec<SessionKey>, LookError> {
+        let mut keys = self.sessions(source, None, usize::MAX).await?;
+        keys.retain(|key| key.id == id);
+        Ok(keys)
+    }
+
+    /// A session as of now.
+    ///
+    /// # Errors
+    /// When it cannot be read, or there is no contract to read it under.
+    pub async fn session(&self, key: &SessionKey) -> Result<Viewed<'_>, LookError> {
+        let no_settings = || LookError::NoSettings { source: key.source.clone() };
+        let source = self.sources.get(&key.source).ok_or_else(no_settings)?.as_ref().map_err(LookError::clone)?;
+        let no_contract = || LookError::NoContract {
+            source: key.source.clone(),
+            provider: format!("{} with a subject `{}`", source.contract.provider(), key.subject),
+            known: source.contract.provider().to_owned(),
+        };
+        let under = source.under(key).ok_or_else(no_contract)?;
+        let stored = self.snapshot.load(std::slice::from_ref(key)).await?.pop().unwrap_or_default();
+        let session = source.restore(key.clone(), stored.clone());
+        Ok(Viewed { source, under, session, stored, as_of: self.as_of })
+    }
+}
+
+/// A session as it is in a store.
+pub struct Viewed<'l> {
+    /// Where it is from.
+    pub source: &'l Source,
+    /// What it is judged under.
+    pub under: Under<'l>,
+    /// What the log has of it.
+    pub stored: Stored,
+    session: Session,
+    as_of: Timestamp,
+}
+
+impl Viewed<'_> {
+    /// Its record with its certificate, as JSON.
+    #[must_use]
+    pub fn record(&self) -> String {
+        self.session.record_at(self.under, self.as_of)
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.session.verdict_at(self.under, self.as_of)
+    }
+
+    /// When it is judged again though nothing comes.
+    #[must_use]
+    pub fn awaits_until(&self) -> Option<Timestamp> {
+        self.session.deadline(self.under).filter(|due| *due > self.as_of)
+    }
+
+    /// How it came to be what it is, entry by entry.
+    #[must_use]
+    pub fn timeline(&self) -> Vec<Step> {
+        timeline(self.source, self.under, self.session.key(), &self.stored)
+    }
+}
+
+impl From<SnapshotError> for LookError {
+    fn from(error: SnapshotError) -> LookError {
+        LookError::Store(Arc::new(error))
+    }
+}
+
+impl From<LogError> for LookError {
+    fn from(error: LogError) -> LookError {
+        LookError::Log(error)
+    }
+}
+
+impl fmt::Display for LookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LookError::Store(error) => error.fmt(f),
+            LookError::Log(error) => error.fmt(f),
+            LookError::NoContract { source, provider, known } => write!(
+                f,
+                "the source `{source}` is of `{provider}`, and no contract is called so: there are {known}; bring your own with --contracts DIR"
+            ),
+            LookError::Subscription { source, error } => {
+                write!(
+                    f,
+                    "the source `{source}`: {error}; bring the contract that it was used with, with --contracts DIR"
+                )
+            }
+            LookError::NoSettings { source } => write!(
+                f,
+                "the store does not say of which provider the source `{source}` is: open it once with that source set up"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for LookError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LookError::Store(error) => std::error::Error::source(&**error),
+            _ => None,
+        }
+    }
+}
