@@ -40,8 +40,8 @@ pub use contract::{CHANNELS, Channel, Contract, FieldId, KindId, OUTCOMES, Outco
 pub use digest::Digest;
 pub use engine::{
     Clock, DeliverError, DeliveryStats, Denied, Engine, Filled, Filler, Handler, Handover, NoticeStats, Notices,
-    Parked, Placed, Policy, Progress, Receipt, ReceiveError, Settings, Source, StartAt, Stats, Unverified, Verify,
-    Worker, Writer,
+    Parked, Placed, Policy, Progress, REMEMBER_MIN, Receipt, ReceiveError, Retention, Settings, Source, StartAt, Stats,
+    Unverified, Verify, Worker, Writer,
 };
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
 pub use json::{DEPTH_MAX, JsonError, Pointer, canonical, text_at};

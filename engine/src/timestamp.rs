@@ -121,6 +121,22 @@ impl Timestamp {
             .unwrap_or(Timestamp::MAX)
     }
 
+    /// This instant and a while less, at least [`Timestamp::MIN`].
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Timestamp {
+        let borrow = i64::from(self.nanos < span.subsec_nanos());
+        let nanos = self.nanos + borrow as u32 * 1_000_000_000 - span.subsec_nanos();
+        let mut digits = self.precision as usize;
+        while !span.subsec_nanos().is_multiple_of(10_u32.pow(9 - digits as u32)) {
+            digits += 1;
+        }
+        i64::try_from(span.as_secs())
+            .ok()
+            .and_then(|whole| self.seconds.checked_sub(whole)?.checked_sub(borrow))
+            .and_then(|seconds| Timestamp::from_unix(seconds, nanos, digits))
+            .unwrap_or(Timestamp::MIN)
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     #[must_use]
     pub fn since(self, earlier: Timestamp) -> Duration {

@@ -37,10 +37,13 @@ pub use setup::{SourceError, SourceSetup};
 use crate::engine::live::SessionKey;
 use crate::engine::log::{Log, LogError, LogRead};
 use crate::engine::{
-    DeliverError, Engine, Handler, Handover, Notices, Parked, Policy, Progress, Receipt, ReceiveError, Settings,
-    StartAt, Stats,
+    Clock as _, DeliverError, Engine, Handler, Handover, Notices, Parked, Policy, Progress, Receipt, ReceiveError,
+    Retention, Settings, StartAt, Stats,
 };
 use crate::providers::Catalogue;
+
+/// How often what has been over for long enough is let go.
+const RETAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 
 /// A store that is open, and the engine that writes it. To be cloned at will.
 #[derive(Clone, Debug)]
@@ -50,6 +53,8 @@ pub struct Finis {
     writer: Arc<Mutex<Option<Running>>>,
     /// Those who hand over.
     workers: Arc<Mutex<Vec<Running>>>,
+    /// Who lets go of what is over.
+    retaining: Arc<Mutex<Option<JoinHandle<()>>>>,
     report: Arc<Report>,
 }
 
@@ -121,7 +126,7 @@ impl Finis {
         let log = Arc::new(log);
         let (engine, writer) = Engine::new(Arc::clone(&log) as Arc<dyn Log>, Arc::new(SystemClock), sources, settings);
         let writer = Arc::new(Mutex::new(Some(tokio::spawn(writer.run()))));
-        Ok(Finis { engine, log, writer, workers: Arc::default(), report: Arc::new(report) })
+        Ok(Finis { engine, log, writer, workers: Arc::default(), retaining: Arc::default(), report: Arc::new(report) })
     }
 
     /// What opening found, and made good.
@@ -284,6 +289,40 @@ impl Finis {
         self.log.sessions(after, limit).await
     }
 
+    /// Lets go, once an hour, of what has been over for long enough, until the store is closed. What was let go
+    /// is answered [`Receipt::Expired`] when it comes again.
+    ///
+    /// What goes wrong is logged and tried again an hour later.
+    pub async fn keep_for(&self, retention: Retention) {
+        let (engine, clock) = (self.engine.clone(), SystemClock);
+        let work = async move {
+            loop {
+                match engine.retain(&retention).await {
+                    Ok(done) if done.untold > 0 => tracing::warn!(
+                        sessions = done.untold,
+                        "sessions expired before every consumer was told all of them: a consumer lags, or is dead"
+                    ),
+                    Ok(done) => tracing::debug!(sessions = done.expired, bytes = done.bytes, "sessions expired"),
+                    Err(error) => tracing::warn!(%error, "what has been over for long enough cannot be let go"),
+                }
+                clock.sleep_until(clock.now().plus(RETAIN_EVERY)).await;
+            }
+        };
+        let mut retaining = self.retaining.lock().await;
+        if let Some(before) = retaining.replace(tokio::spawn(work)) {
+            before.abort();
+        }
+    }
+
+    /// Erases all that is kept of a session, for good, as [`Engine::forget`] has it. Whether there was anything.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn forget(&self, source: &str, id: &str) -> Result<bool, LogError> {
+        let key = SessionKey { source: source.into(), subject: "session".into(), id: id.into() };
+        self.engine.forget(&key).await
+    }
+
     /// The engine itself, for whoever builds on it.
     #[must_use]
     pub fn engine(&self) -> &Engine {
@@ -296,6 +335,10 @@ impl Finis {
     /// # Errors
     /// When the store had stopped before. Nothing that was acknowledged is lost by that.
     pub async fn close(&self) -> Result<(), LogError> {
+        if let Some(retaining) = self.retaining.lock().await.take() {
+            // What it has begun is in the store, or is begun again.
+            retaining.abort();
+        }
         self.engine.close().await;
         let outcome = match self.writer.lock().await.take() {
             // A writer does not panic; if it did, the store is left as by a crash, which loses nothing.

@@ -28,6 +28,7 @@ mod laws; // a session is a set of events
 mod live; // deliveries in, notices out
 mod packed; // events read by comparing
 mod readme; // what the README shows
+mod retention; // what is over leaves
 mod stats; // what an engine did, in numbers
 mod store_commands; // a store looked into, beside whoever has it
 mod stories; // deliveries in, records out

@@ -30,6 +30,8 @@ pub(super) type Answer = oneshot::Sender<Result<Receipt, ReceiveError>>;
 pub(super) enum Job {
     /// A delivery, and who waits for the answer.
     Delivery(Box<Work>, Answer),
+    /// A session that is to be forgotten; whether there was anything to forget.
+    Forget(SessionKey, oneshot::Sender<Result<bool, LogError>>),
     /// Nothing more is to be taken.
     Close,
 }
@@ -58,7 +60,7 @@ impl Job {
     fn bytes(&self) -> usize {
         match self {
             Job::Delivery(work, _) => work.delivery().body.len(),
-            Job::Close => 0,
+            Job::Forget(..) | Job::Close => 0,
         }
     }
 }
@@ -212,7 +214,7 @@ impl Writer {
             }
             match self.append(making).await {
                 Err(error) if is_passing(&error) => return Ok(false),
-                outcome => outcome?,
+                outcome => drop(outcome?),
             }
         }
     }
@@ -223,17 +225,25 @@ impl Writer {
             .iter()
             .filter_map(|job| match job {
                 Job::Delivery(work, _) => work.key().cloned(),
-                Job::Close => None,
+                Job::Forget(..) | Job::Close => None,
             })
             .collect();
         let mut making = Making::default();
         let mut answers = Vec::with_capacity(waiting.len());
         let fetched = self.fetch(&keys).await;
+        let mut forget = Vec::new();
         for job in waiting {
-            let Job::Delivery(work, answer) = job else {
-                // What was queued before is still taken.
-                self.jobs.close();
-                continue;
+            let (work, answer) = match job {
+                Job::Delivery(work, answer) => (work, answer),
+                Job::Forget(key, answer) => {
+                    forget.push((key, answer));
+                    continue;
+                }
+                Job::Close => {
+                    // What was queued before is still taken.
+                    self.jobs.close();
+                    continue;
+                }
             };
             let receipt = if fetched.is_ok() { Some(self.judge(*work, &mut making)) } else { None };
             answers.push((answer, receipt));
@@ -242,8 +252,17 @@ impl Writer {
             Ok(()) => self.append(making).await,
             Err(error) => Err(error),
         };
+        let (outcome, mut new) = match outcome {
+            Ok(new) => (Ok(()), new.into_iter()),
+            Err(error) => (Err(error), Vec::new().into_iter()),
+        };
         for (answer, receipt) in answers {
             let told = match (&outcome, receipt) {
+                // The log knew better: the session was let go meanwhile.
+                (Ok(()), Some(Receipt::Stored { key })) if new.next() == Some(false) => {
+                    self.sessions.remove(&key);
+                    self.what_became_of(key).await.map_err(ReceiveError::Log)
+                }
                 (Ok(()), Some(receipt)) => Ok(receipt),
                 (Err(error), _) => Err(ReceiveError::Log(error.clone())),
                 (Ok(()), None) => continue,
@@ -257,6 +276,14 @@ impl Writer {
             // Whoever does not wait any more has no need to know: it is kept all the same.
             let _ = answer.send(told);
         }
+        if outcome.is_ok() {
+            for (key, answer) in forget {
+                let done = self.forget(&key).await;
+                let failed = done.as_ref().err().filter(|error| !is_passing(error)).cloned();
+                let _ = answer.send(done);
+                failed.map_or(Ok(()), Err)?;
+            }
+        }
         match outcome {
             // The log takes other batches, or this one later; nothing was appended, and nothing is remembered.
             Err(error) if is_passing(&error) => {
@@ -267,6 +294,31 @@ impl Writer {
             }
             outcome => outcome,
         }
+    }
+
+    /// What a delivery is of which the log has nothing, though it was not there before.
+    async fn what_became_of(&self, key: SessionKey) -> Result<Receipt, LogError> {
+        let stored = self.inner.log.load(std::slice::from_ref(&key)).await?.pop().unwrap_or_default();
+        Ok(match stored.gone.map(|gone| gone.why) {
+            Some(Why::Expired) => Receipt::Expired { key },
+            Some(Why::Forgotten) => Receipt::Forgotten { key },
+            None => Receipt::Duplicate { key },
+        })
+    }
+
+    /// Erases all of a session, in memory too. Whether there was anything.
+    async fn forget(&mut self, key: &SessionKey) -> Result<bool, LogError> {
+        self.sessions.remove(key);
+        let log = &self.inner.log;
+        let stored = log.load(std::slice::from_ref(key)).await?.pop().unwrap_or_default();
+        let is_forgotten = stored.gone.is_some_and(|gone| gone.why == Why::Forgotten);
+        let has_anything = !stored.events.is_empty() || !stored.notices.is_empty() || !stored.damaged.is_empty();
+        if is_forgotten || !(has_anything || stored.gone.is_some()) {
+            return Ok(false);
+        }
+        let gone = Gone { why: Why::Forgotten, at: self.now() };
+        self.inner.log.let_go(std::slice::from_ref(key), gone).await?;
+        Ok(true)
     }
 
     fn judge(&mut self, work: Work, making: &mut Making) -> Receipt {
@@ -326,10 +378,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends a batch, with when each session that it touches is due next.
-    async fn append(&mut self, mut making: Making) -> Result<(), LogError> {
+    /// Appends a batch, with when each session that it touches is due next. Says of each event whether it is
+    /// new.
+    async fn append(&mut self, mut making: Making) -> Result<Vec<bool>, LogError> {
         if making.touched.is_empty() && making.batch.refused.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         for key in &making.touched {
             let under = self.inner.sources.get(&key.source).and_then(|source| source.under(key));
@@ -347,7 +400,8 @@ impl Writer {
                 self.sessions.remove(key);
             }
         }
-        self.inner.counters.appended(&counted, &outcome?);
+        let appended = outcome?;
+        self.inner.counters.appended(&counted, &appended);
         // What waits for nothing is brought back when something comes.
         for (key, _) in due.iter().filter(|(_, due)| due.is_none()) {
             self.sessions.remove(key);
@@ -357,7 +411,7 @@ impl Writer {
         if said > 0 {
             self.say.send_modify(|count| *count += said);
         }
-        Ok(())
+        Ok(appended.new)
     }
 
     /// Lets go of sessions that were not touched for the longest time, when there are too many.

@@ -1,0 +1,152 @@
+//! What is over leaves, what is to be forgotten is gone, and neither comes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use finis::engine::live::{NoticeKind, SessionKey};
+use finis::engine::log::{Log, MemoryLog};
+use finis::engine::{Receipt, Retention};
+use proptest::prelude::*;
+
+use crate::world::{Hand, Running, payload};
+
+fn key(id: &str) -> SessionKey {
+    SessionKey { source: "pathors".into(), subject: "session".into(), id: id.into() }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// A session of `E`, `C` and `F`, whole.
+async fn call(running: &Running, id: &str) {
+    for kind in ['E', 'C', 'F'] {
+        let body = payload(kind, id, "2026-05-03T08:42:11Z");
+        running.engine.receive("pathors", &[], body.as_bytes()).await.unwrap();
+    }
+}
+
+#[test]
+fn what_is_over_leaves_and_a_replay_is_answered() {
+    runtime().block_on(async {
+        let clock = Hand::at("2026-05-03T09:00:00Z");
+        let log: Arc<dyn Log> = Arc::new(MemoryLog::new());
+        let running = Running::start(Arc::clone(&log), Arc::clone(&clock));
+        let mut crm = running.engine.notices("crm").await.unwrap();
+        call(&running, "old").await;
+        clock.set("2026-05-20T09:00:00Z");
+        call(&running, "young").await;
+        let open = payload('E', "open", "2026-05-20T08:42:11Z");
+        running.engine.receive("pathors", &[], open.as_bytes()).await.unwrap();
+
+        // Somebody was not told: it stays.
+        let retention = Retention::new(14 * DAY);
+        let done = running.engine.retain(&retention).await.unwrap();
+        assert_eq!(done.expired, 0);
+        let first = crm.next().await.unwrap().unwrap();
+        crm.ack(first.seq).await.unwrap();
+        let done = running.engine.retain(&retention).await.unwrap();
+        assert_eq!((done.expired, done.untold), (1, 0));
+        assert_eq!(running.engine.session(&key("old")).await.unwrap(), None);
+        assert!(running.engine.session(&key("young")).await.unwrap().is_some());
+
+        // A replay, and something new of it: neither is kept, and nothing is said again.
+        let said = log.last_seq().await.unwrap();
+        for body in [payload('F', "old", "2026-05-03T08:42:11Z"), payload('G', "old", "2026-05-03T08:43:00Z")] {
+            let receipt = running.engine.receive("pathors", &[], body.as_bytes()).await.unwrap();
+            assert_eq!(receipt, Receipt::Expired { key: key("old") });
+        }
+        assert_eq!(log.last_seq().await.unwrap(), said);
+        assert_eq!(running.engine.stats().deliveries.expired, 2);
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_consumer_that_lags_holds_it_back_no_longer_than_it_may() {
+    runtime().block_on(async {
+        let clock = Hand::at("2026-05-03T09:00:00Z");
+        let running = Running::start(Arc::new(MemoryLog::new()), Arc::clone(&clock));
+        let mut dead = running.engine.notices("dead").await.unwrap();
+        call(&running, "old").await;
+        let retention = Retention { hold: 10 * DAY, ..Retention::new(14 * DAY) };
+        clock.set("2026-05-25T09:00:00Z");
+        assert_eq!(running.engine.retain(&retention).await.unwrap().expired, 0);
+        clock.set("2026-05-28T09:00:01Z");
+        let done = running.engine.retain(&retention).await.unwrap();
+        assert_eq!((done.expired, done.untold), (1, 1));
+        // It is told that there was something: the place and the id are there.
+        let placed = dead.next().await.unwrap().unwrap();
+        assert_eq!((placed.seq, placed.notice.kind), (1, NoticeKind::Forgotten));
+        running.stop().await;
+    });
+}
+
+#[test]
+fn what_is_forgotten_is_gone_while_it_is_busy() {
+    runtime().block_on(async {
+        let clock = Hand::at("2026-05-03T09:00:00Z");
+        let log: Arc<dyn Log> = Arc::new(MemoryLog::new());
+        let running = Running::start(Arc::clone(&log), Arc::clone(&clock));
+        let mut crm = running.engine.notices("crm").await.unwrap();
+        // One that still waits is in memory; one that is over is not.
+        let open = payload('E', "open", "2026-05-03T08:42:11Z");
+        running.engine.receive("pathors", &[], open.as_bytes()).await.unwrap();
+        call(&running, "over").await;
+        for id in ["open", "over"] {
+            assert!(running.engine.forget(&key(id)).await.unwrap());
+            assert!(!running.engine.forget(&key(id)).await.unwrap());
+            assert_eq!(running.engine.session(&key(id)).await.unwrap(), None);
+            for kind in ['E', 'R'] {
+                let body = payload(kind, id, "2026-05-03T08:42:11Z");
+                let receipt = running.engine.receive("pathors", &[], body.as_bytes()).await.unwrap();
+                assert_eq!(receipt, Receipt::Forgotten { key: key(id) });
+            }
+        }
+        assert!(!running.engine.forget(&key("nobody")).await.unwrap());
+        let placed = crm.next().await.unwrap().unwrap();
+        assert_eq!((placed.seq, placed.notice.kind), (1, NoticeKind::Forgotten));
+        assert!(!placed.to_json().contains("over"), "{}", placed.to_json());
+        // Its deadlines are gone, too.
+        clock.set("2026-06-03T09:00:00Z");
+        call(&running, "later").await;
+        assert_eq!(log.last_seq().await.unwrap(), 2);
+        running.stop().await;
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Time may be cut anywhere: what stays is as if nobody had ever let anything go.
+    #[test]
+    fn what_stays_is_as_it_was(ends in proptest::collection::vec(0_u8..20, 1..12), cut in 0_u8..25) {
+        runtime().block_on(async {
+            let clock = Hand::at("2026-05-01T00:00:00Z");
+            let (log, twin) = (Arc::new(MemoryLog::new()), Arc::new(MemoryLog::new()));
+            let running = Running::start(Arc::clone(&log) as Arc<dyn Log>, Arc::clone(&clock));
+            let kept = Running::start(Arc::clone(&twin) as Arc<dyn Log>, Arc::clone(&clock));
+            let mut ends: Vec<(u8, String)> = ends.into_iter().enumerate().map(|(n, day)| (day, format!("s{n}"))).collect();
+            ends.sort();
+            for (day, id) in &ends {
+                clock.set(&format!("2026-05-{:02}T12:00:00Z", day + 1));
+                call(&running, id).await;
+                call(&kept, id).await;
+            }
+            clock.set("2026-05-28T12:00:00Z");
+            let retention = Retention::new(u32::from(cut) * DAY);
+            let done = running.engine.retain(&retention).await.unwrap();
+            let stays = |day: u8| 27 - u32::from(day) <= u32::from(cut);
+            assert_eq!(done.expired as usize, ends.iter().filter(|(day, _)| !stays(*day)).count());
+            for (day, id) in &ends {
+                let record = running.engine.session(&key(id)).await.unwrap();
+                let expected = kept.engine.session(&key(id)).await.unwrap();
+                assert_eq!(record, expected.filter(|_| stays(*day)), "{id}");
+            }
+            running.stop().await;
+            kept.stop().await;
+        });
+    }
+}
