@@ -11,6 +11,7 @@
 //! | `lock` | locked by who has the log open; its process id |
 //! | `journal/` | the journal |
 //! | `index/` | sled's files |
+//! | `index.new/`, `index.old/` | the index while it is written anew |
 //! | `index.aside/` | an index that was not as it should be, the last one |
 
 mod drafting; // what of a batch is new
@@ -64,6 +65,9 @@ pub struct Settings {
     /// is busy for a while is then written once; after a crash, what was not written is read from the
     /// journal. 65,536 unless set.
     pub index_behind: usize,
+    /// Bytes that the index may always have on the disk. With more, and with much more than what it holds, it is
+    /// written anew beside. 256 MiB unless set.
+    pub index_slack_bytes: u64,
     /// Appends that may wait for the writer before the next waits for its place. 1,024 unless set.
     pub queue: usize,
 }
@@ -76,6 +80,7 @@ impl Default for Settings {
             index_patience: Duration::from_secs(300),
             index_checked: true,
             index_behind: 1 << 16,
+            index_slack_bytes: 256 << 20,
             queue: 1024,
         }
     }

@@ -130,6 +130,7 @@ fn open_locked(
     let place = IndexFolder { index: folder.join(INDEX), aside: folder.join(INDEX_ASIDE), settings };
     let snapshots_aside = index::set_aside_unfinished(&place.index, &folder.join(SNAPSHOTS_ASIDE))
         .map_err(fault("tidy", &place.index))?;
+    index::remove_unfinished(&place.index).map_err(fault("tidy", &place.index))?;
     let was_there = place.index.exists();
     let mut found = if was_there { place.open() } else { Err("it was not there".to_owned()) };
     found = found.and_then(|checked| trust(checked, salt_before));
@@ -224,6 +225,7 @@ impl IndexFolder<'_> {
             patience: self.settings.index_patience,
             layer_keys: self.settings.index_behind.max(1),
             is_checked: self.settings.index_checked,
+            slack_bytes: self.settings.index_slack_bytes,
         };
         let opened = index::open(&self.index, settings);
         opened.map_err(|error| error.0.to_string())

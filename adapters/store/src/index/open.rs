@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::filter::Filter;
 use super::meta::Contents;
+use super::tree::{Anew, tidy};
 use super::{Behind, Index, IndexError, Meta, View, keys};
 use crate::journal::Reader;
 
@@ -38,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) layer_keys: usize,
     /// All of it is read when it is opened.
     pub(crate) is_checked: bool,
+    /// Bytes that it may always have, however little it holds.
+    pub(crate) slack_bytes: u64,
 }
 
 /// An index that is ready.
@@ -118,7 +121,8 @@ impl Checked {
     pub(crate) fn start(self, journal: Reader, lock: Option<Box<dyn Any + Send>>) -> Result<Opened, IndexError> {
         let meta = self.meta.unwrap_or_else(|| Meta::new(journal.salt()));
         let view = Arc::new(View::new(self.tree, meta, lock, self.settings.layer_keys, self.settings.patience)?);
-        let behind = Behind::start(Arc::clone(&view), self.contents, self.folder);
+        let anew = Anew { bytes: 0, least: self.settings.slack_bytes, cache_bytes: self.settings.cache_bytes };
+        let behind = Behind::start(Arc::clone(&view), self.contents, self.folder, anew);
         let behind = behind.map_err(|error| IndexError::new(format_args!("no thread to write it on: {error}")))?;
         Ok(Opened { index: Index::new(view, journal, self.filter), behind })
     }
@@ -151,6 +155,11 @@ pub(crate) fn set_aside(folder: &Path, aside: &Path) -> io::Result<()> {
         _ => {}
     }
     fs::rename(folder, aside)
+}
+
+/// Takes away what a crash left of an index that was being written anew.
+pub(crate) fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    tidy(folder)
 }
 
 /// Takes away the snapshots that a crash left half written: sled takes one for its newest, and does not

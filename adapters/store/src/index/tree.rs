@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +23,20 @@ const FLUSHED_BYTES: usize = 32 << 20;
 /// Sessions that go into the tree at once: its readers wait for as long as that takes.
 const BATCH_SESSIONS: usize = 512;
 
+/// Bytes on the disk for each byte that a tree holds, from which on it is written anew. A tree that only grew
+/// has about a third of that.
+const SLACK: u64 = 24;
+
+/// It has grown by as much since it was written.
+const GROWN: u64 = 3;
+
+/// Rows that are written anew at once.
+const ROWS: usize = 1024;
+
+/// What the folder of a tree is called while it is written, and when it is of no use any more.
+const NEW: &str = ".new";
+const OLD: &str = ".old";
+
 /// The thread that writes behind, from the outside.
 pub(crate) struct Behind {
     view: Arc<View>,
@@ -31,10 +45,10 @@ pub(crate) struct Behind {
 
 impl Behind {
     /// Starts the thread. `contents` is what the tree in `folder` holds.
-    pub(super) fn start(view: Arc<View>, contents: Contents, folder: PathBuf) -> io::Result<Behind> {
+    pub(super) fn start(view: Arc<View>, contents: Contents, folder: PathBuf, anew: Anew) -> io::Result<Behind> {
         let meta = view.meta();
         let watermark = (meta.watermark, meta.records);
-        let writer = Writer { view: Arc::clone(&view), contents, watermark, folder, unflushed: 0 };
+        let writer = Writer { view: Arc::clone(&view), contents, watermark, folder, unflushed: 0, anew };
         let thread = thread::Builder::new().name("finis-index".to_owned()).spawn(move || writer.run())?;
         Ok(Behind { view, thread: Some(thread) })
     }
@@ -68,6 +82,40 @@ impl Drop for Behind {
     }
 }
 
+/// Whether a tree takes much more than what it holds.
+fn is_slack(bytes: u64, held: u64, least: u64) -> bool {
+    bytes > least && bytes > SLACK * held
+}
+
+fn with_suffix(folder: &Path, suffix: &str) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Takes away what a crash left of a tree that was being written anew.
+pub(super) fn tidy(folder: &Path) -> io::Result<()> {
+    remove(&with_suffix(folder, NEW))?;
+    remove(&with_suffix(folder, OLD))
+}
+
+/// When a tree is written anew.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Anew {
+    /// Bytes that it had when it was written.
+    pub(super) bytes: u64,
+    /// Bytes that it may always have.
+    pub(super) least: u64,
+    pub(super) cache_bytes: u64,
+}
+
 struct Writer {
     view: Arc<View>,
     contents: Contents,
@@ -75,6 +123,7 @@ struct Writer {
     watermark: (Position, u64),
     folder: PathBuf,
     unflushed: usize,
+    anew: Anew,
 }
 
 impl Writer {
@@ -88,7 +137,7 @@ impl Writer {
     }
 
     fn write_all(&mut self) -> Result<(), IndexError> {
-        if self.view.tree.is_empty() {
+        if self.view.tree().is_empty() {
             // So that one which is new is told from one that has lost everything.
             let (watermark, records) = self.watermark;
             let meta = Meta { watermark, records, ..self.view.meta() };
@@ -116,7 +165,50 @@ impl Writer {
             if self.unflushed >= FLUSHED_BYTES {
                 self.flush()?;
             }
+            let bytes = self.bytes()?;
+            if is_slack(bytes, self.contents.bytes, self.anew.least) && bytes > GROWN * self.anew.bytes {
+                self.write_anew()?;
+            }
         }
+    }
+
+    /// Bytes of the tree on the disk. sled asks by the name that its folder had when it was opened.
+    fn bytes(&self) -> Result<u64, IndexError> {
+        let file = std::fs::metadata(self.folder.join("db"));
+        let file = file.map_err(|error| IndexError::new(format_args!("the index cannot be measured: {error}")))?;
+        Ok(file.len())
+    }
+
+    /// Writes all that the tree holds into a new one, and puts that in its place: sled gives little of the
+    /// space back that it no longer needs. What is committed meanwhile waits in layers. A crash leaves the
+    /// old one or the new one, or neither, and then it is made again from the journal.
+    fn write_anew(&mut self) -> Result<(), IndexError> {
+        let failed = |error: std::io::Error| IndexError::new(format_args!("the index cannot be written anew: {error}"));
+        let (beside, old) = (with_suffix(&self.folder, NEW), with_suffix(&self.folder, OLD));
+        remove(&beside).map_err(failed)?;
+        remove(&old).map_err(failed)?;
+        let config = sled::Config::new().path(&beside).cache_capacity(self.anew.cache_bytes).flush_every_ms(None);
+        let tree = config.open()?;
+        let mut batch = sled::Batch::default();
+        for (count, row) in self.view.tree().iter().enumerate() {
+            let (key, value) = row?;
+            batch.insert(key, value);
+            if count % ROWS == ROWS - 1 {
+                tree.apply_batch(std::mem::take(&mut batch))?;
+            }
+        }
+        tree.apply_batch(batch)?;
+        tree.flush()?;
+        File::open(beside.join("db")).and_then(|file| file.sync_data()).map_err(failed)?;
+        let before = self.view.replace_tree(tree);
+        std::fs::rename(&self.folder, &old).and_then(|()| std::fs::rename(&beside, &self.folder)).map_err(failed)?;
+        self.anew.bytes = self.bytes()?;
+        // Closing it writes, and nobody waits for that. Its files go when it is closed.
+        let _ = thread::Builder::new().spawn(move || {
+            drop(before);
+            remove(&old)
+        });
+        Ok(())
     }
 
     /// Writes a layer in parts, none of which stops readers for long. The watermark goes on with the last:
@@ -189,7 +281,7 @@ impl Writer {
         batch: &mut sled::Batch,
         contents: &mut Contents,
     ) -> Result<(), IndexError> {
-        let old = self.view.tree.get(key)?;
+        let old = self.view.tree().get(key)?;
         // What came and went meanwhile costs nothing.
         if old.as_deref() == value {
             return Ok(());
@@ -208,13 +300,13 @@ impl Writer {
     fn put(&mut self, batch: &mut sled::Batch, contents: Contents, meta: &Meta) -> Result<(), IndexError> {
         let mut batch = std::mem::take(batch);
         batch.insert(keys::META, meta.encode(contents));
-        self.view.tree.apply_batch(batch)?;
+        self.view.tree().apply_batch(batch)?;
         self.contents = contents;
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), IndexError> {
-        self.view.tree.flush()?;
+        self.view.tree().flush()?;
         // What sled calls a flush stays in the cache of the disk.
         let synced = File::open(self.folder.join("db")).and_then(|file| file.sync_data());
         synced.map_err(|error| IndexError::new(format_args!("the index cannot be synced: {error}")))?;

@@ -84,7 +84,8 @@ pub(crate) struct View {
     shared: RwLock<Shared>,
     pub(super) progress: Mutex<Progress>,
     pub(super) moved: Condvar,
-    pub(super) tree: sled::Db,
+    /// Another one once it was written anew.
+    tree: RwLock<sled::Db>,
     /// Nobody else opens the store while anybody can still read. Goes last.
     lock: Mutex<Option<Box<dyn Any + Send>>>,
     /// Sessions and other keys of a layer that is full.
@@ -110,7 +111,7 @@ impl View {
             shared: RwLock::new(Shared { layers: VecDeque::new(), meta, due }),
             progress: Mutex::default(),
             moved: Condvar::new(),
-            tree,
+            tree: RwLock::new(tree),
             lock: Mutex::new(lock),
             layer_keys,
             patience,
@@ -123,7 +124,7 @@ impl View {
             return Ok(value.clone());
         }
         // What leaves the layers is in the tree before.
-        Ok(self.tree.get(key)?.map(|value| value.to_vec()))
+        Ok(self.tree().get(key)?.map(|value| value.to_vec()))
     }
 
     /// Rows that are not of sessions whose keys begin with `prefix`, after a key, in order, up to this many.
@@ -158,7 +159,7 @@ impl View {
         let rows = || shared.layers.iter().rev().filter_map(|layer| layer.sessions.get(&tag));
         let value = match rows().next() {
             Some(row) => row.value.clone(),
-            None => self.tree.get(keys::session(tag))?.map(|value| value.to_vec()),
+            None => self.tree().get(keys::session(tag))?.map(|value| value.to_vec()),
         };
         let Some(value) = value else { return Ok(None) };
         let value = Value::decode(&value).ok_or_else(unreadable)?;
@@ -166,7 +167,7 @@ impl View {
         for number in 0..value.pages {
             let page = match rows().find_map(|row| row.pages.get(&number)) {
                 Some(page) => page.clone(),
-                None => self.tree.get(keys::page(tag, number))?.map(|page| page.to_vec()),
+                None => self.tree().get(keys::page(tag, number))?.map(|page| page.to_vec()),
             };
             older.push(read_places(&page.ok_or_else(unreadable)?));
         }
@@ -305,7 +306,8 @@ impl View {
         for layer in shared.layers.iter().rev() {
             sources.push(of(layer, from.clone()).peekable());
         }
-        let range = self.tree.range((from.clone(), Bound::Unbounded)).map(|row| {
+        let tree = self.tree();
+        let range = tree.range((from.clone(), Bound::Unbounded)).map(|row| {
             let (key, value) = row?;
             Ok((key.to_vec(), Some(value.to_vec())))
         });
@@ -333,6 +335,16 @@ impl View {
             }
         }
         Ok(rows)
+    }
+
+    pub(super) fn tree(&self) -> RwLockReadGuard<'_, sled::Db> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts another tree in place, which holds the same. Gives the one that was there.
+    pub(super) fn replace_tree(&self, tree: sled::Db) -> sled::Db {
+        let mut place = self.tree.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *place, tree)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Shared> {

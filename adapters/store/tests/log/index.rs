@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use finis_engine::live::NoticeKind;
-use finis_engine::log::{Batch, Cause, Log, Mark};
+use finis_engine::live::{NoticeKind, SessionKey};
+use finis_engine::log::{Batch, Cause, EventEntry, Log, Mark};
 use finis_store::{EmbeddedLog, IndexState, Report};
 
 use crate::model::{Everything, at, event, everything, key, notice, refused};
@@ -201,4 +201,46 @@ fn beside_a_damaged_journal() {
     let events = |all: &Everything| all.stored.iter().map(|stored| stored.events.len()).sum::<usize>();
     assert_eq!(events(&left), events(&all) - 20);
     assert_eq!(left.notices, all.notices[1..]);
+}
+
+/// sled gives little of its space back. What has grown far past what it holds is written anew beside.
+#[test]
+fn grown_far_past_what_it_holds() {
+    let says = |folder: &Path, expected: &Everything| {
+        let (log, report) = EmbeddedLog::open(folder, &small()).unwrap();
+        assert_eq!(runtime().block_on(everything(&log)), *expected, "{report}");
+        report
+    };
+    let sizes = [u64::MAX, 600_000].map(|slack| {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = finis_store::Settings { index_slack_bytes: slack, ..small() };
+        let all = runtime().block_on(async {
+            let (log, _report) = EmbeddedLog::open(folder.path(), &settings).unwrap();
+            let mut first = 0;
+            while first < 8_000_u32 {
+                // Each of 300 sessions again and again.
+                let some = (first..first + 40).map(|number| {
+                    let id = format!("call-{}", number % 300);
+                    let key = SessionKey { id, ..key(0) };
+                    (EventEntry { key: key.clone(), ..event(0, number % 900, 9) }, (key, Some(at(number.into()))))
+                });
+                let (events, due) = some.unzip();
+                log.append(Batch { events, due, ..Batch::default() }).await.unwrap();
+                first += 40;
+            }
+            let all = everything(&log).await;
+            log.close().await.unwrap();
+            all
+        });
+        let bytes = fs::metadata(folder.path().join("index/db")).unwrap().len();
+        let report = says(folder.path(), &all);
+        assert_eq!((report.index, report.replayed), (IndexState::Kept { checked: true }, 0));
+        // A crash while it is written leaves nothing that disturbs.
+        fs::rename(folder.path().join("index"), folder.path().join("index.old")).unwrap();
+        fs::create_dir(folder.path().join("index.new")).unwrap();
+        assert!(is_rebuilt(&says(folder.path(), &all)));
+        assert!(!folder.path().join("index.new").exists());
+        bytes
+    });
+    assert!(sizes[1] < sizes[0], "{sizes:?}");
 }
