@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args as ClapArgs;
-use finis_engine::log::Log as _;
+use finis_engine::log::{Log as _, LogRead as _};
 use finis_store::{EmbeddedLog, Settings};
 use serde::{Deserialize, Serialize};
 

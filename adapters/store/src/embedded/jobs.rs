@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use finis_engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Appended, Batch, Cause, Gone, Keep, LogError, Mark, RefusedId, SourceSettings};
+use finis_engine::log::{Appended, Batch, Cause, EventEntry, Gone, Keep, LogError, Mark, RefusedId, SourceSettings};
 use finis_engine::{Digest, Timestamp};
 use tokio::sync::oneshot;
 
@@ -83,26 +83,41 @@ pub(super) struct PreparedRefused {
     pub(super) body: Body,
 }
 
+/// Makes events ready: hashes and compresses their bodies, the costly part of an append.
+pub(super) fn prepare(events: Vec<EventEntry>, tags: &Tags) -> Result<Vec<PreparedEvent>, LogError> {
+    let prepare = |event: EventEntry| {
+        let content = encode_event(&event.key, &event.delivery);
+        let body = body("a payload, with what stands beside it,", &content)?;
+        let (digest, received_at) = (event.digest, event.received_at);
+        Ok(PreparedEvent { tag: tags.of(&event.key), digest, received_at, body })
+    };
+    events.into_iter().map(prepare).collect()
+}
+
 impl Prepared {
-    /// Hashes and compresses all bodies, and refuses what the journal cannot take.
-    pub(super) fn new(batch: Batch, tags: &Tags) -> Result<Prepared, LogError> {
+    /// Makes all of a batch ready, and refuses what the journal cannot take.
+    pub(super) fn new(mut batch: Batch, tags: &Tags) -> Result<Prepared, LogError> {
+        let events = prepare(std::mem::take(&mut batch.events), tags)?;
+        Prepared::with(events, batch, tags)
+    }
+
+    /// The same, of a batch whose events are ready.
+    pub(super) fn with(events: Vec<PreparedEvent>, batch: Batch, tags: &Tags) -> Result<Prepared, LogError> {
         let mut size = Size::default();
-        let events = batch.events.into_iter().map(|event| {
-            let body =
-                size.body("a payload, with what stands beside it,", &encode_event(&event.key, &event.delivery))?;
-            let (digest, received_at) = (event.digest, event.received_at);
-            Ok(PreparedEvent { tag: tags.of(&event.key), digest, received_at, body })
-        });
-        let events = events.collect::<Result<_, LogError>>()?;
+        for event in &events {
+            size.add(&event.body);
+        }
         let notices = batch.notices.into_iter().map(|notice| {
-            let body = size.body("a notice", &encode_notice(&notice))?;
+            let body = body("a notice", &encode_notice(&notice))?;
+            size.add(&body);
             let Notice { id, kind, revision, .. } = notice;
             Ok(PreparedNotice { tag: tags.of(&notice.key), id, kind, revision, body })
         });
         let notices = notices.collect::<Result<_, LogError>>()?;
         let refused = batch.refused.into_iter().map(|refused| {
             let identity = refused.id().to_bytes();
-            let body = size.body("a payload, with what stands beside it,", &encode_refused(&refused))?;
+            let body = body("a payload, with what stands beside it,", &encode_refused(&refused))?;
+            size.add(&body);
             Ok(PreparedRefused { identity, received_at: refused.received_at, body })
         });
         let refused = refused.collect::<Result<_, LogError>>()?;
@@ -145,13 +160,15 @@ struct Size {
 }
 
 impl Size {
-    fn body(&mut self, what: &str, content: &[u8]) -> Result<Body, LogError> {
-        within(what, content.len(), BODY_BYTES_MAX)?;
-        let body = Body::new(content);
+    fn add(&mut self, body: &Body) {
         self.records += 1;
         self.bytes += body.stored_bytes() + RECORD_BYTES;
-        Ok(body)
     }
+}
+
+fn body(what: &str, content: &[u8]) -> Result<Body, LogError> {
+    within(what, content.len(), BODY_BYTES_MAX)?;
+    Ok(Body::new(content))
 }
 
 /// Refuses what is too long for a name.

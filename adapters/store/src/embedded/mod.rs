@@ -23,6 +23,7 @@ mod retain; // letting go of what is kept no more
 mod tend; // what the writer does beside
 mod writer; // one commit after the other
 
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
@@ -35,6 +36,7 @@ use finis_engine::log::{
     Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, Refused, Retained, SourceSettings, Stored,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinError;
 
 use crate::entries::stopped;
 use crate::journal::{self, Disk};
@@ -202,8 +204,31 @@ impl Drop for EmbeddedLog {
 
 /// Does on a thread for that what may block.
 async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LogError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| LogError::Stopped { reason: format!("a thread of the log ended: {error}") })
+    tokio::task::spawn_blocking(work).await.map_err(|error| ended(&error))
+}
+
+fn ended(error: &JoinError) -> LogError {
+    LogError::Stopped { reason: format!("a thread of the log ended: {error}") }
+}
+
+/// Makes a large batch ready on as many threads as are worth it.
+async fn prepare_apart(mut batch: Batch, tags: Tags) -> Result<Prepared, LogError> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let shares = (jobs::content_bytes(&batch) / PREPARED_APART_FROM).clamp(1, threads);
+    let share = batch.events.len().div_ceil(shares).max(1);
+    let mut parts = Vec::with_capacity(shares);
+    while batch.events.len() > share {
+        let part = batch.events.split_off(batch.events.len() - share);
+        parts.push(tokio::task::spawn_blocking(move || jobs::prepare(part, &tags)));
+    }
+    // The first share, while the others are made ready.
+    let first = std::mem::take(&mut batch.events);
+    let mut events = apart(move || jobs::prepare(first, &tags)).await??;
+    for part in parts.into_iter().rev() {
+        let done = part.await;
+        events.append(&mut done.map_err(|error| ended(&error))??);
+    }
+    apart(move || Prepared::with(events, batch, &tags)).await?
 }
 
 #[async_trait]
@@ -261,8 +286,7 @@ impl Log for EmbeddedLog {
         let prepared = if bytes < PREPARED_APART_FROM {
             Prepared::new(batch, &self.tags)?
         } else {
-            let tags = self.tags;
-            apart(move || Prepared::new(batch, &tags)).await??
+            prepare_apart(batch, self.tags).await?
         };
         let (answer, answered) = oneshot::channel();
         self.ask(Job::Append(Box::new(prepared), answer), answered).await

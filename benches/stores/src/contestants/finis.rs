@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use finis_engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Batch, Delivery, EventEntry, Log as _};
+use finis_engine::log::{Batch, Delivery, EventEntry, Log as _, LogRead as _};
 use finis_engine::{Digest, Timestamp};
 use finis_store::{EmbeddedLog, Settings};
 use tokio::runtime::Runtime;
@@ -134,7 +134,7 @@ pub(crate) fn batch(events: &[Event]) -> Batch {
             }
             batch.notices.extend(event.record.as_ref().map(|record| notice(&key, record)));
         }
-        batch.events.push(EventEntry { key, digest, received_at, delivery });
+        batch.events.push(EventEntry { key, digest, received_at: Some(received_at), delivery });
     }
     batch
 }
