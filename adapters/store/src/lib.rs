@@ -9,6 +9,7 @@
 //! journal's records are to it.
 
 mod bytes; // values as bytes
+pub mod crash; // points at which a test ends the process
 mod embedded; // the log of sessions, in a folder
 pub mod head; // what each record of the journal is
 mod index; // where everything lies, found again

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::jobs::{Answer, Job, Prepared, notice_head};
 use super::{log_error, stopped};
+use crate::crash::crash_point;
 use crate::head::{Head, series};
 use crate::index::{Behind, Draft, Index, IndexError, PENDING};
 use crate::journal::{Body, Journal, JournalError, Place, Record};
@@ -117,6 +118,7 @@ impl Writer {
             // Nothing is new.
             draft.leave();
         } else {
+            crash_point!("commit.drafted");
             match self.journal.append(&records) {
                 Ok(places) => {
                     let frame = places.first().map_or(PENDING, |place| place.frame);
@@ -132,7 +134,9 @@ impl Writer {
                 }
             }
         }
+        crash_point!("commit.kept");
         waiting.into_iter().for_each(Waiting::answer);
+        crash_point!("commit.answered");
         Ok(())
     }
 }
@@ -274,7 +278,9 @@ fn close(
     stop: &OnceLock<String>,
     patience: Duration,
 ) -> Result<(), LogError> {
+    crash_point!("log.closing");
     let indexed = behind.close(patience);
+    crash_point!("log.index-closed");
     drop(index);
     let was_stopped = stop.get().cloned();
     let _ = stop.set("it was closed".to_owned());
@@ -283,6 +289,7 @@ fn close(
         closed => closed,
     };
     closed.map_err(|error| log_error(&error))?;
+    crash_point!("log.closed");
     // The journal has everything; the index is behind at the next opening, and no more.
     indexed.map_err(|error| stopped(&error))?;
     was_stopped.map_or(Ok(()), |reason| Err(LogError::Stopped { reason }))

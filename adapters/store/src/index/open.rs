@@ -13,6 +13,7 @@ use super::filter::Filter;
 use super::meta::Contents;
 use super::view::Puts;
 use super::{Behind, Index, IndexError, Meta, View, keys};
+use crate::crash::crash_point;
 
 /// For as long the lock of sled can outlive the store that was closed before.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
@@ -141,7 +142,10 @@ pub(crate) fn set_aside(folder: &Path, aside: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    fs::rename(folder, aside)
+    crash_point!("log.index-aside-removed");
+    fs::rename(folder, aside)?;
+    crash_point!("log.index-aside");
+    Ok(())
 }
 
 /// Takes away the snapshots that a crash left half written: sled takes one for its newest, and does not

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::meta::Contents;
 use super::view::{Layer, View};
 use super::{IndexError, keys};
+use crate::crash::crash_point;
 
 /// Bytes that are written before they are made durable: after a power cut, no more than what the
 /// journal has for them is read again. Nothing else hangs on it.
@@ -131,16 +132,21 @@ impl Writer {
             }
         }
         batch.insert(keys::META, layer.meta.encode(contents));
+        crash_point!("index.applying");
         self.view.tree.apply_batch(batch)?;
+        crash_point!("index.applied");
         self.contents = contents;
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), IndexError> {
+        crash_point!("index.flushing");
         self.view.tree.flush()?;
+        crash_point!("index.flushed");
         // What sled calls a flush stays in the cache of the disk.
         let synced = File::open(self.folder.join("db")).and_then(|file| file.sync_data());
         synced.map_err(|error| IndexError::new(format_args!("the index cannot be synced: {error}")))?;
+        crash_point!("index.synced");
         self.unflushed = 0;
         Ok(())
     }
