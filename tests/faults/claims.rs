@@ -70,6 +70,12 @@ impl std::fmt::Display for Counts {
 }
 
 impl Claims {
+    /// Of these lines, deliveries that were said to be kept, and are not there.
+    pub(crate) fn not_there(&self, lines: &[String]) -> usize {
+        let kept = lines.iter().filter_map(|line| line.strip_prefix("kept ")?.parse().ok());
+        kept.filter(|number| !self.found.contains(&original(*number))).count()
+    }
+
     /// The number to go on from.
     pub(crate) fn next(&self) -> u64 {
         self.next
@@ -82,11 +88,19 @@ impl Claims {
     /// Takes note of what one life said.
     #[track_caller]
     pub(crate) fn hear(&mut self, lines: &[String], what: &str) {
+        self.hear_until(lines, lines.len(), what);
+    }
+
+    /// As [`Claims::hear`]; what was said from line `end` on, nobody outside has heard, so it binds
+    /// nobody. It says what was under way.
+    #[track_caller]
+    pub(crate) fn hear_until(&mut self, lines: &[String], end: usize, what: &str) {
         let looked = std::mem::take(&mut self.looked);
         for consumer in self.consumers.values_mut() {
             consumer.handed = None;
         }
-        for line in lines {
+        for (place, line) in lines.iter().enumerate() {
+            let is_heard = place < end;
             // What sled does with a thread of its own is its own affair.
             let panicked = line.contains("panicked at") && !line.contains("/sled-");
             assert!(!panicked, "{what}: {}", lines.join("\n"));
@@ -94,7 +108,9 @@ impl Claims {
             let number = |place: usize| words[place].parse::<u64>().unwrap();
             match words[0] {
                 "kept" => {
-                    self.kept.insert(original(number(1)));
+                    if is_heard {
+                        self.kept.insert(original(number(1)));
+                    }
                     self.next = self.next.max(number(1) + 1);
                 }
                 "handed" => {
@@ -104,12 +120,15 @@ impl Claims {
                     let most = consumer.handed.unwrap_or(if looked { consumer.found } else { consumer.acking }) + 1;
                     assert!((least..=most).contains(&number(2)), "{what}: one left out, or twice: {line}");
                     consumer.handed = Some(number(2));
+                    if !is_heard {
+                        continue;
+                    }
                     let said = (words[3].to_owned(), words[4].to_owned());
                     let before = self.handed.entry(number(2)).or_insert_with(|| said.clone());
                     assert_eq!(*before, said, "{what}: another under the same place: {line}");
                 }
                 "acking" => self.consumer(words[1]).acking = number(2),
-                "acked" => self.consumer(words[1]).acked = number(2),
+                "acked" if is_heard => self.consumer(words[1]).acked = number(2),
                 _ => {}
             }
         }

@@ -14,6 +14,7 @@ mod deliveries; // what is posted: a function of a number
 mod process; // the child, from the outside
 mod store; // how the store is opened here
 
+mod damage; // bytes that change at rest, files that go
 mod errors; // calls that err
 mod full; // a disk without room
 mod kill; // processes that end without a word

@@ -6,8 +6,9 @@
 //! of its own, and nothing else is.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::process::PATIENCE;
@@ -64,13 +65,23 @@ impl Mounted {
         Ok(())
     }
 
-    /// Cuts the power: what is not durable now never is, and every write fails.
-    pub(crate) fn cut(&self) -> Result<(), String> {
+    /// Somebody with a hand on the switch.
+    pub(crate) fn switch(&self) -> Result<Switch, String> {
         // The ioctl is EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN, with NOLOGFLUSH. There is no safe way to
         // it in Rust.
         let shutdown = "import fcntl, os, struct, sys\n\
-                        fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
-        run("python3", &["-c", shutdown, &text(&self.path())])
+                        mounted = os.open(sys.argv[1], os.O_RDONLY)\n\
+                        print('ready', flush=True)\n\
+                        if sys.stdin.readline():\n    \
+                            fcntl.ioctl(mounted, 0x8004587d, struct.pack('I', 2))\n    \
+                            print('cut', flush=True)";
+        let mut command = Command::new("python3");
+        command.args(["-c", shutdown, &text(&self.path())]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut python = command.spawn().map_err(|error| format!("`python3` does not run: {error}"))?;
+        let answers = python.stdout.take().map(BufReader::new).ok_or("`python3` has no output")?;
+        let mut switch = Switch { python, answers };
+        switch.hears("ready")?;
+        Ok(switch)
     }
 
     /// Gives the power back: unmounts, and mounts what is on the disk.
@@ -101,6 +112,37 @@ impl Mounted {
             Kind::Xfs => run("xfs_repair", &["-n", "-f", &image]),
             Kind::Tmpfs => Ok(()),
         }
+    }
+}
+
+/// Cuts the power of a file system, at once when it is told to.
+pub(crate) struct Switch {
+    python: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Switch {
+    /// Cuts the power: what is not durable now never is, and every write fails.
+    pub(crate) fn cut(mut self) -> Result<(), String> {
+        let told = self.python.stdin.take().ok_or("no input")?.write_all(b"now\n");
+        told.map_err(|error| error.to_string())?;
+        self.hears("cut")
+    }
+
+    fn hears(&mut self, word: &str) -> Result<(), String> {
+        let mut line = String::new();
+        match self.answers.read_line(&mut line) {
+            Ok(_) if line.trim() == word => Ok(()),
+            _ => Err(format!("the file system cannot be shut down: not `{word}` but `{}`", line.trim())),
+        }
+    }
+}
+
+/// It lets go of the file system.
+impl Drop for Switch {
+    fn drop(&mut self) {
+        drop(self.python.stdin.take());
+        let _ = self.python.wait();
     }
 }
 

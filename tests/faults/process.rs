@@ -93,6 +93,12 @@ impl Child {
         }
     }
 
+    /// How many lines it has said by now.
+    pub(crate) fn has_said(&mut self) -> usize {
+        self.lines.extend(self.said.try_iter());
+        self.lines.len()
+    }
+
     /// Kills it as the kernel does; all that it said.
     pub(crate) fn kill(mut self) -> Vec<String> {
         self.process.kill().unwrap();

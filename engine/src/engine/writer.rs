@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Inner, Receipt, ReceiveError};
 use crate::live::{LiveArrival, Received, Session, SessionKey};
-use crate::log::{Batch, Delivery, EventEntry, LogError, Refused};
+use crate::log::{Batch, Delivery, EventEntry, LogError, Refused, Stored};
 use crate::timestamp::Timestamp;
 
 /// The smallest step of the engine's own time.
@@ -86,6 +86,9 @@ pub struct Writer {
     /// Sessions that wait for more, each with when it was last touched.
     sessions: BTreeMap<SessionKey, (Session, u64)>,
     touches: u64,
+    /// Sessions of which the log has something that is damaged, and what. Nobody can judge them: their
+    /// deadlines wait, what comes for them goes to quarantine, and everybody else goes on.
+    damaged: BTreeMap<SessionKey, String>,
     /// The engine's own time: the latest that the log has. It never goes back.
     latest: Option<Timestamp>,
 }
@@ -99,7 +102,7 @@ struct Making {
 
 impl Writer {
     pub(super) fn new(inner: Arc<Inner>, jobs: mpsc::Receiver<Job>, say: watch::Sender<u64>) -> Writer {
-        Writer { inner, jobs, say, sessions: BTreeMap::new(), touches: 0, latest: None }
+        Writer { inner, jobs, say, sessions: BTreeMap::new(), touches: 0, damaged: BTreeMap::new(), latest: None }
     }
 
     /// Runs until every handle of the engine is closed, or the log stops.
@@ -121,7 +124,8 @@ impl Writer {
         let mut waiting = Vec::new();
         loop {
             let next = if self.pass_deadlines().await? {
-                self.inner.log.due(1).await?.first().map(|(due, _)| *due)
+                let due = self.inner.log.due(1 + self.damaged.len()).await?;
+                due.iter().find(|(_, key)| !self.damaged.contains_key(key)).map(|(due, _)| *due)
             } else {
                 Some(self.inner.clock.now().plus(RETRY))
             };
@@ -166,8 +170,8 @@ impl Writer {
         loop {
             let now = self.inner.clock.now();
             let now = self.latest.map_or(now, |latest| latest.max(now));
-            let mut due = self.inner.log.due(DEADLINES_MAX).await?;
-            due.retain(|(due, _)| *due <= now);
+            let mut due = self.inner.log.due(DEADLINES_MAX + self.damaged.len()).await?;
+            due.retain(|(due, key)| *due <= now && !self.damaged.contains_key(key));
             if due.is_empty() {
                 return Ok(true);
             }
@@ -175,6 +179,9 @@ impl Writer {
             self.fetch(&keys).await?;
             let mut making = Making::default();
             for (_, key) in due {
+                if self.damaged.contains_key(&key) {
+                    continue;
+                }
                 making.touched.insert(key.clone());
                 let inner = Arc::clone(&self.inner);
                 let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
@@ -248,6 +255,12 @@ impl Writer {
                 return Receipt::Quarantined { reason };
             }
         };
+        if let Some(damage) = self.damaged.get(&key) {
+            let reason = format!("its session cannot be read: {damage}");
+            let refused = Refused { source: key.source, received_at: now, reason: reason.clone(), delivery };
+            making.batch.refused.push(refused);
+            return Receipt::Quarantined { reason };
+        }
         let inner = Arc::clone(&self.inner);
         let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
         let (session, _) = self.sessions.entry(key.clone()).or_insert_with(|| (Session::new(key.clone()), 0));
@@ -265,17 +278,25 @@ impl Writer {
         }
     }
 
-    /// Brings sessions that are not in memory from the log.
+    /// Brings sessions that are not in memory from the log, apart from those that are damaged there.
     async fn fetch(&mut self, keys: &[SessionKey]) -> Result<(), LogError> {
-        let absent: BTreeSet<&SessionKey> = keys.iter().filter(|key| !self.sessions.contains_key(key)).collect();
+        let is_absent = |key: &&SessionKey| !self.sessions.contains_key(*key) && !self.damaged.contains_key(*key);
+        let absent: BTreeSet<&SessionKey> = keys.iter().filter(is_absent).collect();
         if !absent.is_empty() {
             let absent: Vec<SessionKey> = absent.into_iter().cloned().collect();
-            let stored = self.inner.log.load(&absent).await?;
-            for (key, stored) in absent.into_iter().zip(stored) {
-                if let Some(source) = self.inner.sources.get(&key.source) {
-                    let session = source.restore(key.clone(), stored);
-                    self.sessions.insert(key, (session, 0));
+            match self.inner.log.load(&absent).await {
+                Ok(stored) => absent.into_iter().zip(stored).for_each(|(key, stored)| self.restore(key, stored)),
+                // One by one: which of them it is, nobody says.
+                Err(LogError::Damaged { .. }) => {
+                    for key in absent {
+                        match self.inner.log.load(std::slice::from_ref(&key)).await {
+                            Ok(stored) => stored.into_iter().for_each(|stored| self.restore(key.clone(), stored)),
+                            Err(LogError::Damaged { reason }) => drop(self.damaged.insert(key, reason)),
+                            Err(error) => return Err(error),
+                        }
+                    }
                 }
+                Err(error) => return Err(error),
             }
         }
         self.touches += 1;
@@ -285,6 +306,13 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    fn restore(&mut self, key: SessionKey, stored: Stored) {
+        if let Some(source) = self.inner.sources.get(&key.source) {
+            let session = source.restore(key.clone(), stored);
+            self.sessions.insert(key, (session, 0));
+        }
     }
 
     /// Appends a batch, with when each session that it touches is due next.
