@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::claims::{Claims, Counts};
 use crate::mounted::{Kind, Mounted};
 use crate::process::Life;
-use crate::{Random, figure, skipped};
+use crate::{Random, figure, skipped, steps};
 
 /// Cuts of one file system.
 const CUTS_OF_A_STORE: u64 = 10;
@@ -83,4 +83,51 @@ fn cuts(kind: Kind, bytes: u64, cuts: u64) {
          {torn} torn tails cut off, the index made again {rebuilt} times; {said_in_the_dark} acknowledged \
          while the power went or after, of which {not_there} are not there"
     );
+}
+
+/// The power goes while a thread stands at a point of `finis_store::crash`: what was written before it
+/// and not synced is gone, which no killed process shows. `FINIS_POWER_STEPS` sets how many points.
+#[test]
+fn what_was_acknowledged_survives_a_power_cut_at_each_step() {
+    let most = figure("FINIS_POWER_STEPS", 4) as usize;
+    // Each a different stretch of the list.
+    let apart = (steps::points().count() / most.max(1)).max(1);
+    let mut all = Counts::default();
+    let mut cut = 0;
+    for point in steps::points().step_by(apart).take(most) {
+        // It waits for a store in disorder, which the kills have.
+        if steps::needs_more(point) {
+            continue;
+        }
+        let mut mounted = match Mounted::new(Kind::Ext4, EXT4_BYTES) {
+            Ok(mounted) => mounted,
+            Err(why) => return skipped("power cuts at each step", &why),
+        };
+        let folder = mounted.path().join("store");
+        let mut claims = Claims::default();
+        // The first time there is little to lose; not every point comes again.
+        for nth in [1, 5] {
+            let what = format!("{point}, time {nth}");
+            let switch = mounted.switch().unwrap();
+            let mut life = Life::new(&folder, claims.next());
+            (life.count, life.crash_at) = (Some(steps::DELIVERIES), Some(format!("{point}:{nth}:hold")));
+            let mut child = life.start();
+            let came_there = child.says(&format!("held {point}"));
+            assert!(came_there || nth > 1, "`{point}` is never reached");
+            let heard = child.has_said();
+            if let Err(why) = switch.cut() {
+                return skipped("power cuts at each step", &why);
+            }
+            let lines = child.kill();
+            if let Err(why) = mounted.restore() {
+                panic!("{what}: it cannot be mounted again: {why}");
+            }
+            claims.hear_until(&lines, heard, &what);
+            let _ = claims.check(&folder, &what);
+            cut += u64::from(came_there);
+        }
+        claims.comes_to_rest(&folder, point);
+        all += claims.counts();
+    }
+    println!("{cut} power cuts at points of the code; {all}");
 }

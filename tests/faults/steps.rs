@@ -92,6 +92,19 @@ pub(crate) fn points() -> impl Iterator<Item = &'static str> {
     POINTS.iter().copied().filter(|point| !crate::maintenance::is_its(point))
 }
 
+/// Whether a point lies on the way of a store that was left in some way, and of no other.
+pub(crate) fn needs_more(point: &str) -> bool {
+    matches!(
+        point,
+        "journal.torn-cut"
+            | "journal.leftover-removed"
+            | "log.index-aside-removed"
+            | "log.index-aside"
+            | "journal.settling"
+            | "journal.settled"
+    )
+}
+
 /// A store that has this point on its way: most have, and some points take more.
 pub(crate) fn base_for(point: &str) -> Base {
     match point {
