@@ -1,7 +1,7 @@
 //! Points at which a test ends the process.
 //!
 //! Between every two steps that leave something behind, in files or with whoever asked, stands a
-//! [`crash_point!`] with a label of [`POINTS`]: another label does not compile, and a test fails for a
+//! `crash_point!` with a label of [`POINTS`]: another label does not compile, and a test fails for a
 //! point that it never reached. Without the feature `crash-points`, which nothing but tests turns on, a
 //! point is no code at all.
 //!
