@@ -4,8 +4,10 @@
 //! Most of it is one loop. A child, this binary run again, receives deliveries and hands notices to
 //! consumers, and says what was acknowledged only *after* it was. The parent breaks something, opens
 //! the store and holds it against what the child said: see [`claims`] for what must be true then.
-//! `docs/durability.md` has the promises, the long runs and what they said.
+//! `docs/durability.md` has the promises, the long runs and what they said. `FINIS_SEED` gives other
+//! moments and other damage.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
 
 use std::io::Write;
@@ -34,7 +36,7 @@ fn figure(variable: &str, unless_set: u64) -> u64 {
 /// Why a test did nothing.
 fn skipped(what: &str, why: &str) {
     // The harness keeps what a test prints when it passes, and whoever reads its output should know.
-    let _ = std::io::stderr().write_all(format!("skipped: {what}: {why}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("skipped: {what}: {}\n", why.replace('\n', " ")).as_bytes());
 }
 
 /// Numbers that look like chance, from a seed: `SplitMix64`.
