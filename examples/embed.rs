@@ -20,9 +20,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Whoever is told: each notice comes again, with the same id, until it is acknowledged.
     let mut crm = finis.notices("crm").await?;
-    while let Some((seq, notice)) = crm.try_next().await? {
-        println!("{}", notice.to_json(seq));
-        crm.ack(seq).await?;
+    while let Some(placed) = crm.try_next().await? {
+        println!("{}", placed.to_json());
+        crm.ack(placed.seq).await?;
     }
     finis.close().await?;
     Ok(())

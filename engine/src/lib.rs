@@ -39,7 +39,8 @@ pub use certificate::{Certifier, FOLD_VERSION};
 pub use contract::{CHANNELS, Channel, Contract, FieldId, KindId, OUTCOMES, Outcome, SubjectId, Terms};
 pub use digest::Digest;
 pub use engine::{
-    Clock, Denied, Engine, Notices, Placed, Receipt, ReceiveError, Settings, Source, Unverified, Verify, Writer,
+    Clock, DeliverError, DeliveryStats, Denied, Engine, Handler, Handover, NoticeStats, Notices, Parked, Placed,
+    Policy, Progress, Receipt, ReceiveError, Settings, Source, StartAt, Stats, Unverified, Verify, Worker, Writer,
 };
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
 pub use json::{DEPTH_MAX, JsonError, Pointer, canonical, text_at};

@@ -11,9 +11,9 @@
 //! finis.receive("pathors", &[("x-webhook-secret", "s3cret")], body).await?; // durable when it returns
 //!
 //! let mut crm = finis.notices("crm").await?;
-//! while let Some((seq, notice)) = crm.next().await? {
-//!     println!("{}", notice.to_json(seq)); // do the work, keep `notice.id` with it
-//!     crm.ack(seq).await?;
+//! while let Some(placed) = crm.next().await? {
+//!     println!("{}", placed.to_json()); // do the work, keep `placed.notice.id` with it
+//!     crm.ack(placed.seq).await?;
 //! }
 //! # Ok(()) }
 //! ```
@@ -36,7 +36,10 @@ pub use setup::{SourceError, SourceSetup};
 
 use crate::engine::live::SessionKey;
 use crate::engine::log::{Log, LogError};
-use crate::engine::{Engine, Notices, Receipt, ReceiveError, Settings};
+use crate::engine::{
+    DeliverError, Engine, Handler, Handover, Notices, Parked, Policy, Progress, Receipt, ReceiveError, Settings,
+    StartAt, Stats,
+};
 use crate::providers::Catalogue;
 
 /// A store that is open, and the engine that writes it. To be cloned at will.
@@ -44,12 +47,14 @@ use crate::providers::Catalogue;
 pub struct Finis {
     engine: Engine,
     log: Arc<EmbeddedLog>,
-    writer: Arc<Mutex<Option<Writing>>>,
+    writer: Arc<Mutex<Option<Running>>>,
+    /// Those who hand over.
+    workers: Arc<Mutex<Vec<Running>>>,
     report: Arc<Report>,
 }
 
-/// The writer while it runs, and how it ended.
-type Writing = JoinHandle<Result<(), LogError>>;
+/// A part of the engine while it runs, and how it ended.
+type Running = JoinHandle<Result<(), LogError>>;
 
 /// Why a store was not opened.
 #[derive(Debug)]
@@ -131,7 +136,7 @@ impl Finis {
         let log = Arc::new(log);
         let (engine, writer) = Engine::new(Arc::clone(&log) as Arc<dyn Log>, Arc::new(SystemClock), sources, settings);
         let writer = Arc::new(Mutex::new(Some(tokio::spawn(writer.run()))));
-        Ok(Finis { engine, log, writer, report: Arc::new(report) })
+        Ok(Finis { engine, log, writer, workers: Arc::default(), report: Arc::new(report) })
     }
 
     /// What opening found, and made good.
@@ -168,6 +173,115 @@ impl Finis {
         self.engine.notices(consumer).await
     }
 
+    /// The same, and it is said where one begins that is new.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn notices_from(&self, consumer: &str, start: StartAt) -> Result<Notices, LogError> {
+        self.engine.notices_from(consumer, start).await
+    }
+
+    /// Hands the notices for a consumer of this name to a handler, from the first that it has not dealt with,
+    /// until what this gives is stopped or dropped, or the store is closed.
+    ///
+    /// Within a session they come one after the other, in order; different sessions do not wait for each
+    /// other. What fails is tried again, later each time, and parked when it failed too often, with what comes
+    /// later of its session: [`Finis::parked`] lists it.
+    ///
+    /// ```no_run
+    /// # async fn run(finis: finis::live::Finis) -> Result<(), Box<dyn std::error::Error>> {
+    /// use finis::engine::{Placed, Policy};
+    ///
+    /// let crm = finis.deliver("crm", Policy::default(), |placed: Placed| async move {
+    ///     println!("{}", placed.to_json()); // do the work, keep `placed.notice.id` with it
+    ///     Ok::<(), std::io::Error>(())
+    /// });
+    /// let crm = crm.await?;
+    /// // …
+    /// crm.stop().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When somebody hands over to this consumer already, or the store does not answer.
+    pub async fn deliver<H: Handler>(
+        &self,
+        consumer: &str,
+        policy: Policy,
+        handler: H,
+    ) -> Result<Handover, DeliverError> {
+        let (handover, worker) = self.engine.deliver(consumer, policy, handler).await?;
+        let mut workers = self.workers.lock().await;
+        workers.retain(|worker| !worker.is_finished());
+        workers.push(tokio::spawn(worker.run()));
+        Ok(handover)
+    }
+
+    /// What it did since it was opened, and what it holds, in numbers.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// Every consumer by name, and how far it is.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn consumers(&self) -> Result<Vec<Progress>, LogError> {
+        self.engine.consumers().await
+    }
+
+    /// Sets a consumer back or forward, as [`Engine::rewind`] has it: the next that it is told is the notice
+    /// after `seq`.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn rewind(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
+        self.engine.rewind(consumer, seq).await
+    }
+
+    /// Forgets a consumer, and all that was remembered of it.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
+        self.engine.remove_consumer(consumer).await
+    }
+
+    /// The notices that are parked for a consumer, in order, and why.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn parked(&self, consumer: &str) -> Result<Vec<Parked>, LogError> {
+        self.engine.parked(consumer).await
+    }
+
+    /// Lets all notices that are parked for a consumer be handed over again. Says how many there are.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn retry_parked(&self, consumer: &str) -> Result<usize, LogError> {
+        self.engine.retry_parked(consumer).await
+    }
+
+    /// Lets one parked notice be handed over again, with those that are held behind it, as
+    /// [`Engine::retry_one_parked`] has it. Says how many these are.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn retry_one_parked(&self, consumer: &str, seq: u64) -> Result<usize, LogError> {
+        self.engine.retry_one_parked(consumer, seq).await
+    }
+
+    /// Lets a parked notice be: it counts as dealt with, and those held behind it are handed over. Says
+    /// whether there is such a one.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn skip_parked(&self, consumer: &str, seq: u64) -> Result<bool, LogError> {
+        self.engine.skip_parked(consumer, seq).await
+    }
+
     /// The record of a session, as JSON with its certificate; nothing when nothing of it has come.
     ///
     /// # Errors
@@ -197,8 +311,8 @@ impl Finis {
         &self.engine
     }
 
-    /// Takes nothing more, appends and answers what waits, and closes the store. Other handles are told
-    /// that it is closed.
+    /// Takes nothing more, appends and answers what waits, waits for handlers that are under way, and closes
+    /// the store. Other handles are told that it is closed. Not to be called by a handler.
     ///
     /// # Errors
     /// When the store had stopped before. Nothing that was acknowledged is lost by that.
@@ -209,6 +323,11 @@ impl Finis {
             Some(writer) => writer.await.unwrap_or(Ok(())),
             None => return Ok(()),
         };
+        // They end with the writer. What they mark last has to be in the store.
+        for worker in self.workers.lock().await.drain(..) {
+            // How it ended is for whoever has the handover.
+            let _ = worker.await;
+        }
         self.log.finish().await?;
         outcome
     }

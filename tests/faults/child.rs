@@ -15,6 +15,7 @@ use std::fmt::Display;
 use std::io::{Read, Write};
 use std::path::Path;
 
+use finis::engine::Placed;
 use finis::live::{Finis, OpenError};
 
 use crate::deliveries::{HEADERS, posted};
@@ -108,7 +109,7 @@ async fn consume(finis: Finis, consumer: &'static str, acked_every: u64) {
     drop(finis);
     loop {
         match notices.next().await {
-            Ok(Some((seq, notice))) => {
+            Ok(Some(Placed { seq, notice })) => {
                 say(format_args!("handed {consumer} {seq} {} {}", notice.id, notice.key.id));
                 if seq % acked_every != 0 {
                     continue;

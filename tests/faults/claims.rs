@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use finis::engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
 use finis::engine::log::Log;
+use finis::engine::{Placed, Timestamp};
 use finis_store::{EmbeddedLog, Report};
 
 use crate::deliveries::{BRIEF, number_of, original, posted};
@@ -188,7 +189,7 @@ impl Claims {
         store::runtime().block_on(async {
             let finis = store::open(folder).await.unwrap();
             let until = Instant::now() + PATIENCE;
-            while finis.log().due(usize::MAX).await.unwrap().iter().any(|(_, key)| key.source == BRIEF) {
+            while is_due(finis.log()).await {
                 assert!(Instant::now() < until, "{what}: deadlines do not pass");
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
@@ -204,7 +205,7 @@ impl Claims {
             for (name, consumer) in &mut self.consumers {
                 let mut notices = finis.notices(name).await.unwrap();
                 for place in consumer.found + 1..=outbox.len() as u64 {
-                    let (seq, notice) = notices.next().await.unwrap().unwrap();
+                    let Placed { seq, notice } = notices.next().await.unwrap().unwrap();
                     assert_eq!((seq, &notice), (place, &outbox[place as usize - 1]), "{what}: `{name}`");
                     consumer.acking = seq;
                 }
@@ -216,6 +217,11 @@ impl Claims {
         let report = self.check(folder, what);
         assert!(report.journal.closed && report.replayed == 0, "{what}: {report}");
     }
+}
+
+/// Whether a session with brief deadlines waits for one.
+async fn is_due(log: &dyn Log) -> bool {
+    log.due(Timestamp::MAX, usize::MAX).await.unwrap().iter().any(|(_, key)| key.source == BRIEF)
 }
 
 /// Numbers of the deliveries that a log has, each once and as it was posted.

@@ -10,16 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
 
-use finis::engine::Receipt;
 use finis::engine::live::SessionKey;
 use finis::engine::log::{Log, LogError};
+use finis::engine::{Placed, Policy, Receipt};
 use finis_store::journal::{Content, Position, Reader, Scanned};
 use finis_store::{EmbeddedLog, OpenError, Report};
 
 use crate::child::chain;
-use crate::deliveries::{HEADERS, number_of, posted};
+use crate::deliveries::{HEADERS, SIGNED, number_of, posted};
 use crate::process::{Life, PATIENCE};
 use crate::{Random, figure, store};
 
@@ -146,7 +147,7 @@ struct Tally {
     refused: u64,
     /// The index was made again.
     rebuilt: u64,
-    /// Intact deliveries that are held back, since their session has another that is not.
+    /// Intact deliveries in quarantine that are held back, since another there is not.
     held_back: u64,
 }
 
@@ -173,7 +174,7 @@ fn what_is_damaged_is_named_and_the_rest_is_served() {
                 let seen = store::runtime().block_on(look(&log, &what));
                 check(whole, &damaged, &report, &seen, &mut tally, &what);
                 drop(log);
-                store::runtime().block_on(goes_on(copied.path(), &seen, &what));
+                store::runtime().block_on(goes_on(copied.path(), &what));
             }
         }
     }
@@ -200,7 +201,7 @@ struct Seen {
     deliveries: BTreeSet<u64>,
     /// Sessions of which something is damaged.
     damaged: Vec<(SessionKey, String)>,
-    /// What else is said to be damaged: the outbox, the quarantine.
+    /// What else is said to be damaged: the quarantine.
     words: Vec<String>,
 }
 
@@ -212,8 +213,10 @@ async fn look(log: &EmbeddedLog, what: &str) -> Seen {
     };
     for key in log.sessions(None, usize::MAX).await.unwrap() {
         match log.load(std::slice::from_ref(&key)).await {
-            Ok(stored) => stored[0].events.iter().for_each(|event| take(&event.delivery.body)),
-            Err(LogError::Damaged { reason }) => seen.damaged.push((key, reason)),
+            Ok(stored) => {
+                stored[0].events.iter().for_each(|event| take(&event.delivery.body));
+                seen.damaged.extend(stored[0].damaged.iter().map(|damage| (key.clone(), damage.clone())));
+            }
             Err(error) => panic!("{what}: {key:?}: {error}"),
         }
     }
@@ -224,7 +227,6 @@ async fn look(log: &EmbeddedLog, what: &str) -> Seen {
     }
     match log.notices(0, usize::MAX).await {
         Ok(notices) => assert!(notices.is_sorted_by(|one, next| one.0 < next.0), "{what}"),
-        Err(LogError::Damaged { reason }) => seen.words.push(reason),
         Err(error) => panic!("{what}: outbox: {error}"),
     }
     seen
@@ -233,11 +235,7 @@ async fn look(log: &EmbeddedLog, what: &str) -> Seen {
 fn check(whole: &Whole, damaged: &Damaged, report: &Report, seen: &Seen, tally: &mut Tally, what: &str) {
     let words = || format!("{what}: {report}; {:?} {:?}", seen.damaged, seen.words);
     let may_be_lost = whole.lost_with(damaged);
-    let is_held_back = |number: &u64| {
-        let posted = posted(*number);
-        let of = |(key, _): &(SessionKey, String)| (&*key.source, &*key.id) == (posted.source, &*posted.session);
-        seen.damaged.iter().any(of) || (!posted.readable && !seen.words.is_empty())
-    };
+    let is_held_back = |number: &u64| !posted(*number).readable && !seen.words.is_empty();
     let mut missing: Vec<u64> =
         whole.frames.keys().copied().filter(|number| !seen.deliveries.contains(number)).collect();
     let held_back: Vec<u64> = missing.extract_if(.., |number| is_held_back(number)).collect();
@@ -255,16 +253,85 @@ fn check(whole: &Whole, damaged: &Damaged, report: &Report, seen: &Seen, tally: 
     tally.unharmed += u64::from(!is_named);
 }
 
-/// It takes deliveries of new sessions and of old ones. Those of a session with damage go to quarantine.
-async fn goes_on(folder: &Path, seen: &Seen, what: &str) {
+/// It takes deliveries of new sessions and of old ones, those with damage too.
+async fn goes_on(folder: &Path, what: &str) {
     let finis = store::open(folder).await.unwrap_or_else(|error| panic!("{what}: then {}", chain(&error)));
     for number in (DELIVERIES - 30..DELIVERIES + 40).filter(|number| posted(*number).readable) {
         let posted = posted(number);
         let told = finis.receive(posted.source, &HEADERS, posted.body.as_bytes()).await;
         let told = told.unwrap_or_else(|error| panic!("{what}: then {number}: {error}"));
-        let is_damaged = seen.damaged.iter().any(|(key, _)| *key.id == *posted.session);
-        let in_quarantine = matches!(told, Receipt::Quarantined { .. });
-        assert_eq!(in_quarantine, is_damaged, "{what}: then {number}: {told:?}");
+        assert!(matches!(told, Receipt::Stored { .. } | Receipt::Duplicate { .. }), "{what}: then {number}: {told:?}");
     }
     finis.close().await.unwrap_or_else(|error| panic!("{what}: then closing: {error}"));
+}
+
+/// Of some notices nothing can be read: consumers get all the others, and come to the end.
+#[test]
+fn notices_that_cannot_be_read_stop_no_consumer() {
+    const SESSIONS: u64 = 40;
+    let folder = tempfile::tempdir().unwrap();
+    store::runtime().block_on(async {
+        let finis = store::open(folder.path()).await.unwrap();
+        for number in 0..SESSIONS {
+            for event in ["ended", "finalized"] {
+                let body = format!(
+                    r#"{{"event":"session.{event}","sessionId":"s-{number}","timestamp":"2026-05-03T08:42:11Z"}}"#
+                );
+                finis.receive(SIGNED, &HEADERS, body.as_bytes()).await.unwrap();
+            }
+        }
+        let said = finis.log().notices(0, usize::MAX).await.unwrap();
+        finis.close().await.unwrap();
+        drop(finis);
+        let unreadable = [1, 7, 8, 23, SESSIONS];
+        for (seq, notice) in said.iter().filter(|(seq, _)| unreadable.contains(seq)) {
+            assert_eq!(spoil(folder.path(), &notice.id.to_bytes()), 1, "place {seq}");
+        }
+
+        let finis = store::open(folder.path()).await.unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::clone(&told);
+        let crm = finis.deliver("crm", Policy::default(), move |placed: Placed| {
+            taken.lock().unwrap().push(placed.seq);
+            async { Ok::<(), std::io::Error>(()) }
+        });
+        let crm = crm.await.unwrap();
+        let readable = || (1..=SESSIONS).filter(|seq| !unreadable.contains(seq));
+        let last = readable().next_back().unwrap();
+        let until = Instant::now() + PATIENCE;
+        // The last is no more, and nothing comes after it.
+        while finis.consumers().await.unwrap()[0].acknowledged < last {
+            assert!(Instant::now() < until, "told of {told:?}: {:?}", finis.consumers().await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        crm.stop().await.unwrap();
+        let mut told = told.lock().unwrap().clone();
+        told.sort_unstable();
+        assert!(told.iter().copied().eq(readable()), "{told:?}");
+        assert!(finis.log().consumers().await.unwrap()[0].standing.is_empty());
+
+        let mut ops = finis.notices("ops").await.unwrap();
+        for seq in readable() {
+            assert_eq!(ops.next().await.unwrap().unwrap().seq, seq);
+        }
+        assert_eq!(ops.try_next().await.unwrap(), None);
+        finis.close().await.unwrap();
+    });
+}
+
+/// Changes a byte of each stretch of the journal that has these; how many there are.
+fn spoil(folder: &Path, bytes: &[u8]) -> usize {
+    let mut files = Vec::new();
+    files_of(&folder.join("journal"), &mut files);
+    let mut times = 0;
+    for path in files {
+        let mut file = fs::read(&path).unwrap();
+        let at: Vec<usize> = (0..file.len()).filter(|at| file[*at..].starts_with(bytes)).collect();
+        times += at.len();
+        for at in at {
+            file[at] ^= 1;
+        }
+        fs::write(&path, file).unwrap();
+    }
+    times
 }

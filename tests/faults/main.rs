@@ -22,7 +22,8 @@ mod damage; // bytes that change at rest, files that go
 mod errors; // calls that err
 mod full; // a disk without room
 mod kill; // processes that end without a word
-mod maintenance; // the journal's own steps that nothing in the log does yet
+mod letting_go; // sessions that go, and segments with them
+mod maintenance; // the same steps of the journal by themselves
 mod mounted; // file systems of our own, and their power
 mod power; // power cuts
 mod steps; // processes that end at each step of a commit

@@ -1,5 +1,5 @@
-//! The journal's steps that no part of the log takes yet: bodies that are erased, segments that are let
-//! go. Here a process takes them on a journal, and ends at each of their points.
+//! The journal's steps of letting go, by themselves: bodies that are erased, segments that are removed. A
+//! process takes them on a journal, and ends at each of their points.
 //!
 //! What is not erased and not let go is there, byte for byte; what was to go may be there or not, and
 //! nothing is damaged.
@@ -18,9 +18,13 @@ const RECORDS: u64 = 40;
 /// Goes with its segment.
 const RETIRED: u64 = 2;
 
-/// Whether a point is one of these.
+/// Whether a point lies on the way of whoever lets something go, and of nobody else.
 pub(crate) fn is_its(point: &str) -> bool {
-    point.starts_with("erase.") || point.starts_with("retire.")
+    is_of_the_journal(point) || point == "erase.due" || point.starts_with("retain.")
+}
+
+fn is_of_the_journal(point: &str) -> bool {
+    (point.starts_with("erase.") && point != "erase.due") || point.starts_with("retire.")
 }
 
 fn settings() -> Settings {
@@ -58,7 +62,7 @@ fn keeps_house() {
 
 #[test]
 fn a_process_ends_at_each_step_of_what_it_takes_away() {
-    for point in POINTS.iter().filter(|point| is_its(point)) {
+    for point in POINTS.iter().filter(|point| is_of_the_journal(point)) {
         let folder = tempfile::tempdir().unwrap();
         let mut life = Life::new(folder.path(), 0);
         life.crash_at = Some(format!("{point}:1"));

@@ -57,9 +57,9 @@ fn says_tokens() {
             .collect();
         let mut notices = finis.notices("crm").await.unwrap();
         for _ in 0..SESSIONS {
-            let (_, notice) = notices.next().await.unwrap().unwrap();
+            let placed = notices.next().await.unwrap().unwrap();
             // The second payload of a session is what ends it.
-            child::say(format_args!("handed t{:05} ", notice.key.id[1..].parse::<u64>().unwrap()));
+            child::say(format_args!("handed t{:05} ", placed.notice.key.id[1..].parse::<u64>().unwrap()));
         }
         for task in tasks {
             task.await.unwrap();

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use finis::engine::live::NoticeKind;
-use finis::engine::{Receipt, ReceiveError};
+use finis::engine::{Placed, Receipt, ReceiveError};
 use finis::live::{Finis, OpenError, Secret, SourceError, SourceSetup};
 
 const HEADERS: [(&str, &str); 1] = [("X-Webhook-Secret", "s3cret")];
@@ -63,7 +63,7 @@ async fn what_was_acknowledged_is_there_after_a_store_was_dropped_in_the_middle(
     let mut notices = finis.notices("crm").await.unwrap();
     let mut ids = std::collections::BTreeSet::new();
     for place in 1..=16 {
-        let (seq, notice) = notices.next().await.unwrap().unwrap();
+        let Placed { seq, notice } = notices.next().await.unwrap().unwrap();
         assert_eq!((seq, notice.kind, notice.revision), (place, NoticeKind::Complete, 1));
         assert!(ids.insert(notice.id), "twice: {notice:?}");
     }

@@ -2,109 +2,18 @@
 //! restart or a log that fails changes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
-use finis::engine::live::{Notice, NoticeKind, SessionKey};
-use finis::engine::log::{Appended, Batch, Consumer, Log, LogError, MemoryLog, Refused, Stored};
+use finis::engine::live::{Notice, NoticeKind};
+use finis::engine::log::{Log, LogError, MemoryLog};
 use finis::engine::{
-    Clock, Denied, Engine, Key, Partial, Reader, Receipt, ReceiveError, Record, Settings, Source, Terms, Timestamp,
+    Clock, Denied, Engine, Key, Partial, Placed, Reader, Receipt, ReceiveError, Record, Settings, Timestamp,
     Unverified, Verify,
 };
-use finis::providers::Catalogue;
 use proptest::prelude::*;
 use proptest::sample::select;
-use tokio::sync::watch;
 
-/// A clock that stands still until it is set.
-struct Hand(watch::Sender<Timestamp>);
-
-impl Hand {
-    fn at(text: &str) -> Arc<Hand> {
-        Arc::new(Hand(watch::Sender::new(at(text))))
-    }
-
-    fn set(&self, text: &str) {
-        self.0.send_replace(at(text));
-    }
-}
-
-#[async_trait]
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        *self.0.borrow()
-    }
-
-    async fn sleep_until(&self, at: Timestamp) {
-        // It is there as long as the clock is.
-        let _ = self.0.subscribe().wait_for(|now| *now >= at).await;
-    }
-}
-
-fn at(text: &str) -> Timestamp {
-    Timestamp::parse(text).unwrap()
-}
-
-/// Of Pathors: `E`nded, `C`all ended, `F`inalized with call fields, `T` finalized of a text, `R`ecording.
-fn payload(kind: char, id: &str, at: &str) -> String {
-    match kind {
-        'E' => format!(r#"{{"event":"session.ended","sessionId":"{id}","timestamp":"{at}","messagesCount":8}}"#),
-        'C' => format!(
-            r#"{{"event":"call.ended","sessionId":"{id}","timestamp":"{at}","callStatus":"userHangup","callDuration":78}}"#
-        ),
-        'F' => format!(
-            r#"{{"event":"session.finalized","sessionId":"{id}","timestamp":"{at}","messagesCount":8,"callStatus":"userHangup","callDuration":78}}"#
-        ),
-        'G' => format!(
-            r#"{{"event":"session.finalized","sessionId":"{id}","timestamp":"{at}","messagesCount":9,"callStatus":"transferred","callDuration":80}}"#
-        ),
-        'T' => format!(r#"{{"event":"session.finalized","sessionId":"{id}","timestamp":"{at}","messagesCount":8}}"#),
-        _ => format!(
-            r#"{{"event":"recording.ready","sessionId":"{id}","timestamp":"{at}","success":true,"recordingUrl":"https://r.example/{id}"}}"#
-        ),
-    }
-}
-
-fn source(verify: Box<dyn Verify>) -> Source {
-    let contract = Arc::new(Catalogue::shipped().get("pathors").unwrap().clone());
-    Source { name: "pathors".into(), terms: Terms::new(&contract), contract, verify }
-}
-
-/// An engine with its writer, running.
-struct Running {
-    engine: Engine,
-    writer: tokio::task::JoinHandle<Result<(), LogError>>,
-}
-
-impl Running {
-    fn start(log: Arc<dyn Log>, clock: Arc<Hand>) -> Running {
-        let (engine, writer) = Engine::new(log, clock, [source(Box::new(Unverified))], Settings::default());
-        Running { engine, writer: tokio::spawn(writer.run()) }
-    }
-
-    async fn stop(self) {
-        self.engine.close().await;
-        self.writer.await.unwrap().unwrap();
-    }
-
-    async fn receive(&self, payload: &str) -> Receipt {
-        self.engine.receive("pathors", &[], payload.as_bytes()).await.unwrap()
-    }
-}
-
-fn key(id: &str) -> SessionKey {
-    SessionKey { source: "pathors".into(), subject: "session".into(), id: id.into() }
-}
-
-async fn said(log: &dyn Log) -> Vec<Notice> {
-    log.notices(0, usize::MAX).await.unwrap().into_iter().map(|(_, notice)| notice).collect()
-}
-
-fn kinds(notices: &[Notice]) -> Vec<(NoticeKind, u32)> {
-    notices.iter().map(|notice| (notice.kind, notice.revision)).collect()
-}
-
-const EVENING: &str = "2026-05-03T08:42:14Z";
+use crate::world::{EVENING, Frail, Hand, Running, at, key, kinds, payload, said, source, too_large};
 
 #[tokio::test]
 async fn a_session_is_complete_once_in_every_order_and_however_often_it_comes() {
@@ -175,7 +84,7 @@ async fn deadlines_fire_without_traffic_and_after_a_restart_that_slept_through_t
     assert_eq!(kinds(&said(&*log).await), []);
     let mut notices = running.engine.notices("crm").await.unwrap();
     clock.set("2026-05-03T08:44:14.000001Z");
-    let (seq, first) = notices.next().await.unwrap().unwrap();
+    let Placed { seq, notice: first } = notices.next().await.unwrap().unwrap();
     assert_eq!((seq, first.kind, first.key.id.as_str()), (1, NoticeKind::Complete, "inferred"));
     assert!(
         first.record.contains(r#""by":"deadline""#)
@@ -208,7 +117,7 @@ async fn notices_after(engine: &Engine, consumer: &str, after: usize) -> Notice 
     for _ in 0..after {
         notices.next().await.unwrap().unwrap();
     }
-    notices.next().await.unwrap().unwrap().1
+    notices.next().await.unwrap().unwrap().notice
 }
 
 #[tokio::test]
@@ -225,12 +134,12 @@ async fn a_consumer_gets_each_notice_again_until_it_acknowledges_it() {
     // What was not handed over cannot be acknowledged.
     crm.ack(99).await.unwrap();
     let mut again = running.engine.notices("crm").await.unwrap();
-    assert_eq!(again.next().await.unwrap().unwrap().0, 3);
+    assert_eq!(again.next().await.unwrap().unwrap().seq, 3);
     let mut other = running.engine.notices("other").await.unwrap();
     assert_eq!(other.next().await.unwrap().unwrap(), first[0]);
     running.stop().await;
-    assert_eq!(other.next().await.unwrap().unwrap().0, 2);
-    assert_eq!(other.next().await.unwrap().unwrap().0, 3);
+    assert_eq!(other.next().await.unwrap().unwrap().seq, 2);
+    assert_eq!(other.next().await.unwrap().unwrap().seq, 3);
     assert_eq!(other.next().await.unwrap(), None);
 }
 
@@ -283,71 +192,6 @@ async fn what_cannot_be_read_is_kept_and_what_is_not_from_the_source_is_not() {
     assert_eq!(log.refused(9).await.unwrap().len(), 1);
     engine.close().await;
     writer.await.unwrap().unwrap();
-}
-
-/// A log that can be told to fail, and to be slow.
-#[derive(Default)]
-struct Frail {
-    log: MemoryLog,
-    full: AtomicBool,
-    broken: AtomicBool,
-    /// Bytes of payloads above which a batch is too large; 0 for no bound.
-    bytes_max: AtomicUsize,
-    /// Sessions with this id cannot be loaded.
-    damaged: &'static str,
-}
-
-fn too_large() -> LogError {
-    LogError::TooLarge { reason: "nine megabytes are too many".into() }
-}
-
-#[async_trait]
-impl Log for Frail {
-    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
-        tokio::task::yield_now().await;
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(LogError::Stopped { reason: "the disk is gone".into() });
-        }
-        let bytes: usize = batch.events.iter().map(|event| event.delivery.body.len()).sum();
-        let bytes_max = self.bytes_max.load(Ordering::SeqCst);
-        if bytes_max > 0 && bytes > bytes_max {
-            return Err(too_large());
-        }
-        if self.full.load(Ordering::SeqCst) {
-            return Err(LogError::Full { reason: "no space".into() });
-        }
-        self.log.append(batch).await
-    }
-    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
-        if keys.iter().any(|key| key.id == self.damaged) {
-            return Err(LogError::Damaged { reason: "segment 1, offset 12288".into() });
-        }
-        self.log.load(keys).await
-    }
-    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.log.due(limit).await
-    }
-    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
-        self.log.notices(after, limit).await
-    }
-    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        self.log.sessions(after, limit).await
-    }
-    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
-        self.log.acknowledge(consumer, seq).await
-    }
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        self.log.consumers().await
-    }
-    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
-        self.log.remove_consumer(consumer).await
-    }
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
-        self.log.refused(limit).await
-    }
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.latest().await
-    }
 }
 
 #[tokio::test]
@@ -413,7 +257,7 @@ async fn a_deadline_that_a_full_log_does_not_take_passes_when_there_is_room() {
     log.full.store(false, Ordering::SeqCst);
     clock.set("2026-05-03T09:00:01Z");
     let mut notices = running.engine.notices("crm").await.unwrap();
-    let (_, notice) = notices.next().await.unwrap().unwrap();
+    let notice = notices.next().await.unwrap().unwrap().notice;
     assert_eq!((notice.kind, notice.key.id.as_str()), (NoticeKind::Complete, "s-1"));
     running.stop().await;
 }

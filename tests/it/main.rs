@@ -16,6 +16,8 @@
 mod bad_lines; // lines that are no events, and exports that break off
 mod bodies; // payloads of every provider, to agree, differ or clash
 mod command; // what can be asked, and how it ends
+mod consumers; // who pulls, from where on, again and no more
+mod delivery; // notices handed over, again, parked, in order
 mod door; // the command as a person starts it
 mod embed; // the live engine and its store
 mod exhaustive; // every order, subset, repeat and join
@@ -25,5 +27,7 @@ mod laws; // a session is a set of events
 mod live; // deliveries in, notices out
 mod packed; // events read by comparing
 mod readme; // what the README shows
+mod stats; // what an engine did, in numbers
 mod stories; // deliveries in, records out
 mod verify; // records held against exports
+mod world; // a live engine to be tested

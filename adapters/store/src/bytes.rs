@@ -4,6 +4,7 @@ use finis_engine::live::SessionKey;
 use finis_engine::{Digest, Timestamp};
 
 use crate::journal::Place;
+use crate::tag::Tag;
 
 /// Appends values to bytes. Integers are little-endian.
 pub(crate) struct Writer<'b>(pub(crate) &'b mut Vec<u8>);
@@ -40,6 +41,19 @@ impl Writer<'_> {
         self.text(&key.id);
     }
 
+    pub(crate) fn tag(&mut self, tag: Tag) {
+        self.0.extend_from_slice(&tag.to_bytes());
+    }
+
+    /// Seven bits a byte, the least first; the last byte has no high bit.
+    pub(crate) fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
     pub(crate) fn digest(&mut self, digest: Digest) {
         self.0.extend_from_slice(&digest.to_bytes());
     }
@@ -50,10 +64,6 @@ impl Writer<'_> {
         self.u32(nanos);
         // At most nine.
         self.u8(at.digits() as u8);
-    }
-
-    pub(crate) fn place(&mut self, place: Place) {
-        self.0.extend_from_slice(&place.to_bytes());
     }
 }
 
@@ -100,6 +110,28 @@ impl<'b> Bytes<'b> {
 
     pub(crate) fn key(&mut self) -> Option<SessionKey> {
         Some(SessionKey { source: self.text()?, subject: self.text()?, id: self.text()? })
+    }
+
+    pub(crate) fn tag(&mut self) -> Option<Tag> {
+        self.array().map(Tag::from_bytes)
+    }
+
+    pub(crate) fn varint(&mut self) -> Option<u64> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7F);
+            // The tenth byte has room for one bit.
+            if bits << shift >> shift != bits {
+                return None;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                // One way to write a number: no zero at its end.
+                return (byte > 0 || shift == 0).then_some(value);
+            }
+        }
+        None
     }
 
     pub(crate) fn digest(&mut self) -> Option<Digest> {

@@ -49,11 +49,17 @@ pub const POINTS: &[&str] = &[
     "journal.shortened",
     "journal.closed-once",
     "journal.closed",
-    // Bodies that go.
+    // Bodies that go: the record that says so is durable, and nothing of them is overwritten.
+    "erase.due",
     "erase.marked",
     "erase.marks-synced",
     "erase.overwritten",
     "erase.synced",
+    // Sessions that go; what is still wanted of a segment, copied; what only it says, said again.
+    "retain.expired",
+    "retain.carried",
+    "retain.restated",
+    "retain.retired",
     // Segments that go.
     "retire.list-written",
     "retire.list-renamed",
@@ -70,11 +76,13 @@ pub const POINTS: &[&str] = &[
     "log.opened",
     // A commit of the log, around that of the journal.
     "commit.drafted",
+    "commit.durable",
     "commit.kept",
     "commit.answered",
     // The index, behind.
     "index.applying",
     "index.applied",
+    "index.part-applied",
     "index.flushing",
     "index.flushed",
     "index.synced",

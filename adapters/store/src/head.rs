@@ -2,50 +2,73 @@
 //!
 //! | byte | kind | head | body |
 //! |---|---|---|---|
-//! | 1 | event | session, digest, received at, headers | the payload |
-//! | 2 | arrival | session, digest, received at | |
-//! | 3 | deadline passed | session, due at | |
-//! | 4 | notice | seq, id, session, kind, revision | the rest of it |
-//! | 5 | due | session, when to judge it again, if ever | |
-//! | 6 | refused | identity, source, received at, reason, headers | the payload |
+//! | 1 | event | tag, digest, received at, when it is due from then on | key, headers, payload |
+//! | 2 | arrival | tag, digest, received at | |
+//! | 3 | deadline passed | tag, due at, when it is due from then on | |
+//! | 4 | notice | seq, id, tag, kind, revision | key, and the rest of it |
+//! | 5 | due | tag, when to judge it again, if ever | |
+//! | 6 | refused | identity, received at | source, reason, headers, payload |
 //! | 7 | acknowledged | consumer, seq | |
 //! | 8 | consumer removed | consumer | |
 //! | 9 | clock | a receiver's time that nothing else in the log has reached | |
+//! | 10 | gone | tag, why, when, revisions that were said, after which seq notices stay without content | |
+//! | 11 | outbox | the last seq, and the first that is kept | |
+//! | 12 | last word | seq, id, tag, kind, revision | as a notice: all that is kept of what was said |
+//! | 13 | done | consumer, seq | |
+//! | 14 | parked | consumer, seq, cause | |
+//! | 15 | released | consumer, seq | |
+//! | 16 | reset | consumer, seq | |
+//! | 17 | consumer | its name, what it has, whether what was known goes, and some notices that stand otherwise | |
 //!
 //! Before the kind stands the version, 1. Integers are little-endian; a text has its length in bytes
-//! before it (4), a list its count (4); what may be absent has a byte before it, 0 or 1. A time is
-//! seconds since 1970 (8), nanoseconds (4) and digits of a second that were written (1). An arrival is
-//! that of an event that came again, with an earlier time.
+//! before it (4); what may be absent has a byte before it, 0 or 1. A time is seconds since 1970 (8),
+//! nanoseconds (4) and digits of a second that were written (1). An arrival is that of an event that
+//! came again, with an earlier time. When a session is due: 0, as before; 1, never; 2 and a time.
+//! `acknowledged` makes a consumer that is not known. A cause is 0 and the reason of a failure, or 1 and
+//! the seq (8) that a notice is held behind. Where a notice stands is 0 for done, 1 for parked with its
+//! cause after it, 2 for released.
+//!
+//! No head says whom a session is about: its key, headers and reasons stand in [bodies](crate::body).
 
-use finis_engine::live::{Asset, Change, Notice, NoticeId, NoticeKind, SessionKey};
+use finis_engine::live::{NoticeId, NoticeKind};
+use finis_engine::log::{Cause, Standing, Why};
 use finis_engine::{Digest, Timestamp};
 
 use crate::bytes::{Bytes, Writer};
+use crate::tag::Tag;
 
-/// The format of heads, and of bodies of notices.
+/// The format of heads and bodies.
 pub const VERSION: u8 = 1;
 
-/// Headers of a delivery: names and values.
-pub type Headers = Vec<(String, String)>;
+/// When a session has to be judged again, from an entry on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// When it had to be before.
+    Same,
+    /// Never, unless something comes.
+    Never,
+    /// Then.
+    At(Timestamp),
+}
 
 /// The head of a record of the journal: what an entry of the log is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Head {
-    /// An event, new when it was appended. The body is the payload.
+    /// An event, new when it was appended.
     Event {
         /// Of which session.
-        key: SessionKey,
+        tag: Tag,
         /// What makes it itself.
         digest: Digest,
         /// The receiver's time.
         received_at: Timestamp,
-        /// Headers of the delivery.
-        headers: Headers,
+        /// When the session is due from then on.
+        due: Due,
     },
     /// An event that is there already came again, with an earlier arrival.
     Arrival {
         /// Of which session.
-        key: SessionKey,
+        tag: Tag,
         /// What makes the event itself.
         digest: Digest,
         /// The receiver's time.
@@ -54,18 +77,20 @@ pub enum Head {
     /// A deadline passed.
     Passed {
         /// Of which session.
-        key: SessionKey,
+        tag: Tag,
         /// When it was due.
-        due: Timestamp,
+        at: Timestamp,
+        /// When the session is due from then on.
+        due: Due,
     },
-    /// A notice, the first of its session, kind and revision. The body is the rest of it.
+    /// A notice, the first of its session, kind and revision.
     Notice {
         /// Its place in the outbox.
         seq: u64,
         /// Its name for ever.
         id: NoticeId,
         /// Of which session.
-        key: SessionKey,
+        tag: Tag,
         /// What sort of thing.
         kind: NoticeKind,
         /// Counts up by kind.
@@ -74,22 +99,16 @@ pub enum Head {
     /// When a session has to be judged again.
     Due {
         /// Which session.
-        key: SessionKey,
-        /// When; nothing for never.
-        due: Option<Timestamp>,
+        tag: Tag,
+        /// When.
+        due: Due,
     },
-    /// A delivery that cannot be read. The body is the payload.
+    /// A delivery that cannot be read.
     Refused {
-        /// What makes it itself: [`refused_identity`].
+        /// What makes it itself: [`crate::body::refused_identity`].
         identity: [u8; 16],
-        /// From which source.
-        source: String,
         /// The receiver's time.
         received_at: Timestamp,
-        /// Why it is no event.
-        reason: String,
-        /// Headers of the delivery.
-        headers: Headers,
     },
     /// A consumer has all notices up to this one.
     Acknowledged {
@@ -97,6 +116,47 @@ pub enum Head {
         consumer: String,
         /// The last it has.
         seq: u64,
+    },
+    /// A consumer has dealt with a notice.
+    Done {
+        /// Its name.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+    },
+    /// A notice is set aside for a consumer.
+    Parked {
+        /// Its name.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+        /// Why.
+        cause: Cause,
+    },
+    /// A parked notice is to be handed over again.
+    Released {
+        /// The name of the consumer.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+    },
+    /// A consumer goes on behind a notice, wherever that is.
+    Reset {
+        /// Its name.
+        consumer: String,
+        /// The place of the notice.
+        seq: u64,
+    },
+    /// All of a consumer, for when the records that say so are not kept; or a part of it.
+    Consumer {
+        /// Its name.
+        consumer: String,
+        /// What it has acknowledged.
+        seq: u64,
+        /// It is the first part: what was known of it goes.
+        is_first: bool,
+        /// Notices that stand otherwise.
+        standing: Vec<(u64, Standing)>,
     },
     /// A consumer is forgotten.
     Removed {
@@ -107,6 +167,39 @@ pub enum Head {
     Clock {
         /// The time.
         at: Timestamp,
+    },
+    /// A session was let go: nothing of it is kept but this.
+    Gone {
+        /// Which session.
+        tag: Tag,
+        /// Why.
+        why: Why,
+        /// When, by the receiver's time.
+        at: Timestamp,
+        /// The last revisions that were said: of its end, of a stall, of assets.
+        revisions: [u32; 3],
+        /// Notices after this place of the outbox stay there, without content.
+        told: u64,
+    },
+    /// The last thing that was said of a session that is gone.
+    LastWord {
+        /// Where it stood in the outbox.
+        seq: u64,
+        /// Its name for ever.
+        id: NoticeId,
+        /// Of which session.
+        tag: Tag,
+        /// What sort of thing.
+        kind: NoticeKind,
+        /// Counts up by kind.
+        revision: u32,
+    },
+    /// What the outbox has, for when the notices that say so are not kept.
+    Outbox {
+        /// The last place that was taken.
+        last: u64,
+        /// The first notice that is kept.
+        first: u64,
     },
 }
 
@@ -119,54 +212,96 @@ pub enum HeadError {
     Malformed,
 }
 
+/// The greatest byte of a kind.
+const KIND_MAX: u8 = 17;
+
 impl Head {
     /// The head as bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION, self.code()];
-        let mut to = Writer(&mut bytes);
+        let mut bytes = Vec::with_capacity(64);
+        self.write(&mut bytes);
+        bytes
+    }
+
+    /// Writes it at the end of `bytes`.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&[VERSION, self.code()]);
+        let mut to = Writer(bytes);
         match self {
-            Head::Event { key, digest, received_at, headers } => {
-                to.key(key);
+            Head::Event { tag, digest, received_at, due } => {
+                to.tag(*tag);
                 to.digest(*digest);
                 to.timestamp(*received_at);
-                write_headers(&mut to, headers);
+                write_due(&mut to, *due);
             }
-            Head::Arrival { key, digest, received_at } => {
-                to.key(key);
+            Head::Arrival { tag, digest, received_at } => {
+                to.tag(*tag);
                 to.digest(*digest);
                 to.timestamp(*received_at);
             }
-            Head::Passed { key, due } => {
-                to.key(key);
-                to.timestamp(*due);
+            Head::Passed { tag, at, due } => {
+                to.tag(*tag);
+                to.timestamp(*at);
+                write_due(&mut to, *due);
             }
-            Head::Notice { seq, id, key, kind, revision } => {
+            Head::Notice { seq, id, tag, kind, revision } | Head::LastWord { seq, id, tag, kind, revision } => {
                 to.u64(*seq);
                 to.0.extend_from_slice(&id.to_bytes());
-                to.key(key);
+                to.tag(*tag);
                 to.u8(kind_code(*kind));
                 to.u32(*revision);
             }
-            Head::Due { key, due } => {
-                to.key(key);
-                to.option(*due, Writer::timestamp);
+            Head::Due { tag, due } => {
+                to.tag(*tag);
+                write_due(&mut to, *due);
             }
-            Head::Refused { identity, source, received_at, reason, headers } => {
+            Head::Refused { identity, received_at } => {
                 to.0.extend_from_slice(identity);
-                to.text(source);
                 to.timestamp(*received_at);
-                to.text(reason);
-                write_headers(&mut to, headers);
             }
-            Head::Acknowledged { consumer, seq } => {
+            Head::Acknowledged { consumer, seq }
+            | Head::Done { consumer, seq }
+            | Head::Released { consumer, seq }
+            | Head::Reset { consumer, seq } => {
                 to.text(consumer);
                 to.u64(*seq);
             }
+            Head::Parked { consumer, seq, cause } => {
+                to.text(consumer);
+                to.u64(*seq);
+                write_cause(&mut to, cause);
+            }
+            Head::Consumer { consumer, seq, is_first, standing } => {
+                to.text(consumer);
+                to.u64(*seq);
+                to.u8(u8::from(*is_first));
+                // As many as fit.
+                to.u32(standing.len() as u32);
+                for (seq, standing) in standing {
+                    to.u64(*seq);
+                    write_standing(&mut to, standing);
+                }
+            }
             Head::Removed { consumer } => to.text(consumer),
             Head::Clock { at } => to.timestamp(*at),
+            Head::Gone { tag, why, at, revisions, told } => {
+                to.tag(*tag);
+                to.u8(match why {
+                    Why::Expired => 0,
+                    Why::Forgotten => 1,
+                });
+                to.timestamp(*at);
+                for revision in revisions {
+                    to.u32(*revision);
+                }
+                to.u64(*told);
+            }
+            Head::Outbox { last, first } => {
+                to.u64(*last);
+                to.u64(*first);
+            }
         }
-        bytes
     }
 
     /// The head that [`Head::encode`] made these bytes of.
@@ -175,9 +310,24 @@ impl Head {
     /// When it made them of none.
     pub fn decode(bytes: &[u8]) -> Result<Head, HeadError> {
         match bytes {
-            [VERSION, code @ 1..=9, rest @ ..] => read_head(*code, Bytes(rest)).ok_or(HeadError::Malformed),
+            [VERSION, code @ 1..=KIND_MAX, rest @ ..] => read_head(*code, Bytes(rest)).ok_or(HeadError::Malformed),
             [] | [0, ..] | [VERSION] | [VERSION, 0, ..] => Err(HeadError::Malformed),
             _ => Err(HeadError::Newer),
+        }
+    }
+
+    /// Of which session it is an entry.
+    #[must_use]
+    pub fn tag(&self) -> Option<Tag> {
+        match self {
+            Head::Event { tag, .. }
+            | Head::Arrival { tag, .. }
+            | Head::Passed { tag, .. }
+            | Head::Notice { tag, .. }
+            | Head::Due { tag, .. }
+            | Head::LastWord { tag, .. }
+            | Head::Gone { tag, .. } => Some(*tag),
+            _ => None,
         }
     }
 
@@ -192,6 +342,14 @@ impl Head {
             Head::Acknowledged { .. } => 7,
             Head::Removed { .. } => 8,
             Head::Clock { .. } => 9,
+            Head::Gone { .. } => 10,
+            Head::Outbox { .. } => 11,
+            Head::LastWord { .. } => 12,
+            Head::Done { .. } => 13,
+            Head::Parked { .. } => 14,
+            Head::Released { .. } => 15,
+            Head::Reset { .. } => 16,
+            Head::Consumer { .. } => 17,
         }
     }
 }
@@ -199,121 +357,143 @@ impl Head {
 fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
     let head = match code {
         1 => Head::Event {
-            key: from.key()?,
+            tag: from.tag()?,
             digest: from.digest()?,
             received_at: from.timestamp()?,
-            headers: read_headers(&mut from)?,
+            due: read_due(&mut from)?,
         },
-        2 => Head::Arrival { key: from.key()?, digest: from.digest()?, received_at: from.timestamp()? },
-        3 => Head::Passed { key: from.key()?, due: from.timestamp()? },
+        2 => Head::Arrival { tag: from.tag()?, digest: from.digest()?, received_at: from.timestamp()? },
+        3 => Head::Passed { tag: from.tag()?, at: from.timestamp()?, due: read_due(&mut from)? },
         4 => Head::Notice {
             seq: from.u64()?,
             id: NoticeId::from_bytes(from.array()?),
-            key: from.key()?,
+            tag: from.tag()?,
             kind: kind_of(from.u8()?)?,
             revision: from.u32()?,
         },
-        5 => Head::Due { key: from.key()?, due: from.option(Bytes::timestamp)? },
-        6 => Head::Refused {
-            identity: from.array()?,
-            source: from.text()?,
-            received_at: from.timestamp()?,
-            reason: from.text()?,
-            headers: read_headers(&mut from)?,
-        },
+        5 => Head::Due { tag: from.tag()?, due: read_due(&mut from)? },
+        6 => Head::Refused { identity: from.array()?, received_at: from.timestamp()? },
         7 => Head::Acknowledged { consumer: from.text()?, seq: from.u64()? },
         8 => Head::Removed { consumer: from.text()? },
         9 => Head::Clock { at: from.timestamp()? },
+        13 => Head::Done { consumer: from.text()?, seq: from.u64()? },
+        14 => Head::Parked { consumer: from.text()?, seq: from.u64()?, cause: read_cause(&mut from)? },
+        15 => Head::Released { consumer: from.text()?, seq: from.u64()? },
+        16 => Head::Reset { consumer: from.text()?, seq: from.u64()? },
+        17 => {
+            let (consumer, seq, is_first) = (from.text()?, from.u64()?, from.u8()?);
+            let mut standing = Vec::new();
+            for _ in 0..from.u32()? {
+                standing.push((from.u64()?, read_standing(&mut from)?));
+            }
+            Head::Consumer { consumer, seq, is_first: [false, true].get(usize::from(is_first)).copied()?, standing }
+        }
+        10 => Head::Gone {
+            tag: from.tag()?,
+            why: [Why::Expired, Why::Forgotten].get(usize::from(from.u8()?)).copied()?,
+            at: from.timestamp()?,
+            revisions: [from.u32()?, from.u32()?, from.u32()?],
+            told: from.u64()?,
+        },
+        12 => Head::LastWord {
+            seq: from.u64()?,
+            id: NoticeId::from_bytes(from.array()?),
+            tag: from.tag()?,
+            kind: kind_of(from.u8()?)?,
+            revision: from.u32()?,
+        },
+        11 => Head::Outbox { last: from.u64()?, first: from.u64()? },
         _ => return None,
     };
     from.end(head)
 }
 
-/// What a notice has beside its head: events, record, changes, asset. A version stands before them.
-#[must_use]
-pub fn encode_notice(notice: &Notice) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    let mut to = Writer(&mut bytes);
-    to.u64(notice.events as u64);
-    to.text(&notice.record);
-    // A record has a few dozen parts.
-    to.u32(notice.changes.len() as u32);
-    for change in &notice.changes {
-        to.text(&change.part);
-        to.option(change.old.as_deref(), Writer::text);
-        to.option(change.new.as_deref(), Writer::text);
+fn write_cause(to: &mut Writer<'_>, cause: &Cause) {
+    match cause {
+        Cause::Failed { reason } => {
+            to.u8(0);
+            to.text(reason);
+        }
+        Cause::Held { behind } => {
+            to.u8(1);
+            to.u64(*behind);
+        }
     }
-    to.option(notice.asset.as_ref(), |to, asset| {
-        to.text(&asset.field);
-        to.text(&asset.value);
-        to.option(asset.until, Writer::timestamp);
-    });
-    bytes
 }
 
-/// The notice of a head and what [`encode_notice`] made of the rest of it; nothing when it is not that.
-#[must_use]
-pub fn decode_notice(head: Head, body: &[u8]) -> Option<Notice> {
-    let Head::Notice { id, key, kind, revision, .. } = head else { return None };
-    let mut from = Bytes(body.strip_prefix(&[VERSION])?);
-    let events = usize::try_from(from.u64()?).ok()?;
-    let record = from.text()?;
-    let mut changes = Vec::new();
-    for _ in 0..from.u32()? {
-        let (part, old, new) = (from.text()?, from.option(Bytes::text)?, from.option(Bytes::text)?);
-        changes.push(Change { part, old, new });
+fn read_cause(from: &mut Bytes<'_>) -> Option<Cause> {
+    match from.u8()? {
+        0 => Some(Cause::Failed { reason: from.text()? }),
+        1 => Some(Cause::Held { behind: from.u64()? }),
+        _ => None,
     }
-    let asset = from.option(|from| {
-        Some(Asset { field: from.text()?, value: from.text()?, until: from.option(Bytes::timestamp)? })
-    })?;
-    from.end(Notice { id, key, kind, revision, record, events, changes, asset })
 }
 
-/// What makes a refused delivery itself: the first 16 bytes of BLAKE3 over source, headers and payload.
-#[must_use]
-pub fn refused_identity(source: &str, headers: &[(String, String)], body: &[u8]) -> [u8; 16] {
-    let mut parts = Vec::new();
-    let mut to = Writer(&mut parts);
-    to.text(source);
-    write_headers(&mut to, headers);
-    let mut identity = [0; 16];
-    let hash = *blake3::Hasher::new().update(&parts).update(body).finalize().as_bytes();
-    identity.copy_from_slice(&hash[..16]);
-    identity
+pub(crate) fn write_standing(to: &mut Writer<'_>, standing: &Standing) {
+    match standing {
+        Standing::Done => to.u8(0),
+        Standing::Parked(cause) => {
+            to.u8(1);
+            write_cause(to, cause);
+        }
+        Standing::Released => to.u8(2),
+    }
+}
+
+pub(crate) fn read_standing(from: &mut Bytes<'_>) -> Option<Standing> {
+    match from.u8()? {
+        0 => Some(Standing::Done),
+        1 => read_cause(from).map(Standing::Parked),
+        2 => Some(Standing::Released),
+        _ => None,
+    }
+}
+
+fn write_due(to: &mut Writer<'_>, due: Due) {
+    match due {
+        Due::Same => to.u8(0),
+        Due::Never => to.u8(1),
+        Due::At(at) => {
+            to.u8(2);
+            to.timestamp(at);
+        }
+    }
+}
+
+fn read_due(from: &mut Bytes<'_>) -> Option<Due> {
+    match from.u8()? {
+        0 => Some(Due::Same),
+        1 => Some(Due::Never),
+        2 => from.timestamp().map(Due::At),
+        _ => None,
+    }
+}
+
+impl From<Option<Timestamp>> for Due {
+    fn from(due: Option<Timestamp>) -> Due {
+        due.map_or(Due::Never, Due::At)
+    }
 }
 
 /// Of one session, `complete` and `amended` count together: one revision is said once, as either.
 #[must_use]
 pub(crate) fn series(kind: NoticeKind) -> u8 {
-    kind_code(if kind == NoticeKind::Amended { NoticeKind::Complete } else { kind })
+    match kind {
+        NoticeKind::Complete | NoticeKind::Amended => 0,
+        NoticeKind::Stalled => 1,
+        NoticeKind::Asset => 2,
+        NoticeKind::Forgotten => 3,
+    }
 }
 
+const KINDS: [NoticeKind; 5] =
+    [NoticeKind::Complete, NoticeKind::Amended, NoticeKind::Stalled, NoticeKind::Asset, NoticeKind::Forgotten];
+
 fn kind_code(kind: NoticeKind) -> u8 {
-    match kind {
-        NoticeKind::Complete => 0,
-        NoticeKind::Amended => 1,
-        NoticeKind::Stalled => 2,
-        NoticeKind::Asset => 3,
-    }
+    // Every kind is among them.
+    KINDS.iter().position(|known| *known == kind).map_or(u8::MAX, |code| code as u8)
 }
 
 fn kind_of(code: u8) -> Option<NoticeKind> {
-    [NoticeKind::Complete, NoticeKind::Amended, NoticeKind::Stalled, NoticeKind::Asset].get(usize::from(code)).copied()
-}
-
-fn write_headers(to: &mut Writer<'_>, headers: &[(String, String)]) {
-    // A head of the journal has room for some thousand at most.
-    to.u32(headers.len() as u32);
-    for (name, value) in headers {
-        to.text(name);
-        to.text(value);
-    }
-}
-
-fn read_headers(from: &mut Bytes<'_>) -> Option<Headers> {
-    let mut headers = Vec::new();
-    for _ in 0..from.u32()? {
-        headers.push((from.text()?, from.text()?));
-    }
-    Some(headers)
+    KINDS.get(usize::from(code)).copied()
 }

@@ -5,14 +5,16 @@
 //! named. It knows nothing of sessions; heads and bodies of records are bytes to it.
 //!
 //! [`EmbeddedLog`] is the log of a receiver on top of it, with sled as an index that is written behind
-//! the acknowledgement and can be made again from the journal at any time. [`head`] has what the
-//! journal's records are to it.
+//! the acknowledgement and can be made again from the journal at any time. [`head`] and [`body`] have
+//! what the journal's records are to it.
 
+pub mod body; // what of a record can be erased
 mod bytes; // values as bytes
 pub mod crash; // points at which a test ends the process
 mod embedded; // the log of sessions, in a folder
 pub mod head; // what each record of the journal is
 mod index; // where everything lies, found again
 pub mod journal; // the truth: appended once, read for ever, or said to be damaged
+pub mod tag; // what a session is called in the store
 
 pub use embedded::{EmbeddedLog, IndexState, OpenError, Report, Settings};

@@ -8,14 +8,23 @@
 //! [`Engine`] is a handle, to be cloned at will. What costs time is done by whoever brings a delivery;
 //! one [`Writer`] takes all that waits in the queue, judges it session by session, appends it as one
 //! batch and answers everybody when the log has it. The writer is a future that the caller runs, so a
-//! test or a simulator can run it in its own time.
+//! test or a simulator can run it in its own time. So is whoever hands notices over: a [`Worker`].
+//!
+//! ```text
+//! outbox ──▶ Notices: a consumer that pulls, in strict order
+//!       └──▶ Handover: a handler, in order within each session, again, parked when it fails too often
+//! ```
 //!
 //! The parts come from outside, through small traits: a [`Log`], a [`Clock`], and for each source
 //! something that [verifies](Verify).
 
 mod clock; // time from outside
 mod consumer; // who is told
+mod consumers; // what a person does with those
+mod gate; // one change of a consumer at a time
+mod handover; // notices handed over to a handler
 mod source; // where deliveries come from
+mod stats; // what it did, in numbers
 mod writer; // the one that judges and appends
 
 use std::collections::BTreeMap;
@@ -25,13 +34,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use clock::Clock;
-pub use consumer::Notices;
+pub use consumer::{Notices, Placed, StartAt};
+pub use consumers::{Parked, Progress};
+pub use handover::{DeliverError, Handler, Handover, Policy, Worker};
 pub use source::{Denied, Source, Unverified, Verify};
+pub use stats::{DeliveryStats, NoticeStats, Stats};
 pub use writer::Writer;
 
 use crate::event::Reader;
-use crate::live::{LiveArrival, Notice, SessionKey};
+use crate::live::{LiveArrival, SessionKey};
 use crate::log::{Delivery, Log, LogError, Refused};
+use gate::Gates;
+use stats::Counters;
 use writer::{Job, Work};
 
 /// Settings of an engine. Each has a default.
@@ -70,6 +84,17 @@ pub enum Receipt {
     Quarantined {
         /// Why.
         reason: String,
+    },
+    /// Its session was over for so long that nothing of it is kept any more. Nothing of this is kept, and
+    /// nothing is said of it again.
+    Expired {
+        /// Of which session it is.
+        key: SessionKey,
+    },
+    /// Its session was to be forgotten. Nothing of this is kept, and nothing is said of it again.
+    Forgotten {
+        /// Of which session it is.
+        key: SessionKey,
     },
 }
 
@@ -137,6 +162,8 @@ struct Inner {
     settings: Settings,
     /// How many notices there were when the writer last appended any.
     said: watch::Receiver<u64>,
+    gates: Gates,
+    counters: Counters,
     /// Why the engine takes nothing any more.
     stopped: Arc<Mutex<Option<String>>>,
 }
@@ -155,7 +182,16 @@ impl Engine {
         let (queue, jobs) = mpsc::channel(settings.queue_max.max(1));
         let (say, said) = watch::channel(0);
         let stopped = Arc::default();
-        let inner = Arc::new(Inner { sources, log, clock, settings, said, stopped });
+        let inner = Arc::new(Inner {
+            sources,
+            log,
+            clock,
+            settings,
+            said,
+            gates: Gates::default(),
+            counters: Counters::default(),
+            stopped,
+        });
         let writer = Writer::new(Arc::clone(&inner), jobs, say);
         (Engine { inner, queue }, writer)
     }
@@ -165,9 +201,10 @@ impl Engine {
     /// # Errors
     /// When it is not taken; [`ReceiveError`] says why, and nothing of it is kept.
     pub async fn receive(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Receipt, ReceiveError> {
-        let (job, answer) = self.job(source, headers, body)?;
-        self.queue.send(job).await.map_err(|_| self.why_stopped())?;
-        answer.await.map_err(|_| self.why_stopped())?
+        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(error))?;
+        self.queue.send(job).await.map_err(|_| self.refuse(self.why_stopped()))?;
+        // From here on it is counted by the writer, whether anybody waits for it or not.
+        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
     }
 
     /// Takes a delivery if there is room in the queue.
@@ -182,12 +219,12 @@ impl Engine {
     ) -> Result<Receipt, ReceiveError> {
         // Decided before the body is looked at.
         let room = self.queue.try_reserve().map_err(|error| match error {
-            mpsc::error::TrySendError::Full(()) => ReceiveError::Busy,
-            mpsc::error::TrySendError::Closed(()) => self.why_stopped(),
+            mpsc::error::TrySendError::Full(()) => self.refuse(ReceiveError::Busy),
+            mpsc::error::TrySendError::Closed(()) => self.refuse(self.why_stopped()),
         })?;
-        let (job, answer) = self.job(source, headers, body)?;
+        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(error))?;
         room.send(job);
-        answer.await.map_err(|_| self.why_stopped())?
+        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
     }
 
     /// The notices for a consumer of this name, from the first that it has not acknowledged. One that is
@@ -196,7 +233,21 @@ impl Engine {
     /// # Errors
     /// When the log does not answer.
     pub async fn notices(&self, consumer: &str) -> Result<Notices, LogError> {
-        Notices::open(consumer, Arc::clone(&self.inner.log), self.inner.said.clone()).await
+        self.notices_from(consumer, StartAt::Oldest).await
+    }
+
+    /// The same, and it is said where one begins that is new.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn notices_from(&self, consumer: &str, start: StartAt) -> Result<Notices, LogError> {
+        Notices::open(&self.inner, consumer, start).await
+    }
+
+    /// What it did since it began, and what it holds, in numbers.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.counters.stats(self.queue.max_capacity() - self.queue.capacity())
     }
 
     /// The record of a session as of its latest entry, as JSON with its certificate; nothing when
@@ -258,6 +309,11 @@ impl Engine {
         Ok((Job::Delivery(Box::new(work), answer), answered))
     }
 
+    fn refuse(&self, error: ReceiveError) -> ReceiveError {
+        self.inner.counters.refused(&error);
+        error
+    }
+
     fn reason(&self) -> Option<String> {
         // A reason is put there whole.
         self.inner.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -275,6 +331,3 @@ impl fmt::Debug for Engine {
         f.debug_struct("Engine").field("sources", &sources).finish_non_exhaustive()
     }
 }
-
-/// A notice with its place in the outbox.
-pub type Placed = (u64, Notice);

@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::stats::Counted;
 use super::{Inner, Receipt, ReceiveError};
 use crate::live::{LiveArrival, Received, Session, SessionKey};
-use crate::log::{Batch, Delivery, EventEntry, LogError, Refused, Stored};
+use crate::log::{Batch, Delivery, EventEntry, Gone, LogError, Refused, Stored, Why};
 use crate::timestamp::Timestamp;
 
 /// The smallest step of the engine's own time.
@@ -83,14 +84,23 @@ pub struct Writer {
     inner: Arc<Inner>,
     jobs: mpsc::Receiver<Job>,
     say: watch::Sender<u64>,
-    /// Sessions that wait for more, each with when it was last touched.
-    sessions: BTreeMap<SessionKey, (Session, u64)>,
+    /// Sessions that wait for more.
+    sessions: BTreeMap<SessionKey, Held>,
     touches: u64,
-    /// Sessions of which the log has something that is damaged, and what. Nobody can judge them: their
-    /// deadlines wait, what comes for them goes to quarantine, and everybody else goes on.
+    /// Sessions of which the log gives nothing since something is damaged, and what. Nobody can judge them:
+    /// their deadlines wait, what comes for them goes to quarantine, and everybody else goes on.
     damaged: BTreeMap<SessionKey, String>,
     /// The engine's own time: the latest that the log has. It never goes back.
     latest: Option<Timestamp>,
+}
+
+/// A session in memory.
+struct Held {
+    session: Session,
+    /// It was let go.
+    gone: Option<Gone>,
+    /// When it was last touched.
+    touched: u64,
 }
 
 /// A batch that is being made.
@@ -124,8 +134,7 @@ impl Writer {
         let mut waiting = Vec::new();
         loop {
             let next = if self.pass_deadlines().await? {
-                let due = self.inner.log.due(1 + self.damaged.len()).await?;
-                due.iter().find(|(_, key)| !self.damaged.contains_key(key)).map(|(due, _)| *due)
+                self.inner.log.next_due().await?
             } else {
                 Some(self.inner.clock.now().plus(RETRY))
             };
@@ -165,15 +174,20 @@ impl Writer {
         now
     }
 
-    /// Passes all deadlines that are due. `false` when the log has no room for them now: they stay due.
+    /// Passes all deadlines that are due. `false` when some cannot pass now, and stay due: the log has no room,
+    /// or their sessions are damaged.
     async fn pass_deadlines(&mut self) -> Result<bool, LogError> {
         loop {
             let now = self.inner.clock.now();
             let now = self.latest.map_or(now, |latest| latest.max(now));
-            let mut due = self.inner.log.due(DEADLINES_MAX + self.damaged.len()).await?;
-            due.retain(|(due, key)| *due <= now && !self.damaged.contains_key(key));
-            if due.is_empty() {
+            if self.inner.log.next_due().await?.is_none_or(|due| due > now) {
                 return Ok(true);
+            }
+            let mut due = self.inner.log.due(now, DEADLINES_MAX + self.damaged.len()).await?;
+            due.retain(|(_, key)| !self.damaged.contains_key(key));
+            if due.is_empty() {
+                // Those that are due are damaged, and stay so. Others are looked for again in a while.
+                return Ok(false);
             }
             let keys: Vec<SessionKey> = due.iter().map(|(_, key)| key.clone()).collect();
             self.fetch(&keys).await?;
@@ -185,7 +199,9 @@ impl Writer {
                 making.touched.insert(key.clone());
                 let inner = Arc::clone(&self.inner);
                 let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
-                let (Some(under), Some((session, _))) = (under, self.sessions.get_mut(&key)) else { continue };
+                let (Some(under), Some(Held { session, gone: None, .. })) = (under, self.sessions.get_mut(&key)) else {
+                    continue;
+                };
                 // It may have been put off by what came since, or by other terms.
                 if let Some(due) = session.deadline(under).filter(|due| *due <= now) {
                     making.batch.notices.extend(session.pass(under, due));
@@ -230,6 +246,12 @@ impl Writer {
                 (Err(error), _) => Err(ReceiveError::Log(error.clone())),
                 (Ok(()), None) => continue,
             };
+            match &told {
+                Ok(receipt) => self.inner.counters.received(receipt),
+                Err(error) => self.inner.counters.refused(error),
+            }
+            // Those brought back by what came again are in memory, too.
+            self.inner.counters.holds(self.sessions.len());
             // Whoever does not wait any more has no need to know: it is kept all the same.
             let _ = answer.send(told);
         }
@@ -263,7 +285,14 @@ impl Writer {
         }
         let inner = Arc::clone(&self.inner);
         let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
-        let (session, _) = self.sessions.entry(key.clone()).or_insert_with(|| (Session::new(key.clone()), 0));
+        let empty = || Held { session: Session::new(key.clone()), gone: None, touched: 0 };
+        let Held { session, gone, .. } = self.sessions.entry(key.clone()).or_insert_with(empty);
+        if let Some(gone) = gone {
+            return match gone.why {
+                Why::Expired => Receipt::Expired { key },
+                Why::Forgotten => Receipt::Forgotten { key },
+            };
+        }
         // The key was made by the source, of a subject of its contract.
         let Some(under) = under else { return Receipt::Duplicate { key } };
         match session.receive(under, &arrival, now) {
@@ -301,8 +330,8 @@ impl Writer {
         }
         self.touches += 1;
         for key in keys {
-            if let Some((_, touched)) = self.sessions.get_mut(key) {
-                *touched = self.touches;
+            if let Some(held) = self.sessions.get_mut(key) {
+                held.touched = self.touches;
             }
         }
         Ok(())
@@ -310,8 +339,9 @@ impl Writer {
 
     fn restore(&mut self, key: SessionKey, stored: Stored) {
         if let Some(source) = self.inner.sources.get(&key.source) {
+            let gone = stored.gone;
             let session = source.restore(key.clone(), stored);
-            self.sessions.insert(key, (session, 0));
+            self.sessions.insert(key, Held { session, gone, touched: 0 });
         }
     }
 
@@ -323,11 +353,12 @@ impl Writer {
         for key in &making.touched {
             let under = self.inner.sources.get(&key.source).and_then(|source| source.under(key));
             let session = self.sessions.get(key);
-            let due = session.zip(under).and_then(|((session, _), under)| session.deadline(under));
+            let due = session.zip(under).and_then(|(held, under)| held.session.deadline(under));
             making.batch.due.push((key.clone(), due));
         }
         let said = making.batch.notices.len() as u64;
         let due = making.batch.due.clone();
+        let counted = Counted::of(&making.batch);
         let outcome = self.inner.log.append(making.batch).await;
         if outcome.is_err() {
             // Memory may be ahead of the log now.
@@ -335,12 +366,13 @@ impl Writer {
                 self.sessions.remove(key);
             }
         }
-        outcome?;
+        self.inner.counters.appended(&counted, &outcome?);
         // What waits for nothing is brought back when something comes.
         for (key, _) in due.iter().filter(|(_, due)| due.is_none()) {
             self.sessions.remove(key);
         }
         self.evict();
+        self.inner.counters.holds(self.sessions.len());
         if said > 0 {
             self.say.send_modify(|count| *count += said);
         }
@@ -354,10 +386,10 @@ impl Writer {
             return;
         }
         // A tenth at a time, so that this is rare.
-        let mut touches: Vec<u64> = self.sessions.values().map(|(_, touched)| *touched).collect();
+        let mut touches: Vec<u64> = self.sessions.values().map(|held| held.touched).collect();
         touches.sort_unstable();
         let bound = touches[self.sessions.len() - max + max / 10];
-        self.sessions.retain(|_, (_, touched)| *touched > bound);
+        self.sessions.retain(|_, held| held.touched > bound);
     }
 }
 

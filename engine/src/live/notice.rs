@@ -18,6 +18,8 @@ pub enum NoticeKind {
     Stalled,
     /// A recording or another file is there, for a while.
     Asset,
+    /// What was said is erased, with all that was kept of the session. Only its id and its place are left.
+    Forgotten,
 }
 
 /// The id of a notice: the same for the same source, subject, session, kind and revision, wherever and
@@ -94,6 +96,8 @@ impl Said {
                     self.asset_values.push((field.clone(), value.clone()));
                 }
             }
+            // Nobody says anything of such a session again.
+            NoticeKind::Forgotten => {}
         }
     }
 
@@ -113,6 +117,7 @@ impl NoticeKind {
             NoticeKind::Amended => "amended",
             NoticeKind::Stalled => "stalled",
             NoticeKind::Asset => "asset",
+            NoticeKind::Forgotten => "forgotten",
         }
     }
 }
@@ -159,6 +164,15 @@ impl fmt::Debug for NoticeId {
 }
 
 impl Notice {
+    /// What is left of it when its session is forgotten.
+    #[must_use]
+    pub fn forgotten(self) -> Notice {
+        let key = SessionKey { source: String::new(), subject: String::new(), id: String::new() };
+        let Notice { id, revision, .. } = self;
+        let (record, changes) = (String::new(), Vec::new());
+        Notice { id, key, kind: NoticeKind::Forgotten, revision, record, events: 0, changes, asset: None }
+    }
+
     /// The notice as JSON, with its place in the outbox.
     #[must_use]
     pub fn to_json(&self, seq: u64) -> String {
@@ -202,8 +216,10 @@ impl Notice {
                 out.push(b']');
             });
         }
-        member("events", &raw(self.events.to_string()));
-        member("record", &|out| out.extend_from_slice(self.record.as_bytes()));
+        if self.kind != NoticeKind::Forgotten {
+            member("events", &raw(self.events.to_string()));
+            member("record", &|out| out.extend_from_slice(self.record.as_bytes()));
+        }
         out.push(b'}');
         // Made of str and of JSON that is one.
         String::from_utf8(out).unwrap_or_default()

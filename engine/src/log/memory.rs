@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Appended, Batch, Consumer, EventEntry, Log, LogError, Refused, Stored};
+use super::{Appended, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, Mark, Refused, Retained, Stored, Why};
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};
 use crate::timestamp::Timestamp;
@@ -20,8 +20,9 @@ pub struct MemoryLog {
 struct Kept {
     sessions: BTreeMap<SessionKey, Session>,
     due: BTreeSet<(Timestamp, SessionKey)>,
-    outbox: Vec<Notice>,
-    consumers: BTreeMap<String, u64>,
+    /// Nothing for one whose session has expired.
+    outbox: Vec<Option<Notice>>,
+    consumers: BTreeMap<String, Consumer>,
     refused: Vec<Refused>,
     latest: Option<Timestamp>,
 }
@@ -33,6 +34,26 @@ struct Session {
     /// By kind and revision; `complete` and `amended` count together, and are one kind here.
     notices: BTreeMap<(NoticeKind, u32), Notice>,
     due: Option<Timestamp>,
+    gone: Option<Gone>,
+}
+
+impl Session {
+    /// When it was touched last.
+    fn latest(&self) -> Option<Timestamp> {
+        self.events.values().map(|event| event.received_at).chain(self.deadlines.last().copied()).max()
+    }
+
+    /// The notice of its end, or of a stall.
+    fn last_word(&self) -> Option<((NoticeKind, u32), Notice)> {
+        let last = |kind| self.notices.iter().rev().find(|((known, _), _)| *known == kind);
+        let last = last(NoticeKind::Complete).or_else(|| last(NoticeKind::Stalled));
+        last.map(|(place, notice)| (*place, notice.clone()))
+    }
+
+    /// Whether deadlines are kept of it.
+    fn is_live(&self) -> bool {
+        self.gone.is_none() && !(self.events.is_empty() && self.notices.is_empty())
+    }
 }
 
 impl MemoryLog {
@@ -58,6 +79,10 @@ impl Kept {
         for event in batch.events {
             self.reach(event.received_at);
             let session = self.sessions.entry(event.key.clone()).or_default();
+            if session.gone.is_some() {
+                appended.new.push(false);
+                continue;
+            }
             let known = session.events.get_mut(&event.digest);
             appended.new.push(known.is_none());
             match known {
@@ -66,21 +91,23 @@ impl Kept {
             }
         }
         for (key, due) in batch.deadlines {
-            self.reach(due);
-            self.sessions.entry(key).or_default().deadlines.insert(due);
+            if let Some(session) = self.sessions.get_mut(&key).filter(|session| session.is_live()) {
+                session.deadlines.insert(due);
+                self.reach(due);
+            }
         }
         for notice in batch.notices {
             let session = self.sessions.entry(notice.key.clone()).or_default();
             let series = if notice.kind == NoticeKind::Amended { NoticeKind::Complete } else { notice.kind };
-            let first = !session.notices.contains_key(&(series, notice.revision));
+            let first = session.gone.is_none() && !session.notices.contains_key(&(series, notice.revision));
             appended.first.push(first);
             if first {
                 session.notices.insert((series, notice.revision), notice.clone());
-                self.outbox.push(notice);
+                self.outbox.push(Some(notice));
             }
         }
         for (key, due) in batch.due {
-            let session = self.sessions.entry(key.clone()).or_default();
+            let Some(session) = self.sessions.get_mut(&key).filter(|session| session.is_live()) else { continue };
             if let Some(before) = session.due.take() {
                 self.due.remove(&(before, key.clone()));
             }
@@ -98,6 +125,55 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// Its notices after a place in the outbox stay there, without content.
+    fn let_go(&mut self, key: &SessionKey, gone: Gone, told: u64) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        // What was forgotten is not merely expired after that.
+        if session.gone.is_some_and(|before| before.why >= gone.why) {
+            return;
+        }
+        if let Some(due) = session.due {
+            self.due.remove(&(due, key.clone()));
+        }
+        *session = Session { gone: Some(gone), ..Session::default() };
+        self.reach(gone.at);
+        let is_of = |said: &Option<Notice>| said.as_ref().is_some_and(|notice| notice.key == *key);
+        for (seq, said) in (1..).zip(&mut self.outbox).filter(|(_, said)| is_of(said)) {
+            *said = said.take().map(Notice::forgotten).filter(|_| seq > told);
+        }
+    }
+
+    fn retain(&mut self, keep: &Keep, now: Timestamp) -> Retained {
+        let mut retained = Retained::default();
+        let is_before = |at: Timestamp, bound: Option<Timestamp>| bound.is_some_and(|bound| at < bound);
+        let untold = self.outbox.iter().skip(usize::try_from(keep.told).unwrap_or(usize::MAX)).flatten();
+        let untold: BTreeSet<SessionKey> = untold.map(|notice| notice.key.clone()).collect();
+        let mut over = Vec::new();
+        for (key, session) in self.sessions.iter().filter(|(_, session)| session.gone.is_none()) {
+            let Some(latest) = session.latest().filter(|_| session.due.is_none()) else { continue };
+            let is_told = !untold.contains(key);
+            if is_before(latest, keep.sessions) && (is_told || is_before(latest, keep.untold)) {
+                retained.untold += u64::from(!is_told);
+                over.push((key.clone(), session.last_word().filter(|_| keep.last_word)));
+            }
+        }
+        for (key, last_word) in over {
+            retained.expired += 1;
+            self.let_go(&key, Gone { why: Why::Expired, at: now }, keep.told);
+            if let Some(session) = self.sessions.get_mut(&key) {
+                session.notices.extend(last_word);
+            }
+        }
+        let is_known = |gone: Gone| gone.why == Why::Forgotten || !is_before(gone.at, keep.gone);
+        self.sessions.retain(|_, session| session.gone.is_none_or(is_known));
+        let before = self.refused.len();
+        self.refused.retain(|refused| !is_before(refused.received_at, keep.refused));
+        retained.refused = (before - self.refused.len()) as u64;
+        retained
+    }
+}
+
 #[async_trait]
 impl Log for MemoryLog {
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
@@ -111,39 +187,57 @@ impl Log for MemoryLog {
                 events: session.events.values().cloned().collect(),
                 deadlines: session.deadlines.iter().copied().collect(),
                 notices: session.notices.values().cloned().collect(),
+                gone: session.gone,
+                damaged: Vec::new(),
             })
         };
         Ok(keys.iter().map(stored).collect())
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        Ok(self.lock().due.iter().take(limit).cloned().collect())
+    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        Ok(self.lock().due.iter().take_while(|(at, _)| *at <= until).take(limit).cloned().collect())
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        Ok(self.lock().due.first().map(|(at, _)| *at))
     }
 
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
         let kept = self.lock();
         // As many as fit in memory fit in a usize.
         let outbox = (1..).zip(&kept.outbox).skip(usize::try_from(after).unwrap_or(usize::MAX));
-        Ok(outbox.take(limit).map(|(seq, notice)| (seq, notice.clone())).collect())
+        let outbox = outbox.filter_map(|(seq, notice)| Some((seq, notice.clone()?)));
+        Ok(outbox.take(limit).collect())
     }
 
     async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
         let kept = self.lock();
-        let sessions = kept.sessions.keys().filter(|key| after.is_none_or(|after| *key > after));
-        Ok(sessions.take(limit).cloned().collect())
+        let sessions = kept.sessions.iter().filter(|(key, _)| after.is_none_or(|after| *key > after));
+        // Nobody knows any more what those are called that were let go.
+        let sessions = sessions.filter(|(_, session)| session.gone.is_none()).map(|(key, _)| key.clone());
+        Ok(sessions.take(limit).collect())
     }
 
-    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
+    async fn last_seq(&self) -> Result<u64, LogError> {
+        Ok(self.lock().outbox.len() as u64)
+    }
+
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
         let mut kept = self.lock();
-        let acknowledged = kept.consumers.entry(consumer.to_owned()).or_default();
-        *acknowledged = seq.max(*acknowledged);
+        for mark in marks {
+            match (kept.consumers.get_mut(consumer), mark) {
+                (Some(known), mark) => drop(known.take(mark)),
+                (None, Mark::Begin(seq)) => {
+                    kept.consumers.insert(consumer.to_owned(), Consumer::new(consumer, *seq));
+                }
+                (None, _) => {}
+            }
+        }
         Ok(())
     }
 
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        let kept = self.lock();
-        let consumers = kept.consumers.iter();
-        Ok(consumers.map(|(name, acknowledged)| Consumer { name: name.clone(), acknowledged: *acknowledged }).collect())
+        Ok(self.lock().consumers.values().cloned().collect())
     }
 
     async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
@@ -157,5 +251,17 @@ impl Log for MemoryLog {
 
     async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
         Ok(self.lock().latest)
+    }
+
+    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
+        let mut kept = self.lock();
+        for key in keys {
+            kept.let_go(key, gone, if gone.why == Why::Forgotten { 0 } else { u64::MAX });
+        }
+        Ok(())
+    }
+
+    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
+        Ok(self.lock().retain(keep, now))
     }
 }

@@ -9,9 +9,13 @@
 //! 3. **First is answered once.** Of all who append a notice of one session, kind and revision, one is
 //!    told that it was first.
 //!
+//! Beside entries it keeps [consumers](Consumer) of notices. What a [`Mark`] makes of one is said once, for
+//! every log, by [`Consumer::take`].
+//!
 //! There is no sequence number and no transaction in what is asked of a log, so each can use what it does
 //! best. What a batch holds becomes durable together or not at all.
 
+mod consumer; // what is remembered of who is told
 mod memory; // the twin in memory
 
 use std::fmt;
@@ -19,6 +23,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use consumer::{Cause, Consumer, Mark, REASON_BYTES_MAX, Standing};
 pub use memory::MemoryLog;
 
 use crate::digest::Digest;
@@ -69,7 +74,8 @@ pub struct Batch {
     pub deadlines: Vec<(SessionKey, Timestamp)>,
     /// What these caused to be said, in order.
     pub notices: Vec<Notice>,
-    /// When each session that is touched has to be judged again; nothing when never.
+    /// When each session that is touched has to be judged again; nothing when never. Of a session of
+    /// which there is no event and no notice, neither this nor a deadline is kept.
     pub due: Vec<(SessionKey, Option<Timestamp>)>,
     /// Deliveries that cannot be read.
     pub refused: Vec<Refused>,
@@ -93,15 +99,61 @@ pub struct Stored {
     pub deadlines: Vec<Timestamp>,
     /// What was said of it, by kind and revision.
     pub notices: Vec<Notice>,
+    /// It was let go, and this is what is left of it; perhaps its [last word](Keep::last_word), too.
+    pub gone: Option<Gone>,
+    /// What of it is damaged, and therefore not here: what and where.
+    pub damaged: Vec<String>,
 }
 
-/// A consumer of notices, as a log has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consumer {
-    /// Its name.
-    pub name: String,
-    /// All notices up to this one are acknowledged.
-    pub acknowledged: u64,
+/// What is left of a session that was let go: whatever comes of it again is not kept, and nothing is said
+/// of it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Why.
+    pub why: Why,
+    /// When, by the receiver's time.
+    pub at: Timestamp,
+}
+
+/// Why a session was let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Why {
+    /// It was over for so long that it had to be kept no more.
+    Expired,
+    /// Somebody wanted all that it said to be erased.
+    Forgotten,
+}
+
+/// What has to be kept no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Sessions that wait for nothing and were touched last before this may go.
+    pub sessions: Option<Timestamp>,
+    /// Of those that go, the last word stays: the notice of its end, or of a stall, with its record.
+    pub last_word: bool,
+    /// Sessions with a notice after this place in the outbox stay, for somebody has still to be told,
+    pub told: u64,
+    /// but not those that were touched last before this.
+    pub untold: Option<Timestamp>,
+    /// Sessions that expired before this need not be known any more.
+    pub gone: Option<Timestamp>,
+    /// Deliveries that could not be read and came before this may go.
+    pub refused: Option<Timestamp>,
+}
+
+/// What was let go, and whether there is more to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// Sessions that were let go.
+    pub expired: u64,
+    /// Those among them of which not everybody was told all.
+    pub untold: u64,
+    /// Deliveries that could not be read and were let go.
+    pub refused: u64,
+    /// Bytes that were given back.
+    pub bytes: u64,
+    /// There is more: ask again.
+    pub more: bool,
 }
 
 /// Where a log keeps entries.
@@ -113,22 +165,30 @@ pub trait Log: Send + Sync {
     /// All that is known of sessions, in the order in which they are asked for.
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError>;
 
-    /// Sessions that have to be judged again, the earliest first, up to this many.
-    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError>;
+    /// Sessions that have to be judged again by this time, the earliest first, up to this many.
+    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError>;
+
+    /// When the first session has to be judged again.
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError>;
 
     /// Notices after a place in the outbox, in order, up to this many. Places count from 1 and have no gap.
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError>;
 
-    /// Sessions after this key, in order, up to this many.
+    /// Sessions after this one, up to this many, in an order of the log's own that stays. Those that were
+    /// let go are not among them.
     async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError>;
 
-    /// Remembers that a consumer has all notices up to this one; from 0 on, one that is new.
-    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError>;
+    /// The last place of the outbox that is taken; 0 when there is no notice yet.
+    async fn last_seq(&self) -> Result<u64, LogError>;
+
+    /// Remembers of a consumer what these marks say, in order, as [`Consumer::take`] has it: all of them, or
+    /// none. One that is not known is made by [`Mark::Begin`] alone.
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError>;
 
     /// Every consumer, by name.
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError>;
 
-    /// Forgets a consumer.
+    /// Forgets a consumer, and all that was remembered of it.
     async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError>;
 
     /// Deliveries that could not be read, in the order in which they came, up to this many.
@@ -136,6 +196,17 @@ pub trait Log: Send + Sync {
 
     /// The latest receiver's time that it has: the clock of a receiver never goes behind it.
     async fn latest(&self) -> Result<Option<Timestamp>, LogError>;
+
+    /// Lets sessions go: nothing is kept of them but that they were here, and the numbers of what was said.
+    /// Of those that are [forgotten](Why::Forgotten) every byte of content is erased when this returns,
+    /// in notices too: in the outbox each is then [`NoticeKind::Forgotten`](crate::live::NoticeKind), with
+    /// the same id and place. Those that are not there are passed over.
+    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError>;
+
+    /// Lets go of what has to be kept no more, at the receiver's time `now`, and gives back its space. A log
+    /// may keep it for longer, until it is worth the work. Does a part of it, so that others are not held
+    /// up, and says whether there is more.
+    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError>;
 }
 
 /// Why a log cannot do what it is asked.

@@ -1,88 +1,118 @@
 //! What the writer is asked: made ready, as far as can be, by who asks.
 
-use finis_engine::Timestamp;
-use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Appended, Batch, LogError};
+use std::collections::BTreeMap;
+
+use finis_engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
+use finis_engine::log::{Appended, Batch, Cause, Gone, Keep, LogError, Mark};
+use finis_engine::{Digest, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::head::{Head, encode_notice, refused_identity};
-use crate::index::PART_BYTES_MAX;
+use super::retain::{Carried, Leaving};
+use crate::body::{encode_event, encode_notice, encode_refused, refused_identity};
+use crate::index::NAME_BYTES_MAX;
 use crate::journal::{BODY_BYTES_MAX, Body, HEAD_BYTES_MAX};
+use crate::tag::{Tag, Tags};
 
 /// Bytes of a batch: with as many, it has a frame of its own and fits.
 const BATCH_BYTES_MAX: usize = 64 << 20;
 
-/// What a record costs beside its head and body, at most.
-const RECORD_BYTES: usize = 64;
+/// What a record costs beside its body, at most.
+const RECORD_BYTES: usize = 160;
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 
 /// What the writer is asked.
 pub(super) enum Job {
     Append(Box<Prepared>, Answer<Appended>),
-    Acknowledge(String, u64, Answer<()>),
+    Mark(String, Vec<Mark>, Answer<()>),
     Remove(String, Answer<()>),
+    LetGo(Vec<Tag>, Gone, Answer<()>),
+    /// Let these sessions go that may; how many did, and how many of those were not told to everybody.
+    Expire(Vec<Leaving>, Keep, Gone, Answer<(u64, u64)>),
+    /// Which of these records of a segment are wanted, and which are not. And whether there is no older one.
+    Wanted(Vec<Carried>, Keep, bool, Answer<(Vec<Carried>, Vec<Carried>)>),
+    /// Copy these to the end of the journal, as far as they are still wanted.
+    Carry(Vec<Carried>, Answer<()>),
+    /// Let a segment go with all its records, those that were copied without their bodies; its bytes, and how
+    /// many refused deliveries went.
+    Retire(u64, Vec<Carried>, Answer<(u64, u64)>),
     Close(Answer<()>),
 }
 
 /// A batch that is ready for the journal, apart from what only the writer knows.
 pub(super) struct Prepared {
-    pub(super) events: Vec<(Head, Body)>,
-    pub(super) deadlines: Vec<(SessionKey, Timestamp)>,
-    pub(super) notices: Vec<(Notice, Body)>,
-    pub(super) due: Vec<(SessionKey, Option<Timestamp>)>,
-    pub(super) refused: Vec<(Head, Body)>,
-    /// How many records it can become, and of how many bytes.
+    pub(super) events: Vec<PreparedEvent>,
+    pub(super) deadlines: Vec<(Tag, Timestamp)>,
+    pub(super) notices: Vec<PreparedNotice>,
+    /// When each session is due from then on.
+    pub(super) due: BTreeMap<Tag, Option<Timestamp>>,
+    pub(super) refused: Vec<PreparedRefused>,
+    /// How many records it can become, and of how many bytes at most.
     pub(super) records: usize,
     pub(super) bytes: usize,
 }
 
-impl Prepared {
-    /// Hashes and compresses all bodies, and refuses what the journal or the index cannot take.
-    pub(super) fn new(batch: Batch) -> Result<Prepared, LogError> {
-        let keys = batch.events.iter().map(|event| &event.key).chain(batch.notices.iter().map(|notice| &notice.key));
-        let keys = keys.chain(batch.deadlines.iter().map(|(key, _)| key)).chain(batch.due.iter().map(|(key, _)| key));
-        keys.into_iter().try_for_each(check_key)?;
+/// An event, and the body that it will have.
+pub(super) struct PreparedEvent {
+    pub(super) tag: Tag,
+    pub(super) digest: Digest,
+    pub(super) received_at: Timestamp,
+    pub(super) body: Body,
+}
 
+/// A notice, and the body that it will have.
+pub(super) struct PreparedNotice {
+    pub(super) tag: Tag,
+    pub(super) id: NoticeId,
+    pub(super) kind: NoticeKind,
+    pub(super) revision: u32,
+    pub(super) body: Body,
+}
+
+/// A delivery that cannot be read, and the body that it will have.
+pub(super) struct PreparedRefused {
+    pub(super) identity: [u8; 16],
+    pub(super) received_at: Timestamp,
+    pub(super) body: Body,
+}
+
+impl Prepared {
+    /// Hashes and compresses all bodies, and refuses what the journal cannot take.
+    pub(super) fn new(batch: Batch, tags: &Tags) -> Result<Prepared, LogError> {
         let mut size = Size::default();
         let events = batch.events.into_iter().map(|event| {
-            let body = body("a payload", &event.delivery.body)?;
-            let (key, digest, received_at) = (event.key, event.digest, event.received_at);
-            let head = Head::Event { key, digest, received_at, headers: event.delivery.headers };
-            size.add(&head, &body)?;
-            Ok((head, body))
+            let body =
+                size.body("a payload, with what stands beside it,", &encode_event(&event.key, &event.delivery))?;
+            let (digest, received_at) = (event.digest, event.received_at);
+            Ok(PreparedEvent { tag: tags.of(&event.key), digest, received_at, body })
         });
         let events = events.collect::<Result<_, LogError>>()?;
-        let notices = batch.notices.into_iter().map(|mut notice| {
-            let body = body("a notice", &encode_notice(&notice))?;
-            // They are in the body, and not needed any more.
-            (notice.record, notice.changes, notice.asset) = Default::default();
-            size.add(&notice_head(&notice, 0), &body)?;
-            Ok((notice, body))
+        let notices = batch.notices.into_iter().map(|notice| {
+            let body = size.body("a notice", &encode_notice(&notice))?;
+            let Notice { id, kind, revision, .. } = notice;
+            Ok(PreparedNotice { tag: tags.of(&notice.key), id, kind, revision, body })
         });
         let notices = notices.collect::<Result<_, LogError>>()?;
         let refused = batch.refused.into_iter().map(|refused| {
-            check_part("the name of a source", &refused.source)?;
-            let (headers, content) = (refused.delivery.headers, refused.delivery.body);
-            let body = body("a payload", &content)?;
-            let identity = refused_identity(&refused.source, &headers, &content);
-            let (source, received_at, reason) = (refused.source, refused.received_at, refused.reason);
-            let head = Head::Refused { identity, source, received_at, reason, headers };
-            size.add(&head, &body)?;
-            Ok((head, body))
+            let identity = refused_identity(&refused.source, &refused.delivery);
+            let body = size.body("a payload, with what stands beside it,", &encode_refused(&refused))?;
+            Ok(PreparedRefused { identity, received_at: refused.received_at, body })
         });
         let refused = refused.collect::<Result<_, LogError>>()?;
-        let (deadlines, due) = (batch.deadlines, batch.due);
-        size.records += deadlines.len() + due.len() + 1;
-        size.bytes += (deadlines.len() + due.len()) * (3 * PART_BYTES_MAX + RECORD_BYTES);
-        within("a batch", size.bytes, BATCH_BYTES_MAX)?;
-        Ok(Prepared { events, deadlines, notices, due, refused, records: size.records, bytes: size.bytes })
+        let tagged = |(key, at): (SessionKey, Timestamp)| (tags.of(&key), at);
+        let deadlines: Vec<_> = batch.deadlines.into_iter().map(tagged).collect();
+        let due: BTreeMap<_, _> = batch.due.into_iter().map(|(key, due)| (tags.of(&key), due)).collect();
+        // And perhaps the time.
+        let others = deadlines.len() + due.len() + 1;
+        let (records, bytes) = (size.records + others, size.bytes + others * RECORD_BYTES);
+        within("a batch", bytes, BATCH_BYTES_MAX)?;
+        Ok(Prepared { events, deadlines, notices, due, refused, records, bytes })
     }
 }
 
-/// The head of a notice.
-pub(super) fn notice_head(notice: &Notice, seq: u64) -> Head {
-    Head::Notice { seq, id: notice.id, key: notice.key.clone(), kind: notice.kind, revision: notice.revision }
+/// Bytes that a record without a body can have.
+pub(super) const fn bare_bytes(name: usize) -> usize {
+    RECORD_BYTES + name
 }
 
 /// Bytes of payloads and records.
@@ -100,29 +130,35 @@ struct Size {
 }
 
 impl Size {
-    fn add(&mut self, head: &Head, body: &Body) -> Result<(), LogError> {
-        let head_bytes = head.encode().len();
-        within("what stands beside a payload, headers above all,", head_bytes, HEAD_BYTES_MAX)?;
+    fn body(&mut self, what: &str, content: &[u8]) -> Result<Body, LogError> {
+        within(what, content.len(), BODY_BYTES_MAX)?;
+        let body = Body::new(content);
         self.records += 1;
-        self.bytes += head_bytes + body.stored_bytes() + RECORD_BYTES;
-        Ok(())
+        self.bytes += body.stored_bytes() + RECORD_BYTES;
+        Ok(body)
     }
 }
 
-fn body(what: &str, content: &[u8]) -> Result<Body, LogError> {
-    within(what, content.len(), BODY_BYTES_MAX)?;
-    Ok(Body::new(content))
+/// Refuses what is too long for a name.
+pub(super) fn check_name(what: &str, name: &str) -> Result<(), LogError> {
+    within(what, name.len(), NAME_BYTES_MAX.min(HEAD_BYTES_MAX / 2))
 }
 
-fn check_key(key: &SessionKey) -> Result<(), LogError> {
-    check_part("the name of a source", &key.source)?;
-    check_part("the name of a subject", &key.subject)?;
-    check_part("the id of a session", &key.id)
+/// Refuses marks that are no small values.
+pub(super) fn check_marks(marks: &[Mark]) -> Result<(), LogError> {
+    marks.iter().try_for_each(|mark| match mark {
+        Mark::Park(_, Cause::Failed { reason }) => check_name("the reason of a failure", reason),
+        _ => Ok(()),
+    })
 }
 
-/// Refuses what is too long for a key.
-pub(super) fn check_part(what: &str, part: &str) -> Result<(), LogError> {
-    within(what, part.len(), PART_BYTES_MAX)
+/// Bytes that marks of a consumer need in a frame, at most.
+pub(super) fn marks_bytes(consumer: &str, marks: &[Mark]) -> usize {
+    let reason = |mark: &Mark| match mark {
+        Mark::Park(_, Cause::Failed { reason }) => reason.len(),
+        _ => 0,
+    };
+    marks.iter().map(|mark| bare_bytes(consumer.len() + reason(mark))).sum()
 }
 
 fn within(what: &str, bytes: usize, bytes_max: usize) -> Result<(), LogError> {

@@ -13,24 +13,29 @@
 //! | `index/` | sled's files |
 //! | `index.aside/` | an index that was not as it should be, the last one |
 
+mod drafting; // what of a batch is new
 mod jobs; // what the writer is asked
 mod open; // putting together what is in the folder
 mod read; // from places to entries
 mod replay; // what the journal has and the index has not
+mod retain; // letting go of what is kept no more
+mod tend; // what the writer does beside
 mod writer; // one commit after the other
 
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Appended, Batch, Consumer, Log, LogError, Refused, Stored};
+use finis_engine::log::{Appended, Batch, Consumer, Gone, Keep, Log, LogError, Mark, Refused, Retained, Stored};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::index::IndexError;
 use crate::journal::{self, Disk, JournalError};
+use crate::tag::Tags;
 
 use jobs::{Job, Prepared};
 pub use open::{IndexState, OpenError, Report};
@@ -52,6 +57,10 @@ pub struct Settings {
     /// written. Without it, a bit that flipped on the disk may go unseen: sled can open without a part
     /// of what it had. On unless set.
     pub index_checked: bool,
+    /// Sessions that may have changed before the index is written to, behind the acknowledgement. What
+    /// is busy for a while is then written once; after a crash, what was not written is read from the
+    /// journal. 65,536 unless set.
+    pub index_behind: usize,
     /// Appends that may wait for the writer before the next waits for its place. 1,024 unless set.
     pub queue: usize,
 }
@@ -63,6 +72,7 @@ impl Default for Settings {
             index_cache_bytes: 64 << 20,
             index_patience: Duration::from_secs(300),
             index_checked: true,
+            index_behind: 1 << 16,
             queue: 1024,
         }
     }
@@ -80,7 +90,10 @@ pub struct EmbeddedLog {
     jobs: mpsc::Sender<Job>,
     /// Only taken when dropped.
     readers: Option<Readers>,
+    tags: Tags,
     stopped: Arc<OnceLock<String>>,
+    /// Segments up to this one were looked at, and are to be kept for now.
+    examined: AtomicU64,
 }
 
 impl std::fmt::Debug for EmbeddedLog {
@@ -147,9 +160,13 @@ impl EmbeddedLog {
         T: Send + 'static,
         R: FnOnce(&Readers) -> Result<T, LogError> + Send + 'static,
     {
-        self.refuse_when_stopped()?;
-        let Some(readers) = self.readers.clone() else { return Err(self.ended()) };
+        let readers = self.readers()?.clone();
         apart(move || read(&readers)).await?
+    }
+
+    fn readers(&self) -> Result<&Readers, LogError> {
+        self.refuse_when_stopped()?;
+        self.readers.as_ref().ok_or_else(|| self.ended())
     }
 
     fn refuse_when_stopped(&self) -> Result<(), LogError> {
@@ -186,9 +203,10 @@ impl Log for EmbeddedLog {
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
         let bytes = jobs::content_bytes(&batch);
         let prepared = if bytes < PREPARED_APART_FROM {
-            Prepared::new(batch)?
+            Prepared::new(batch, &self.tags)?
         } else {
-            apart(move || Prepared::new(batch)).await??
+            let tags = self.tags;
+            apart(move || Prepared::new(batch, &tags)).await??
         };
         let (answer, answered) = oneshot::channel();
         self.ask(Job::Append(Box::new(prepared), answer), answered).await
@@ -199,8 +217,13 @@ impl Log for EmbeddedLog {
         self.read(move |readers| keys.iter().map(|key| readers.load(key)).collect()).await
     }
 
-    async fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.read(move |readers| readers.due(limit)).await
+    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.read(move |readers| readers.due(until, limit)).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        // In memory.
+        Ok(self.readers()?.view.next_due())
     }
 
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
@@ -212,10 +235,16 @@ impl Log for EmbeddedLog {
         self.read(move |readers| readers.sessions(after.as_ref(), limit)).await
     }
 
-    async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
-        jobs::check_part("the name of a consumer", consumer)?;
+    async fn last_seq(&self) -> Result<u64, LogError> {
+        // In memory.
+        Ok(self.readers()?.view.meta().seq)
+    }
+
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
+        jobs::check_name("the name of a consumer", consumer)?;
+        jobs::check_marks(marks)?;
         let (answer, answered) = oneshot::channel();
-        self.ask(Job::Acknowledge(consumer.to_owned(), seq, answer), answered).await
+        self.ask(Job::Mark(consumer.to_owned(), marks.to_vec(), answer), answered).await
     }
 
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
@@ -223,7 +252,7 @@ impl Log for EmbeddedLog {
     }
 
     async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
-        jobs::check_part("the name of a consumer", consumer)?;
+        jobs::check_name("the name of a consumer", consumer)?;
         let (answer, answered) = oneshot::channel();
         self.ask(Job::Remove(consumer.to_owned(), answer), answered).await
     }
@@ -233,7 +262,18 @@ impl Log for EmbeddedLog {
     }
 
     async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.read(Readers::latest).await
+        // In memory.
+        Ok(self.readers()?.latest())
+    }
+
+    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
+        let tags = keys.iter().map(|key| self.tags.of(key)).collect();
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::LetGo(tags, gone, answer), answered).await
+    }
+
+    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
+        self.retain_some(keep, now).await
     }
 }
 

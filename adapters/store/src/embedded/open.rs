@@ -5,6 +5,7 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use super::{EmbeddedLog, Settings};
 use crate::crash::crash_point;
 use crate::index::{self, Checked};
 use crate::journal::{self, Disk, Folder, Journal, LockError, Place, Position, Reader};
+use crate::tag::Tags;
 
 const LOCK_FILE: &str = "lock";
 const JOURNAL: &str = "journal";
@@ -136,22 +138,25 @@ fn open_locked(
     let watermark =
         found.as_ref().map_or(Position::START, |checked| checked.meta.map_or(Position::START, |meta| meta.watermark));
     let opened = Journal::open_on(disk, settings.journal.clone(), watermark);
-    let (journal, journal_report) = opened.map_err(OpenError::Journal)?;
+    let (mut journal, journal_report) = opened.map_err(OpenError::Journal)?;
     if watermark > journal.end() {
         found = found.and_then(|checked| distrust(checked, "it knows of more than the journal has"));
     }
 
     let was_empty = found.as_ref().is_ok_and(|checked| checked.meta.is_none());
     let mut lock = Some(lock);
-    let salt = journal.reader().salt();
-    let start = |checked: Checked, lock| checked.start(salt, lock).map_err(fault("start a thread for", &place.index));
+    let reader = journal.reader();
+    let start = |checked: Checked, lock| {
+        let started = checked.start(reader.clone(), lock);
+        started.map_err(|error| OpenError::Index { reason: error.0.to_string() })
+    };
     let mut kept = None;
     let mut reason = None;
     match found {
         Err(why) => reason = Some(why),
         Ok(checked) => {
             let mut opened = start(checked, lock.take())?;
-            match replay(&journal, &mut opened.index)? {
+            match replay(&mut journal, &mut opened.index)? {
                 Some(replayed) => kept = Some((opened, replayed)),
                 None => lock = opened.abandon(),
             }
@@ -168,7 +173,7 @@ fn open_locked(
         place.set_aside()?;
         let checked = place.open().map_err(|reason| OpenError::Index { reason })?;
         let mut opened = start(checked, lock.take())?;
-        let replayed = replay(&journal, &mut opened.index)?;
+        let replayed = replay(&mut journal, &mut opened.index)?;
         let replayed = replayed.ok_or_else(|| OpenError::Index { reason: "it is not empty".to_owned() })?;
         let reason = reason.unwrap_or_else(|| "it counts other records than the journal".to_owned());
         let is_new = !was_there && salt_before.is_none();
@@ -191,7 +196,8 @@ fn open_locked(
     }
     let (jobs, queue) = mpsc::channel(settings.queue.max(1));
     let stopped = Arc::new(OnceLock::new());
-    let readers = Readers { view: Arc::clone(opened.index.view()), journal: journal.reader() };
+    let tags = Tags::new(journal.reader().salt());
+    let readers = Readers { view: Arc::clone(opened.index.view()), journal: journal.reader(), tags };
     let writer = Writer {
         journal,
         index: opened.index,
@@ -202,8 +208,9 @@ fn open_locked(
     };
     let spawned = thread::Builder::new().name("finis-writer".to_owned()).spawn(move || writer.run());
     spawned.map_err(fault("start a thread for", folder))?;
+    let examined = AtomicU64::new(0);
     crash_point!("log.opened");
-    Ok((EmbeddedLog { jobs, readers: Some(readers), stopped }, report))
+    Ok((EmbeddedLog { jobs, readers: Some(readers), tags, stopped, examined }, report))
 }
 
 /// Where the index is.
@@ -215,8 +222,13 @@ struct IndexFolder<'s> {
 
 impl IndexFolder<'_> {
     fn open(&self) -> Result<Checked, String> {
-        let Settings { index_cache_bytes, index_patience, index_checked, .. } = *self.settings;
-        let opened = index::open(&self.index, index_cache_bytes, index_patience, index_checked);
+        let settings = index::Settings {
+            cache_bytes: self.settings.index_cache_bytes,
+            patience: self.settings.index_patience,
+            layer_keys: self.settings.index_behind.max(1),
+            is_checked: self.settings.index_checked,
+        };
+        let opened = index::open(&self.index, settings);
         opened.map_err(|error| error.0.to_string())
     }
 

@@ -3,117 +3,249 @@
 use std::sync::Arc;
 
 use finis_engine::Timestamp;
-use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Consumer, Delivery, EventEntry, LogError, Refused, Stored};
+use finis_engine::live::{Notice, NoticeKind, SessionKey};
+use finis_engine::log::{Consumer, EventEntry, Gone, LogError, Refused, Stored};
 
+use super::jobs::PreparedNotice;
+use super::retain::LastWord;
 use super::{log_error, stopped};
+use crate::body::{decode_event, decode_key, decode_notice, decode_refused, forgotten};
 use crate::bytes::Bytes;
-use crate::head::{Head, decode_notice};
-use crate::index::{self, IndexError, Item, Row, View};
-use crate::journal::{Content, Place, Reader};
+use crate::head::{Head, series};
+use crate::index::{self, IndexError, OUTBOX_PAGE, Row, View};
+use crate::journal::{Body, Content, JournalError, Place, Reader};
+use crate::tag::{Tag, Tags};
+
+/// How often a session is looked up anew that was moved while it was read.
+const TRIES: usize = 3;
 
 /// Who reads: cheap to clone.
 #[derive(Clone)]
 pub(super) struct Readers {
     pub(super) view: Arc<View>,
     pub(super) journal: Reader,
+    pub(super) tags: Tags,
+}
+
+/// What is at a place.
+enum Found {
+    Here(Head, Vec<u8>),
+    /// The body was erased.
+    Erased(Head),
+    /// It is not there any more: it was moved, or let go.
+    Moved,
 }
 
 impl Readers {
     pub(super) fn load(&self, key: &SessionKey) -> Result<Stored, LogError> {
+        let tag = self.tags.of(key);
+        for _ in 0..TRIES {
+            if let Some(stored) = self.try_load(tag, false)? {
+                return Ok(stored);
+            }
+        }
+        // Again and again: a segment went, and the index was not told before a crash. It has the copies.
+        Ok(self.try_load(tag, true)?.unwrap_or_default())
+    }
+
+    /// Nothing when something was moved meanwhile, unless that is to be passed over.
+    fn try_load(&self, tag: Tag, passes_over: bool) -> Result<Option<Stored>, LogError> {
         let mut stored = Stored::default();
-        let Some(session) = self.view.session(key).map_err(|error| stopped(&error))? else { return Ok(stored) };
-        let mut notices = Vec::new();
-        for item in session.items() {
-            match item {
-                Item::Event { received_at, place, .. } => stored.events.extend(self.event(*place, *received_at)?),
-                Item::Passed { due } => stored.deadlines.push(*due),
-                Item::Notice { series, revision, place, .. } => {
-                    notices.extend(self.notice(*place)?.map(|notice| (*series, *revision, notice)));
+        let Some(session) = self.view.session(tag).map_err(|error| stopped(&error))? else { return Ok(Some(stored)) };
+        let (mut notices, mut arrivals) = (Vec::new(), Vec::new());
+        for place in session.places() {
+            let (head, body) = match self.entry(*place) {
+                Ok(Found::Here(head, body)) => (head, body),
+                Ok(Found::Erased(_)) => continue,
+                Ok(Found::Moved) if passes_over => continue,
+                Ok(Found::Moved) => return Ok(None),
+                Err(LogError::Damaged { reason }) => {
+                    stored.damaged.push(reason);
+                    continue;
                 }
+                Err(error) => return Err(error),
+            };
+            match head {
+                Head::Event { digest, received_at, .. } => {
+                    let (key, delivery) = decode_event(&body).ok_or_else(|| other(*place))?;
+                    stored.events.push(EventEntry { key, digest, received_at, delivery });
+                }
+                Head::Arrival { digest, received_at, .. } => arrivals.push((digest, received_at)),
+                Head::Passed { at, .. } => stored.deadlines.push(at),
+                Head::Notice { kind, revision, .. } => {
+                    let notice = decode_notice(&head, &body).ok_or_else(|| other(*place))?;
+                    notices.push((series(kind), revision, notice));
+                }
+                Head::Gone { why, at, .. } => stored.gone = Some(Gone { why, at }),
+                Head::LastWord { kind, revision, .. } => {
+                    let notice = decode_notice(&head, &body).ok_or_else(|| other(*place))?;
+                    notices.push((series(kind), revision, notice));
+                }
+                _ => return Err(other(*place)),
             }
         }
         stored.events.sort_unstable_by_key(|event| event.digest);
+        // An event that was moved can be there twice, for a moment.
+        stored.events.dedup_by_key(|event| event.digest);
+        for (digest, at) in arrivals {
+            if let Ok(place) = stored.events.binary_search_by_key(&digest, |event| event.digest) {
+                stored.events[place].received_at = stored.events[place].received_at.earliest(at);
+            }
+        }
         stored.deadlines.sort_unstable();
+        stored.deadlines.dedup();
         notices.sort_unstable_by_key(|(series, revision, _)| (*series, *revision));
+        notices.dedup_by_key(|(series, revision, _)| (*series, *revision));
         stored.notices = notices.into_iter().map(|(_, _, notice)| notice).collect();
-        Ok(stored)
+        Ok(Some(stored))
     }
 
-    pub(super) fn due(&self, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        let rows = self.rows(index::DUE, None, limit)?;
-        let due = rows.into_iter().map(|(key, value)| Some((Bytes(&value).timestamp()?, index::session_of(&key)?)));
-        due.collect::<Option<_>>().ok_or_else(|| stopped(&IndexError::value("a deadline")))
+    pub(super) fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        let mut asked = limit;
+        loop {
+            let mut due = Vec::new();
+            let tags = self.view.due(until, asked);
+            let are_all = tags.len() < asked;
+            for (at, tag) in tags {
+                due.extend(self.key(tag)?.map(|key| (at, key)));
+            }
+            // Those of which no record can be read, so that nobody knows their key, hold up nobody else.
+            if are_all || due.len() >= limit {
+                due.truncate(limit);
+                return Ok(due);
+            }
+            asked = asked.saturating_mul(2);
+        }
     }
 
     pub(super) fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
-        let rows = self.rows(index::OUTBOX, Some(&index::outbox(after)), limit)?;
-        let mut notices = Vec::with_capacity(rows.len());
-        for (key, value) in rows {
-            let unreadable = || stopped(&IndexError::value("a notice"));
-            let seq = key[1..].try_into().map(u64::from_be_bytes).map_err(|_| unreadable())?;
-            let place = Bytes(&value).place().ok_or_else(unreadable)?;
-            notices.extend(self.notice(place)?.map(|notice| (seq, notice)));
+        let mut notices = Vec::new();
+        let meta = self.view.meta();
+        let mut next = after.saturating_add(1).max(meta.first);
+        while next <= meta.seq && notices.len() < limit {
+            let page = next / OUTBOX_PAGE;
+            let places = self.view.get(&index::outbox(page)).map_err(|error| stopped(&error))?;
+            let places = places.map(|value| index::read_outbox(&value)).transpose().map_err(|error| stopped(&error))?;
+            let places = places.unwrap_or_default();
+            let end = (page + 1) * OUTBOX_PAGE;
+            while next < end && next <= meta.seq && notices.len() < limit {
+                if let Some(Some(place)) = places.get((next % OUTBOX_PAGE) as usize) {
+                    notices.extend(self.notice(*place)?.map(|notice| (next, notice)));
+                }
+                next += 1;
+            }
         }
         Ok(notices)
     }
 
     pub(super) fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        let after = after.map(index::session);
-        let rows = self.rows(index::SESSION, after.as_deref(), limit)?;
-        let sessions = rows.iter().map(|(key, _)| index::session_of(key));
-        sessions.collect::<Option<_>>().ok_or_else(|| stopped(&IndexError::value("a session")))
+        let mut after = after.map(|key| self.tags.of(key));
+        let mut sessions = Vec::new();
+        while sessions.len() < limit {
+            let tags = self.view.sessions(after, limit - sessions.len()).map_err(|error| stopped(&error))?;
+            let Some(last) = tags.last() else { break };
+            after = Some(*last);
+            for tag in tags {
+                sessions.extend(self.key(tag)?);
+            }
+        }
+        Ok(sessions)
     }
 
     pub(super) fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        let consumer = |(key, value): Row| {
-            let unreadable = |_| IndexError::value("a consumer");
-            let name = String::from_utf8(key[1..].to_vec()).map_err(unreadable)?;
-            Ok(Consumer { name, acknowledged: index::read_seq(&value)? })
-        };
-        let rows = self.rows(index::CONSUMER, None, usize::MAX)?;
-        rows.into_iter().map(consumer).collect::<Result<_, _>>().map_err(|error| stopped(&error))
+        self.view.consumers().map_err(|error| stopped(&error))
     }
 
     pub(super) fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
         let mut refused = Vec::new();
-        for (key, _) in self.rows(index::REFUSED, None, limit)? {
+        for (key, _) in self.rows(index::REFUSED, limit)? {
             let place = Bytes(&key[1..]).place().ok_or_else(|| stopped(&IndexError::value("a delivery")))?;
-            let Some((head, body)) = self.entry(place)? else { continue };
-            let Head::Refused { source, received_at, reason, headers, .. } = head else { return Err(other(place)) };
-            refused.push(Refused { source, received_at, reason, delivery: Delivery { headers, body: body.into() } });
+            let Found::Here(head, body) = self.entry(place)? else { continue };
+            let Head::Refused { received_at, .. } = head else { return Err(other(place)) };
+            refused.push(decode_refused(received_at, &body).ok_or_else(|| other(place))?);
         }
         Ok(refused)
     }
 
-    pub(super) fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.view.latest().map_err(|error| stopped(&error))
+    pub(super) fn latest(&self) -> Option<Timestamp> {
+        self.view.meta().latest
     }
 
-    fn rows(&self, of: u8, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, LogError> {
-        self.view.scan(&[of], after, limit).map_err(|error| stopped(&error))
+    /// The last thing that was said of a session: of its end, or of a stall.
+    pub(super) fn last_word(&self, tag: Tag) -> Result<Option<LastWord>, LogError> {
+        let Some(session) = self.view.session(tag).map_err(|error| stopped(&error))? else { return Ok(None) };
+        let mut last: Option<((bool, u32), LastWord)> = None;
+        for place in session.places() {
+            let Ok(Found::Here(Head::Notice { seq, id, tag, kind, revision }, body)) = self.entry(*place) else {
+                continue;
+            };
+            let is_end = series(kind) == series(NoticeKind::Complete);
+            let rank = (is_end, revision);
+            if kind != NoticeKind::Asset && last.as_ref().is_none_or(|(known, _)| *known < rank) {
+                let body = Body::new(&body);
+                last = Some((rank, LastWord { seq, notice: PreparedNotice { tag, id, kind, revision, body } }));
+            }
+        }
+        Ok(last.map(|(_, word)| word))
     }
 
-    fn event(&self, place: Place, received_at: Timestamp) -> Result<Option<EventEntry>, LogError> {
-        let Some((head, body)) = self.entry(place)? else { return Ok(None) };
-        let Head::Event { key, digest, headers, .. } = head else { return Err(other(place)) };
-        Ok(Some(EventEntry { key, digest, received_at, delivery: Delivery { headers, body: body.into() } }))
+    fn rows(&self, of: u8, limit: usize) -> Result<Vec<Row>, LogError> {
+        self.view.scan(&[of], None, limit).map_err(|error| stopped(&error))
     }
 
+    /// The key of a session, as one of its records says; nothing when none does.
+    fn key(&self, tag: Tag) -> Result<Option<SessionKey>, LogError> {
+        let Some(session) = self.view.session(tag).map_err(|error| stopped(&error))? else { return Ok(None) };
+        for place in session.places() {
+            match self.entry(*place) {
+                Ok(Found::Here(Head::Event { .. } | Head::Notice { .. }, body)) => {
+                    return decode_key(&body).ok_or_else(|| other(*place)).map(Some);
+                }
+                Ok(_) | Err(LogError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is left of one that is damaged is handed over like one that is forgotten, and one of which not
+    /// even the head can be read is left out: neither holds up what was said after it.
     fn notice(&self, place: Place) -> Result<Option<Notice>, LogError> {
-        let Some((head, body)) = self.entry(place)? else { return Ok(None) };
-        decode_notice(head, &body).map(Some).ok_or_else(|| other(place))
+        let found = match self.entry(place) {
+            Err(LogError::Damaged { .. }) => self.remains(place)?,
+            found => found?,
+        };
+        match found {
+            Found::Here(head, body) => decode_notice(&head, &body).map(Some).ok_or_else(|| other(place)),
+            Found::Erased(Head::Notice { id, revision, .. }) => Ok(Some(forgotten(id, revision))),
+            Found::Erased(_) => Err(other(place)),
+            Found::Moved => Ok(None),
+        }
     }
 
-    /// What is at a place; nothing when its body was erased.
-    fn entry(&self, place: Place) -> Result<Option<(Head, Vec<u8>)>, LogError> {
-        let entry = self.journal.read(place).map_err(|error| log_error(&error))?;
+    /// The head of a record whose body is damaged; nothing where that cannot be read either.
+    fn remains(&self, place: Place) -> Result<Found, LogError> {
+        match self.journal.read(place) {
+            Ok(entry) => Ok(Head::decode(&entry.head).map_or(Found::Moved, Found::Erased)),
+            Err(JournalError::NoSuchRecord(_) | JournalError::Damaged(_)) => Ok(Found::Moved),
+            Err(error) => Err(log_error(&error)),
+        }
+    }
+
+    fn entry(&self, place: Place) -> Result<Found, LogError> {
+        let entry = match self.journal.read(place) {
+            Err(JournalError::NoSuchRecord(_)) => return Ok(Found::Moved),
+            entry => entry.map_err(|error| log_error(&error))?,
+        };
         let damaged = |reason: &str| LogError::Damaged { reason: format!("{place} of the journal: {reason}") };
         let head = Head::decode(&entry.head).map_err(|_| damaged("the head cannot be read"))?;
         match entry.body {
-            Content::Here(body) => Ok(Some((head, body))),
-            Content::None => Ok(Some((head, Vec::new()))),
-            Content::Erased => Ok(None),
+            Content::Here(body) => Ok(Found::Here(head, body)),
+            // Nothing but what is left of it was copied.
+            Content::None if matches!(head, Head::Notice { .. }) => Ok(Found::Erased(head)),
+            // One record is read whole.
+            Content::None | Content::Unread => Ok(Found::Here(head, Vec::new())),
+            Content::Erased => Ok(Found::Erased(head)),
             Content::Damaged => Err(damaged("the body is not what was written")),
         }
     }

@@ -1,10 +1,11 @@
 //! What the journal has and the index has not.
 
 use crate::head::{Head, HeadError};
-use crate::index::{Index, IndexError, PENDING};
+use crate::index::{Index, IndexError};
 use crate::journal::{Damage, Journal, Scanned};
 
 use super::OpenError;
+use super::writer::erase;
 
 /// Records that become one change of the index.
 const RECORDS: u64 = 512;
@@ -24,7 +25,7 @@ pub(super) struct Replayed {
 ///
 /// Nothing when the index does not count as the journal does: it is of another history, or the journal
 /// has lost what it knew.
-pub(super) fn replay(journal: &Journal, index: &mut Index) -> Result<Option<Replayed>, OpenError> {
+pub(super) fn replay(journal: &mut Journal, index: &mut Index) -> Result<Option<Replayed>, OpenError> {
     let mut replayed = Replayed::default();
     let known = index.meta().records;
     // A journal that lost its end goes on in a new segment, so places alone do not tell.
@@ -36,11 +37,10 @@ pub(super) fn replay(journal: &Journal, index: &mut Index) -> Result<Option<Repl
     if ends_there {
         return Ok(Some(replayed));
     }
-    let mut scan = journal.scan(index.meta().watermark).peekable();
+    let mut scan = journal.scan_heads(index.meta().watermark).peekable();
     let mut is_first = true;
     while scan.peek().is_some() {
         index.view().wait_for_room().map_err(|error| failed(&error))?;
-        let mut draft = index.draft();
         let mut last = None;
         let mut count = 0;
         // Up to the end of a frame.
@@ -57,13 +57,12 @@ pub(super) fn replay(journal: &Journal, index: &mut Index) -> Result<Option<Repl
                 Some(Ok(Scanned::Damage(damage))) => replayed.damage.push(damage),
                 Some(Ok(Scanned::Record(entry))) => {
                     if std::mem::take(&mut is_first) && entry.number < known {
-                        draft.leave();
                         return Ok(None);
                     }
                     last = Some(entry.place.frame);
                     count += 1;
                     match Head::decode(&entry.head) {
-                        Ok(head) => draft.take(&head, entry.place).map_err(|error| failed(&error))?,
+                        Ok(head) => index.take(&head, entry.place).map_err(|error| failed(&error))?,
                         Err(HeadError::Newer) => return Err(OpenError::Newer { place: entry.place }),
                         Err(HeadError::Malformed) => replayed.unreadable += 1,
                     }
@@ -71,7 +70,8 @@ pub(super) fn replay(journal: &Journal, index: &mut Index) -> Result<Option<Repl
             }
         };
         replayed.records += count;
-        draft.keep(PENDING, watermark, records);
+        erase(journal, index).map_err(|error| OpenError::Index { reason: error.to_string() })?;
+        index.publish(watermark, records);
     }
     Ok(Some(replayed))
 }

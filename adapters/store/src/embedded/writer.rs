@@ -4,20 +4,23 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use finis_engine::Timestamp;
-use finis_engine::log::{Appended, LogError};
+use finis_engine::log::{Appended, LogError, Mark};
 use tokio::sync::mpsc;
 
-use super::jobs::{Answer, Job, Prepared, notice_head};
+use super::drafting::Drafting;
+use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes};
 use super::{log_error, stopped};
 use crate::crash::crash_point;
-use crate::head::{Head, series};
-use crate::index::{Behind, Draft, Index, IndexError, PENDING};
-use crate::journal::{Body, Journal, JournalError, Place, Record};
+use crate::index::{Behind, Index};
+use crate::journal::{Journal, JournalError};
+use crate::tag::Tag;
 
 /// Records and bytes of a commit, unless one batch has more: latency grows with it, throughput hardly.
-const COMMIT_RECORDS: usize = 2048;
+const COMMIT_RECORDS: usize = 8192;
 const COMMIT_BYTES: usize = 4 << 20;
+
+/// Bytes of a frame that are no record.
+const FRAME_BYTES: usize = 128;
 
 /// The one who writes.
 pub(super) struct Writer {
@@ -29,52 +32,57 @@ pub(super) struct Writer {
     pub(super) patience: Duration,
 }
 
-/// An answer that waits for its commit.
-enum Waiting<'j> {
-    Append(&'j mut Option<Answer<Appended>>, Appended),
-    Done(&'j mut Option<Answer<()>>),
+/// A job of a commit, and who waits for it.
+enum Part {
+    Append(Box<Prepared>, Answer<Appended>),
+    Mark(String, Vec<Mark>, Answer<()>),
+    Remove(String, Answer<()>),
+    LetGo(Vec<Tag>, finis_engine::log::Gone, Answer<()>),
 }
 
-/// A job of a commit.
-enum Part {
-    Append(Box<Prepared>, Option<Answer<Appended>>),
-    Acknowledge(String, u64, Option<Answer<()>>),
-    Remove(String, Option<Answer<()>>),
+/// What a part has become.
+enum Done {
+    Appended(Appended),
+    Nothing,
 }
 
 impl Writer {
     /// Works until it is closed, or nobody is left to ask.
     pub(super) fn run(mut self) {
-        let closing = loop {
-            let Some(first) = self.jobs.blocking_recv() else { break None };
-            let (mut parts, closing) = self.gather(first);
-            self.commit(&mut parts);
-            if closing.is_some() {
-                break closing;
+        while let Some(first) = self.jobs.blocking_recv() {
+            let (parts, other) = self.gather(first);
+            self.commit(parts);
+            match other {
+                None => {}
+                Some(Job::Close(answer)) => {
+                    let Writer { journal, index, behind, stopped, patience, .. } = self;
+                    let _ = answer.send(close(journal, index, behind, &stopped, patience));
+                    return;
+                }
+                Some(job) => self.tend(job),
             }
-        };
-        if let Some(answer) = closing {
-            let Writer { journal, index, behind, stopped, patience, .. } = self;
-            let result = close(journal, index, behind, &stopped, patience);
-            let _ = answer.send(result);
         }
     }
 
-    /// What is queued, as far as it fits into one commit; and whether to close then.
-    fn gather(&mut self, first: Job) -> (Vec<Part>, Option<Answer<()>>) {
+    /// What is queued, as far as it fits into one commit; and what is to be done after it, by itself.
+    fn gather(&mut self, first: Job) -> (Vec<Part>, Option<Job>) {
         let (mut parts, mut records, mut bytes) = (Vec::new(), 0, 0);
         let mut next = Some(first);
         while let Some(job) = next {
             let part = match job {
                 Job::Append(prepared, answer) => {
                     records += prepared.records;
-                    bytes += prepared.bytes;
-                    Part::Append(prepared, Some(answer))
+                    Part::Append(prepared, answer)
                 }
-                Job::Acknowledge(consumer, seq, answer) => Part::Acknowledge(consumer, seq, Some(answer)),
-                Job::Remove(consumer, answer) => Part::Remove(consumer, Some(answer)),
-                Job::Close(answer) => return (parts, Some(answer)),
+                Job::Mark(consumer, marks, answer) => {
+                    records += marks.len();
+                    Part::Mark(consumer, marks, answer)
+                }
+                Job::Remove(consumer, answer) => Part::Remove(consumer, answer),
+                Job::LetGo(tags, gone, answer) => Part::LetGo(tags, gone, answer),
+                other => return (parts, Some(other)),
             };
+            bytes += part.bytes();
             parts.push(part);
             let is_full = records >= COMMIT_RECORDS || bytes >= COMMIT_BYTES || parts.len() >= COMMIT_RECORDS;
             next = if is_full { None } else { self.jobs.try_recv().ok() };
@@ -82,193 +90,150 @@ impl Writer {
         (parts, None)
     }
 
-    fn commit(&mut self, parts: &mut [Part]) {
-        let result = match self.stopped.get() {
-            Some(reason) => Err(LogError::Stopped { reason: reason.clone() }),
-            None => {
-                self.index.view().wait_for_room().map_err(|error| stopped(&error)).and_then(|()| self.try_commit(parts))
+    fn commit(&mut self, mut parts: Vec<Part>) {
+        if parts.is_empty() {
+            return;
+        }
+        match self.try_commit(&parts) {
+            Ok(done) => {
+                parts.into_iter().zip(done).for_each(|(part, done)| part.answer(done));
+                crash_point!("commit.answered");
             }
-        };
-        match result {
-            Ok(()) => {}
             // Perhaps there is room for some of them, or some have nothing new.
             Err(LogError::Full { .. } | LogError::TooLarge { .. }) if parts.len() > 1 => {
-                parts.chunks_mut(1).for_each(|part| self.commit(part));
+                for part in parts {
+                    self.commit(vec![part]);
+                }
             }
             Err(error) => {
-                if !matches!(error, LogError::Full { .. } | LogError::TooLarge { .. }) {
+                let is_passing = matches!(error, LogError::Full { .. } | LogError::TooLarge { .. });
+                if !is_passing {
                     let _ = self.stopped.set(error.to_string());
                 }
-                for part in parts {
-                    part.refuse(&error);
+                for part in parts.drain(..) {
+                    let done = if is_passing { part.done_before(&mut self.index) } else { None };
+                    match done {
+                        Some(done) => part.answer(done),
+                        None => part.refuse(error.clone()),
+                    }
                 }
             }
         }
     }
 
-    /// Commits all or nothing, and answers when it is done.
-    fn try_commit(&mut self, parts: &mut [Part]) -> Result<(), LogError> {
-        let mut draft = self.index.draft();
-        let mut records = Vec::new();
-        let mut waiting = Vec::with_capacity(parts.len());
-        for part in parts {
-            waiting.push(part.draft(&mut draft, &mut records).map_err(|error| stopped(&error))?);
+    fn try_commit(&mut self, parts: &[Part]) -> Result<Vec<Done>, LogError> {
+        let bytes = parts.iter().map(Part::bytes).sum();
+        self.commit_with(bytes, |drafting| parts.iter().map(|part| part.draft(drafting)).collect())
+    }
+
+    /// Commits all that is drafted, of at most so many bytes, or nothing.
+    pub(super) fn commit_with<T>(
+        &mut self,
+        bytes: usize,
+        draft: impl FnOnce(&mut Drafting<'_, '_>) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        if let Some(reason) = self.stopped.get() {
+            return Err(LogError::Stopped { reason: reason.clone() });
         }
-        if records.is_empty() {
-            // Nothing is new.
-            draft.leave();
-        } else {
+        self.index.view().wait_for_room().map_err(|error| stopped(&error))?;
+        // Refused before anything is taken, or not at all.
+        let commit = self.journal.begin(bytes + FRAME_BYTES).map_err(|error| fatal(&error))?;
+        let mut drafting = Drafting::new(commit, &mut self.index);
+        let done = draft(&mut drafting)?;
+        let commit = drafting.into_commit();
+        if !commit.is_empty() {
             crash_point!("commit.drafted");
-            match self.journal.append(&records) {
-                Ok(places) => {
-                    let frame = places.first().map_or(PENDING, |place| place.frame);
-                    draft.keep(frame, self.journal.end(), self.journal.records());
-                }
-                Err(error) => {
-                    draft.leave();
-                    // Whatever cannot be asked of the disk, nobody knows what else it does not do.
-                    return Err(match log_error(&error) {
-                        LogError::Damaged { reason } => LogError::Stopped { reason },
-                        other => other,
-                    });
-                }
-            }
+            // Whatever goes wrong from here on, the index has taken what the journal has not.
+            commit.finish().map_err(|error| stop(&error))?;
+            erase(&mut self.journal, &mut self.index).map_err(|error| stop(&error))?;
+            crash_point!("commit.durable");
+            self.index.publish(self.journal.end(), self.journal.records());
+            crash_point!("commit.kept");
         }
-        crash_point!("commit.kept");
-        waiting.into_iter().for_each(Waiting::answer);
-        crash_point!("commit.answered");
-        Ok(())
+        Ok(done)
+    }
+}
+
+/// An error after which nobody knows what the journal has.
+pub(super) fn stop(error: &JournalError) -> LogError {
+    LogError::Stopped { reason: log_error(error).to_string() }
+}
+
+/// Erases what is to be forgotten. What lies in a segment that is gone is gone; where a head cannot be
+/// read, nobody knows where its body is, and that segment has to go.
+pub(super) fn erase(journal: &mut Journal, index: &mut Index) -> Result<(), JournalError> {
+    for place in index.take_erasable() {
+        crash_point!("erase.due");
+        match journal.erase(&[place]) {
+            Err(JournalError::NoSuchRecord(_) | JournalError::Damaged(_)) => {}
+            erased => erased?,
+        }
+    }
+    Ok(())
+}
+
+/// What the journal says before anything was taken. Whatever cannot be asked of the disk, nobody knows
+/// what else it does not do.
+fn fatal(error: &JournalError) -> LogError {
+    match log_error(error) {
+        LogError::Damaged { reason } => LogError::Stopped { reason },
+        other => other,
     }
 }
 
 impl Part {
+    /// Bytes that it needs in a frame, at most.
+    fn bytes(&self) -> usize {
+        match self {
+            Part::Append(prepared, _) => prepared.bytes,
+            Part::Mark(consumer, marks, _) => marks_bytes(consumer, marks),
+            Part::Remove(consumer, _) => bare_bytes(consumer.len()),
+            Part::LetGo(tags, ..) => tags.len() * bare_bytes(0),
+        }
+    }
+
     /// Finds out what of it is new, and makes records of that.
-    fn draft<'j>(&'j mut self, draft: &mut Draft<'_>, records: &mut Vec<Record>) -> Result<Waiting<'j>, IndexError> {
-        let mut add = |draft: &mut Draft<'_>, head: &Head, body: Option<&Body>| {
-            // A frame has far fewer than 2³² records.
-            let place = Place { frame: PENDING, record: records.len() as u32 };
-            draft.take(head, place)?;
-            records.push(Record { head: head.encode(), body: body.cloned() });
-            Ok::<(), IndexError>(())
-        };
+    fn draft(&self, to: &mut Drafting<'_, '_>) -> Result<Done, LogError> {
         match self {
-            Part::Append(prepared, answer) => {
-                let appended = prepared.draft(draft, &mut add)?;
-                Ok(Waiting::Append(answer, appended))
-            }
-            Part::Acknowledge(consumer, seq, answer) => {
-                if draft.consumer(consumer)?.is_none_or(|known| known < *seq) {
-                    add(draft, &Head::Acknowledged { consumer: consumer.clone(), seq: *seq }, None)?;
-                }
-                Ok(Waiting::Done(answer))
-            }
-            Part::Remove(consumer, answer) => {
-                if draft.consumer(consumer)?.is_some() {
-                    add(draft, &Head::Removed { consumer: consumer.clone() }, None)?;
-                }
-                Ok(Waiting::Done(answer))
-            }
+            Part::Append(prepared, _) => to.append(prepared).map(Done::Appended),
+            Part::Mark(consumer, marks, _) => to.mark(consumer, marks).map(|()| Done::Nothing),
+            Part::Remove(consumer, _) => to.remove(consumer).map(|()| Done::Nothing),
+            Part::LetGo(tags, gone, _) => to.let_go(tags, *gone).map(|()| Done::Nothing),
         }
     }
 
-    fn refuse(&mut self, error: &LogError) {
+    /// What it becomes when nothing of it is new.
+    fn done_before(&self, index: &mut Index) -> Option<Done> {
         match self {
-            Part::Append(_, answer) => {
-                if let Some(answer) = answer.take() {
-                    let _ = answer.send(Err(error.clone()));
-                }
+            Part::Append(prepared, _) => prepared.appended_before(index).map(Done::Appended),
+            Part::Mark(consumer, marks, _) => {
+                let is_news = |mark| index.head_of(consumer, mark).map_or(true, |head| head.is_some());
+                (!marks.iter().any(is_news)).then_some(Done::Nothing)
             }
-            Part::Acknowledge(_, _, answer) | Part::Remove(_, answer) => {
-                if let Some(answer) = answer.take() {
-                    let _ = answer.send(Err(error.clone()));
-                }
-            }
+            Part::Remove(consumer, _) => index.consumer(consumer).ok()?.is_none().then_some(Done::Nothing),
+            Part::LetGo(..) => None,
         }
     }
-}
 
-impl Prepared {
-    fn draft<A>(&self, draft: &mut Draft<'_>, add: &mut A) -> Result<Appended, IndexError>
-    where
-        A: FnMut(&mut Draft<'_>, &Head, Option<&Body>) -> Result<(), IndexError>,
-    {
-        let mut appended = Appended::default();
-        let mut latest: Option<Timestamp> = None;
-        for (head, body) in &self.events {
-            let Head::Event { key, digest, received_at, .. } = head else { continue };
-            let known = draft.session(key)?.event(*digest);
-            appended.new.push(known.is_none());
-            match known {
-                None => add(draft, head, Some(body))?,
-                Some(known) => {
-                    if !is_same(known.earliest(*received_at), known) {
-                        let (key, digest, received_at) = (key.clone(), *digest, *received_at);
-                        add(draft, &Head::Arrival { key, digest, received_at }, None)?;
-                    }
-                    latest = latest.max(Some(*received_at));
-                }
-            }
-        }
-        for (key, due) in &self.deadlines {
-            if !draft.session(key)?.has_passed(*due) {
-                add(draft, &Head::Passed { key: key.clone(), due: *due }, None)?;
-            }
-        }
-        for (notice, body) in &self.notices {
-            let first = !draft.session(&notice.key)?.has_said(series(notice.kind), notice.revision);
-            appended.first.push(first);
-            if first {
-                let seq = draft.meta().seq + 1;
-                add(draft, &notice_head(notice, seq), Some(body))?;
-            }
-        }
-        for (key, due) in &self.due {
-            let (known, before) = (draft.knows(key)?, draft.session(key)?.due);
-            let is_as_before = match (before, *due) {
-                (Some(before), Some(due)) => is_same(before, due),
-                (before, due) => before.is_none() && due.is_none(),
-            };
-            if !known || !is_as_before {
-                add(draft, &Head::Due { key: key.clone(), due: *due }, None)?;
-            }
-        }
-        for (head, body) in &self.refused {
-            let Head::Refused { identity, received_at, .. } = head else { continue };
-            if draft.has_refused(*identity)? {
-                latest = latest.max(Some(*received_at));
-            } else {
-                add(draft, head, Some(body))?;
-            }
-        }
-        // What came again leaves nothing else behind, and the clock must not go behind it.
-        if let Some(at) = latest.filter(|at| draft.meta().latest.is_none_or(|latest| latest < *at)) {
-            add(draft, &Head::Clock { at }, None)?;
-        }
-        Ok(appended)
-    }
-}
-
-impl Waiting<'_> {
     /// Whoever asked may not wait any more; what was done is done.
-    fn answer(self) {
-        match self {
-            Waiting::Append(answer, appended) => {
-                if let Some(answer) = answer.take() {
-                    let _ = answer.send(Ok(appended));
-                }
-            }
-            Waiting::Done(answer) => {
-                if let Some(answer) = answer.take() {
-                    let _ = answer.send(Ok(()));
-                }
+    fn answer(self, done: Done) {
+        match (self, done) {
+            (Part::Append(_, answer), Done::Appended(appended)) => drop(answer.send(Ok(appended))),
+            (Part::Append(_, answer), Done::Nothing) => drop(answer.send(Ok(Appended::default()))),
+            (Part::Mark(.., answer) | Part::Remove(_, answer) | Part::LetGo(.., answer), _) => {
+                let _ = answer.send(Ok(()));
             }
         }
     }
-}
 
-/// The same instant, written with the same digits.
-fn is_same(one: Timestamp, other: Timestamp) -> bool {
-    (one.unix(), one.digits()) == (other.unix(), other.digits())
+    fn refuse(self, error: LogError) {
+        match self {
+            Part::Append(_, answer) => drop(answer.send(Err(error))),
+            Part::Mark(.., answer) | Part::Remove(_, answer) | Part::LetGo(.., answer) => {
+                let _ = answer.send(Err(error));
+            }
+        }
+    }
 }
 
 fn close(

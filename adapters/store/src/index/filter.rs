@@ -4,6 +4,8 @@
 //! for the batch that is being written behind: a question takes the same lock. So it asks only about
 //! those that may be there.
 
+use crate::tag::Tag;
+
 /// Sessions of the first part; each further part has room for twice as many.
 const FIRST: usize = 64 << 10;
 
@@ -28,9 +30,9 @@ struct Part {
 }
 
 impl Filter {
-    /// Notes a key.
-    pub(super) fn insert(&mut self, key: &[u8]) {
-        if self.is_full || self.may_have(key) {
+    /// Notes a session.
+    pub(super) fn insert(&mut self, tag: Tag) {
+        if self.is_full || self.may_have(tag) {
             return;
         }
         if self.parts.last().is_none_or(|part| part.room == 0) {
@@ -43,15 +45,15 @@ impl Filter {
         }
         if let Some(part) = self.parts.last_mut() {
             part.room -= 1;
-            for bit in part.bits(hash(key)) {
+            for bit in part.bits(halves(tag)) {
                 part.words[bit / 64] |= 1 << (bit % 64);
             }
         }
     }
 
-    /// `false` for a key that was never noted.
-    pub(super) fn may_have(&self, key: &[u8]) -> bool {
-        let hash = hash(key);
+    /// `false` for a session that was never noted.
+    pub(super) fn may_have(&self, tag: Tag) -> bool {
+        let hash = halves(tag);
         let has = |part: &Part| part.bits(hash).all(|bit| part.words[bit / 64] >> (bit % 64) & 1 == 1);
         self.is_full || self.parts.iter().any(has)
     }
@@ -65,15 +67,11 @@ impl Part {
     }
 }
 
-fn hash(key: &[u8]) -> (u64, u64) {
-    let hash = blake3::hash(key);
-    let half = |from: usize| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&hash.as_bytes()[from..from + 8]);
-        u64::from_le_bytes(bytes)
-    };
+/// A tag is a hash already.
+fn halves(tag: Tag) -> (u64, u64) {
+    let number = u128::from_le_bytes(tag.to_bytes());
     // An odd step comes to every bit.
-    (half(0), half(8) | 1)
+    (number as u64, (number >> 64) as u64 | 1)
 }
 
 #[cfg(test)]
@@ -83,14 +81,18 @@ mod tests {
     #[test]
     fn never_denies_what_it_has_and_seldom_asks_in_vain() {
         let mut filter = Filter::default();
-        assert!(!filter.may_have(b"anything"));
-        let key = |number: u32| number.to_be_bytes();
+        let key = |number: u32| {
+            let mut tag = [0; Tag::BYTES];
+            tag.copy_from_slice(&blake3::hash(&number.to_be_bytes()).as_bytes()[..Tag::BYTES]);
+            Tag::from_bytes(tag)
+        };
+        assert!(!filter.may_have(key(7)));
         for number in 0..200_000 {
-            filter.insert(&key(number));
+            filter.insert(key(number));
         }
         assert_eq!(filter.parts.len(), 3);
-        assert!((0..200_000).all(|number| filter.may_have(&key(number))));
-        let in_vain = (200_000..300_000).filter(|number| filter.may_have(&key(*number))).count();
+        assert!((0..200_000).all(|number| filter.may_have(key(number))));
+        let in_vain = (200_000..300_000).filter(|number| filter.may_have(key(*number))).count();
         assert!(in_vain < 1_000, "{in_vain}");
     }
 }

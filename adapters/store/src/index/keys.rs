@@ -3,64 +3,96 @@
 //! | first byte | then | value |
 //! |---|---|---|
 //! | `m` | | the state of the index: [`super::meta`] |
-//! | `s` | session | its newest page, and when it is due |
-//! | `p` | session, page (4) | an older page of the session, full |
-//! | `d` | due at (12), session | the time, with its digits |
-//! | `o` | seq (8) | place of the notice |
+//! | `s` | tag of a session | where its records lie: [`super::sessions`] |
+//! | `p` | tag, page (4) | where older ones lie, of a session that has many |
+//! | `d` | due at (12), tag | digits of the time (1) |
+//! | `o` | page (8) | where [`OUTBOX_PAGE`] notices lie, by their place in the outbox |
 //! | `c` | consumer | the notice that it has acknowledged |
+//! | `k` | consumer, with `00` as `00 ff`, `00 00`, seq (8) | where that notice stands with it |
 //! | `r` | place (20) | nothing: a refused delivery, in the order of the journal |
 //! | `i` | identity (16) | place of the refused delivery |
 //!
-//! Integers are big-endian, so keys sort as what they stand for. A session is its three parts, each
-//! with `00` written as `00 ff` and `00 00` after it: sorted as its parts are, and none is the
-//! beginning of another.
+//! Integers are big-endian, so keys sort as what they stand for.
 
 use finis_engine::Timestamp;
-use finis_engine::live::SessionKey;
 
 use crate::journal::Place;
+use crate::tag::Tag;
 
 pub(crate) const META: &[u8] = b"m";
 pub(crate) const SESSION: u8 = b's';
 pub(crate) const DUE: u8 = b'd';
-pub(crate) const OUTBOX: u8 = b'o';
 pub(crate) const CONSUMER: u8 = b'c';
 pub(crate) const REFUSED: u8 = b'r';
+const OUTBOX: u8 = b'o';
+const STANDING: u8 = b'k';
 const PAGE: u8 = b'p';
 const IDENTITY: u8 = b'i';
 
-/// Bytes of source, subject, id or consumer: with more, keys would be no small values any more.
-pub(crate) const PART_BYTES_MAX: usize = 1024;
+/// Notices of one page of the outbox.
+pub(crate) const OUTBOX_PAGE: u64 = 64;
 
-pub(crate) fn session(key: &SessionKey) -> Vec<u8> {
-    let mut bytes = vec![SESSION];
-    write_session(key, &mut bytes);
-    bytes
+/// Bytes of a consumer's name: with more, keys would be no small values any more.
+pub(crate) const NAME_BYTES_MAX: usize = 1024;
+
+pub(crate) fn session(tag: Tag) -> Vec<u8> {
+    [&[SESSION][..], &tag.to_bytes()].concat()
 }
 
-pub(crate) fn page(key: &SessionKey, page: u32) -> Vec<u8> {
-    let mut bytes = vec![PAGE];
-    write_session(key, &mut bytes);
-    bytes.extend_from_slice(&page.to_be_bytes());
-    bytes
+pub(crate) fn page(tag: Tag, page: u32) -> Vec<u8> {
+    [&[PAGE][..], &tag.to_bytes(), &page.to_be_bytes()].concat()
 }
 
-pub(crate) fn due(at: Timestamp, key: &SessionKey) -> Vec<u8> {
+pub(crate) fn due(at: Timestamp, tag: Tag) -> Vec<u8> {
     let (seconds, nanos) = at.unix();
-    let mut bytes = vec![DUE];
     // With the sign turned over, the order of the bytes is that of the numbers.
-    bytes.extend_from_slice(&(seconds ^ i64::MIN).to_be_bytes());
-    bytes.extend_from_slice(&nanos.to_be_bytes());
-    write_session(key, &mut bytes);
-    bytes
+    [&[DUE][..], &(seconds ^ i64::MIN).to_be_bytes(), &nanos.to_be_bytes(), &tag.to_bytes()].concat()
 }
 
-pub(crate) fn outbox(seq: u64) -> Vec<u8> {
-    [&[OUTBOX][..], &seq.to_be_bytes()].concat()
+/// The value of a key of [`due`].
+pub(crate) fn due_value(at: Timestamp) -> [u8; 1] {
+    // At most nine.
+    [at.digits() as u8]
+}
+
+/// When what is due, by a key of [`due`] and its value.
+pub(crate) fn read_due(key: &[u8], value: &[u8]) -> Option<(Timestamp, Tag)> {
+    let (seconds, rest) = key.strip_prefix(&[DUE])?.split_first_chunk()?;
+    let (nanos, tag) = rest.split_first_chunk()?;
+    let [digits @ 0..=9] = *value else { return None };
+    let seconds = i64::from_be_bytes(*seconds) ^ i64::MIN;
+    let at = Timestamp::from_unix(seconds, u32::from_be_bytes(*nanos), usize::from(digits))?;
+    Some((at, Tag::from_bytes(tag.try_into().ok()?)))
+}
+
+/// The tag of a key of [`session`].
+pub(crate) fn tag_of(key: &[u8]) -> Option<Tag> {
+    key.strip_prefix(&[SESSION])?.try_into().ok().map(Tag::from_bytes)
+}
+
+pub(crate) fn outbox(page: u64) -> Vec<u8> {
+    [&[OUTBOX][..], &page.to_be_bytes()].concat()
 }
 
 pub(crate) fn consumer(name: &str) -> Vec<u8> {
     [&[CONSUMER], name.as_bytes()].concat()
+}
+
+/// What the keys of [`standing`] of one consumer begin with: none is the beginning of another.
+pub(crate) fn standings(consumer: &str) -> Vec<u8> {
+    let mut bytes = vec![STANDING];
+    for byte in consumer.bytes() {
+        bytes.push(byte);
+        if byte == 0 {
+            bytes.push(0xFF);
+        }
+    }
+    bytes.extend_from_slice(&[0, 0]);
+    bytes
+}
+
+pub(crate) fn standing(consumer: &str, seq: u64) -> Vec<u8> {
+    [&standings(consumer)[..], &seq.to_be_bytes()].concat()
 }
 
 pub(crate) fn refused(place: Place) -> Vec<u8> {
@@ -69,47 +101,4 @@ pub(crate) fn refused(place: Place) -> Vec<u8> {
 
 pub(crate) fn identity(identity: [u8; 16]) -> Vec<u8> {
     [&[IDENTITY][..], &identity].concat()
-}
-
-/// The session of a key of [`session`], or of [`due`] after its time.
-pub(crate) fn session_of(key: &[u8]) -> Option<SessionKey> {
-    let mut rest = match key {
-        [SESSION, rest @ ..] => rest,
-        [DUE, rest @ ..] => rest.get(12..)?,
-        _ => return None,
-    };
-    let mut part = || {
-        let mut bytes = Vec::new();
-        loop {
-            match rest {
-                [0, 0, after @ ..] => {
-                    rest = after;
-                    return String::from_utf8(bytes).ok();
-                }
-                [0, 0xFF, after @ ..] => {
-                    bytes.push(0);
-                    rest = after;
-                }
-                [0, ..] | [] => return None,
-                [byte, after @ ..] => {
-                    bytes.push(*byte);
-                    rest = after;
-                }
-            }
-        }
-    };
-    let key = SessionKey { source: part()?, subject: part()?, id: part()? };
-    rest.is_empty().then_some(key)
-}
-
-fn write_session(key: &SessionKey, to: &mut Vec<u8>) {
-    for part in [&key.source, &key.subject, &key.id] {
-        for byte in part.bytes() {
-            to.push(byte);
-            if byte == 0 {
-                to.push(0xFF);
-            }
-        }
-        to.extend_from_slice(&[0, 0]);
-    }
 }

@@ -1,8 +1,9 @@
 //! The state of the index as a whole, in the same batch as what it speaks of.
 //!
 //! Version (1), salt of the journal (8), watermark: segment and offset (8 each), number of records before
-//! it (8), places of the outbox that are taken (8), the latest receiver's time if any; and what the tree
-//! must hold beside this key: how many keys (8), and the sum of their hashes (16).
+//! it (8), places of the outbox that are taken (8), the first that is kept (8), the latest receiver's time
+//! if any; and what the tree must hold beside this key: how many keys (8), their bytes and those of their
+//! values (8), and the sum of their hashes (16).
 
 use finis_engine::Timestamp;
 
@@ -23,13 +24,15 @@ pub(crate) struct Meta {
     pub(crate) records: u64,
     /// The last place of the outbox.
     pub(crate) seq: u64,
+    /// The first notice that is kept.
+    pub(crate) first: u64,
     /// The latest receiver's time.
     pub(crate) latest: Option<Timestamp>,
 }
 
 impl Meta {
     pub(crate) fn new(salt: u64) -> Meta {
-        Meta { salt, watermark: Position::START, records: 0, seq: 0, latest: None }
+        Meta { salt, watermark: Position::START, records: 0, seq: 0, first: 1, latest: None }
     }
 
     pub(crate) fn reach(&mut self, at: Timestamp) {
@@ -44,8 +47,10 @@ impl Meta {
         to.u64(self.watermark.offset);
         to.u64(self.records);
         to.u64(self.seq);
+        to.u64(self.first);
         to.option(self.latest, Writer::timestamp);
         to.u64(contents.keys);
+        to.u64(contents.bytes);
         to.0.extend_from_slice(&contents.sum.to_le_bytes());
         bytes
     }
@@ -54,10 +59,10 @@ impl Meta {
         let mut from = Bytes(bytes.strip_prefix(&[VERSION])?);
         let salt = from.u64()?;
         let watermark = Position { segment: from.u64()?, offset: from.u64()? };
-        let (records, seq) = (from.u64()?, from.u64()?);
+        let (records, seq, first) = (from.u64()?, from.u64()?, from.u64()?);
         let latest = from.option(Bytes::timestamp)?;
-        let contents = Contents { keys: from.u64()?, sum: u128::from_le_bytes(from.array()?) };
-        from.end((Meta { salt, watermark, records, seq, latest }, contents))
+        let contents = Contents { keys: from.u64()?, bytes: from.u64()?, sum: u128::from_le_bytes(from.array()?) };
+        from.end((Meta { salt, watermark, records, seq, first, latest }, contents))
     }
 }
 
@@ -65,17 +70,21 @@ impl Meta {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {
     keys: u64,
+    /// What a tree of no more than this would take at least.
+    pub(super) bytes: u64,
     sum: u128,
 }
 
 impl Contents {
     pub(crate) fn add(&mut self, key: &[u8], value: &[u8]) {
         self.keys += 1;
+        self.bytes += (key.len() + value.len()) as u64;
         self.sum = self.sum.wrapping_add(hash(key, value));
     }
 
     pub(crate) fn remove(&mut self, key: &[u8], value: &[u8]) {
         self.keys = self.keys.wrapping_sub(1);
+        self.bytes = self.bytes.wrapping_sub((key.len() + value.len()) as u64);
         self.sum = self.sum.wrapping_sub(hash(key, value));
     }
 }

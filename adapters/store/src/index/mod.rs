@@ -9,22 +9,22 @@
 //! ones it would keep in files that it never syncs. The thread of its own that writes in the background
 //! is off; its asynchronous flush, transactions and subscriptions can hang, and are never called.
 
-mod draft; // the changes of a commit
+mod consumers; // who is told, and how far each is
 mod filter; // which sessions it may know
 mod keys; // the key space
 mod meta; // what the index says of itself
 mod open; // opening the tree, come what may
-mod sessions; // where the entries of a session lie
+mod sessions; // where the records of a session lie
+mod state; // what its one writer has
 mod tree; // the thread that writes behind
 mod view; // what is known, in the tree or not yet
 
 use std::sync::Arc;
 
-pub(crate) use draft::{Draft, Index, read_seq};
-pub(crate) use keys::{CONSUMER, DUE, OUTBOX, PART_BYTES_MAX, REFUSED, SESSION, outbox, session, session_of};
+pub(crate) use keys::{NAME_BYTES_MAX, OUTBOX_PAGE, REFUSED, outbox};
 pub(crate) use meta::Meta;
-pub(crate) use open::{Checked, open, set_aside, set_aside_unfinished};
-pub(crate) use sessions::{Item, PENDING};
+pub(crate) use open::{Checked, Settings, open, set_aside, set_aside_unfinished};
+pub(crate) use state::{Index, read_outbox};
 pub(crate) use tree::Behind;
 pub(crate) use view::{Row, View};
 

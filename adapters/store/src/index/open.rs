@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::filter::Filter;
 use super::meta::Contents;
-use super::view::Puts;
 use super::{Behind, Index, IndexError, Meta, View, keys};
 use crate::crash::crash_point;
+use crate::journal::Reader;
 
 /// For as long the lock of sled can outlive the store that was closed before.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
@@ -25,8 +25,20 @@ pub(crate) struct Checked {
     /// Nothing in a tree that is new.
     pub(crate) meta: Option<Meta>,
     contents: Contents,
-    patience: Duration,
+    settings: Settings,
     filter: Option<Filter>,
+}
+
+/// How an index is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) cache_bytes: u64,
+    /// For how long it may do nothing before it counts as hung.
+    pub(crate) patience: Duration,
+    /// Keys that wait before they are written.
+    pub(crate) layer_keys: usize,
+    /// All of it is read when it is opened.
+    pub(crate) is_checked: bool,
 }
 
 /// An index that is ready.
@@ -35,24 +47,24 @@ pub(crate) struct Opened {
     pub(crate) behind: Behind,
 }
 
-/// Opens the tree in a folder, on a thread that may be left behind; reads all of it when `whole`.
-pub(crate) fn open(folder: &Path, cache_bytes: u64, patience: Duration, whole: bool) -> Result<Checked, IndexError> {
+/// Opens the tree in a folder, on a thread that may be left behind.
+pub(crate) fn open(folder: &Path, settings: Settings) -> Result<Checked, IndexError> {
     let (send, receive) = mpsc::channel();
     let path = folder.to_owned();
     let spawned = thread::Builder::new().name("finis-index-open".to_owned()).spawn(move || {
-        let opened = catch_unwind(AssertUnwindSafe(|| check(&path, cache_bytes, patience, whole)));
+        let opened = catch_unwind(AssertUnwindSafe(|| check(&path, settings)));
         // When nobody waits any more, what was opened is dropped here.
         let _ = send.send(opened.unwrap_or_else(|_| Err(IndexError::new("opening it panicked"))));
     });
     spawned.map_err(|error| IndexError::new(format_args!("no thread to open it on: {error}")))?;
-    match receive.recv_timeout(patience) {
+    match receive.recv_timeout(settings.patience) {
         Ok(opened) => opened,
-        Err(_) => Err(IndexError::new(format_args!("it did not open in {} s", patience.as_secs()))),
+        Err(_) => Err(IndexError::new(format_args!("it did not open in {} s", settings.patience.as_secs()))),
     }
 }
 
-fn check(folder: &Path, cache_bytes: u64, patience: Duration, whole: bool) -> Result<Checked, IndexError> {
-    let config = sled::Config::new().path(folder).cache_capacity(cache_bytes).flush_every_ms(None);
+fn check(folder: &Path, settings: Settings) -> Result<Checked, IndexError> {
+    let config = sled::Config::new().path(folder).cache_capacity(settings.cache_bytes).flush_every_ms(None);
     let until = Instant::now() + LOCK_PATIENCE;
     let tree = loop {
         match config.open() {
@@ -73,21 +85,21 @@ fn check(folder: &Path, cache_bytes: u64, patience: Duration, whole: bool) -> Re
             folder,
             meta: None,
             contents: Contents::default(),
-            patience,
+            settings,
             filter: Some(Filter::default()),
         });
     };
     let (meta, contents) = Meta::decode(&value).ok_or_else(|| IndexError::new("it is of another format"))?;
     let mut filter = None;
-    if whole {
+    if settings.is_checked {
         let sessions = filter.insert(Filter::default());
         let mut found = Contents::default();
         for row in tree.iter() {
             let (key, value) = row?;
             if *key != *keys::META {
                 found.add(&key, &value);
-                if key.first() == Some(&keys::SESSION) {
-                    sessions.insert(&key);
+                if let Some(tag) = keys::tag_of(&key) {
+                    sessions.insert(tag);
                 }
             }
         }
@@ -95,7 +107,7 @@ fn check(folder: &Path, cache_bytes: u64, patience: Duration, whole: bool) -> Re
             return Err(IndexError::new("it does not hold what it says"));
         }
     }
-    Ok(Checked { tree, folder, meta: Some(meta), contents, patience, filter })
+    Ok(Checked { tree, folder, meta: Some(meta), contents, settings, filter })
 }
 
 fn is_locked(error: &io::Error) -> bool {
@@ -104,15 +116,12 @@ fn is_locked(error: &io::Error) -> bool {
 
 impl Checked {
     /// Starts the thread that writes behind. `lock` is held for as long as anybody has the view.
-    pub(crate) fn start(self, salt: u64, lock: Option<Box<dyn Any + Send>>) -> io::Result<Opened> {
-        let view = Arc::new(View::new(self.tree, lock, self.patience));
-        let meta = self.meta.unwrap_or_else(|| Meta::new(salt));
-        if self.meta.is_none() {
-            // So that one which is new is told from one that has lost everything.
-            view.publish(Puts::new(), meta);
-        }
-        let behind = Behind::start(Arc::clone(&view), self.contents, self.folder)?;
-        Ok(Opened { index: Index::new(view, meta, self.filter), behind })
+    pub(crate) fn start(self, journal: Reader, lock: Option<Box<dyn Any + Send>>) -> Result<Opened, IndexError> {
+        let meta = self.meta.unwrap_or_else(|| Meta::new(journal.salt()));
+        let view = Arc::new(View::new(self.tree, meta, lock, self.settings.layer_keys, self.settings.patience)?);
+        let behind = Behind::start(Arc::clone(&view), self.contents, self.folder);
+        let behind = behind.map_err(|error| IndexError::new(format_args!("no thread to write it on: {error}")))?;
+        Ok(Opened { index: Index::new(view, journal, self.filter), behind })
     }
 
     /// Drops it where nobody waits for it.

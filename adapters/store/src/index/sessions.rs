@@ -1,239 +1,294 @@
-//! A session in the index: where its entries lie in the journal.
+//! A session in the index: where its records lie in the journal.
 //!
-//! Items stand in pages, in the order in which they came. A page that is full is written once more and
-//! then left alone, the last one is written with the session: what a commit costs does not depend on
-//! how old a session is.
+//! That is all that the tree keeps of it, some forty bytes for a call. What the records say of the session
+//! is read from the journal when it is met again, and kept for as long as it is busy.
+//!
+//! | a session's value | |
+//! |---|---|
+//! | how many older pages there are | varint |
+//! | when it is due, if ever | 0, or 1 and a time |
+//! | places of its records past those of the older pages | [`write_places`] |
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use finis_engine::log::Gone;
 use finis_engine::{Digest, Timestamp};
 
 use crate::bytes::{Bytes, Writer};
+use crate::head::{Due, Head, series};
 use crate::journal::{Place, Position};
 
-/// Bytes of a page. sled wants values of 4 KiB at most.
-const PAGE_BYTES: usize = 2048;
+/// Places of an older page. With every place at its longest, a page stays below 4 KiB.
+const PAGE_PLACES: usize = 192;
 
-/// Stands for the frame that an item is about to be written in.
-pub(crate) const PENDING: Position = Position::START;
-
-/// An entry of a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Item {
-    /// An event, by its earliest arrival.
-    Event { digest: Digest, received_at: Timestamp, place: Place },
-    /// A deadline that passed.
-    Passed { due: Timestamp },
-    /// A notice: its series and revision.
-    Notice { series: u8, revision: u32, seq: u64, place: Place },
-}
-
-/// Where an item stands: page, and place in it.
-type At = (usize, usize);
-
-/// What the index knows of a session.
+/// What is known of a session.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Session {
+    /// When it has to be judged again.
     pub(crate) due: Option<Timestamp>,
-    pages: Vec<Page>,
-    events: BTreeMap<Digest, At>,
-    passed: BTreeSet<Timestamp>,
-    notices: BTreeSet<(u8, u32)>,
-    changed: BTreeSet<usize>,
-    pending: Vec<At>,
+    /// It was let go, and this is what is left of it.
+    pub(crate) gone: Option<Gone>,
+    /// Events, sorted by digest, each with its earliest arrival.
+    events: Vec<(Digest, Timestamp)>,
+    /// When deadlines that passed were due, sorted.
+    passed: Vec<Timestamp>,
+    /// Series, revision and place in the outbox of what was said, sorted.
+    said: Vec<(u8, u32, u64)>,
+    /// Where its records lie, sorted.
+    places: Vec<Place>,
+    /// Older pages that the index has.
+    pages: usize,
+    /// Older pages before this one are as the index has them.
+    clean: usize,
+    /// What the index has, below what is being written: nothing when it has nothing.
+    pub(super) published: Option<Published>,
+    /// It is to be published.
+    pub(super) is_changed: bool,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Page {
-    items: Vec<Item>,
-    bytes: usize,
+/// What the index has of a session beside its places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Published {
+    pub(super) due: Option<Timestamp>,
 }
 
-/// The value of a session's key: how many pages there are beside the one in it, and that one.
-pub(crate) struct Head {
-    pub(crate) pages: u32,
-    due: Option<Timestamp>,
-    items: Vec<Item>,
+/// The value of a session's key.
+pub(super) struct Value {
+    pub(super) pages: u32,
+    pub(super) due: Option<Timestamp>,
+    places: Vec<Place>,
+}
+
+/// What of a session is to be written.
+pub(super) struct Encoded {
+    /// Nothing when nothing of it is kept.
+    pub(super) value: Option<Vec<u8>>,
+    /// Older pages that have changed; nothing for one that goes.
+    pub(super) pages: Vec<(u32, Option<Vec<u8>>)>,
 }
 
 impl Session {
+    /// Whether there is anything of it.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.places.is_empty()
+    }
+
+    /// The earliest arrival of an event that is there.
     pub(crate) fn event(&self, digest: Digest) -> Option<Timestamp> {
-        match self.item(*self.events.get(&digest)?)? {
-            Item::Event { received_at, .. } => Some(*received_at),
-            _ => None,
-        }
+        let place = self.events.binary_search_by_key(&digest, |(known, _)| *known).ok()?;
+        self.events.get(place).map(|(_, received_at)| *received_at)
     }
 
     pub(crate) fn has_passed(&self, due: Timestamp) -> bool {
-        self.passed.contains(&due)
+        self.passed.binary_search(&due).is_ok()
     }
 
     pub(crate) fn has_said(&self, series: u8, revision: u32) -> bool {
-        self.notices.contains(&(series, revision))
+        self.said.binary_search_by_key(&(series, revision), |said| (said.0, said.1)).is_ok()
     }
 
-    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
-        self.pages.iter().flat_map(|page| &page.items)
+    /// The last revision that was said of each series.
+    pub(crate) fn revisions(&self) -> [u32; 3] {
+        let last = |series: u8| self.said.iter().rev().find(|said| said.0 == series).map_or(0, |said| said.1);
+        [last(0), last(1), last(2)]
     }
 
-    /// How many items it has.
-    pub(crate) fn len(&self) -> usize {
-        self.pages.iter().map(|page| page.items.len()).sum()
+    /// Places in the outbox of what was said.
+    pub(crate) fn seqs(&self) -> impl Iterator<Item = u64> {
+        self.said.iter().map(|said| said.2)
     }
 
-    /// Takes an item that is not there yet.
-    pub(crate) fn add(&mut self, item: Item) {
-        let bytes = item.bytes();
-        if self.pages.last().is_none_or(|page| page.bytes + bytes > PAGE_BYTES) {
-            // The one before stood with the session until now.
-            self.changed.extend(self.pages.len().checked_sub(1));
-            self.pages.push(Page::default());
-        }
-        let number = self.pages.len() - 1;
-        if let Some(page) = self.pages.last_mut() {
-            let at = (number, page.items.len());
-            match &item {
-                Item::Event { digest, .. } => drop(self.events.insert(*digest, at)),
-                Item::Passed { due } => drop(self.passed.insert(*due)),
-                Item::Notice { series, revision, .. } => drop(self.notices.insert((*series, *revision))),
+    /// Where its records lie.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// The latest receiver's time of its events and passed deadlines.
+    pub(crate) fn latest(&self) -> Option<Timestamp> {
+        self.events.iter().map(|(_, received_at)| *received_at).chain(self.passed.last().copied()).max()
+    }
+
+    /// Whether a record of it lies there.
+    pub(crate) fn lies_at(&self, place: Place) -> bool {
+        self.places.binary_search(&place).is_ok()
+    }
+
+    /// Where the last thing that was said of it stands in the outbox: of its end, or of a stall.
+    pub(crate) fn last_word(&self) -> Option<u64> {
+        let last = |series: u8| self.said.iter().rev().find(|said| said.0 == series).map(|said| said.2);
+        last(0).or_else(|| last(1))
+    }
+
+    /// How much memory it takes, in entries.
+    pub(super) fn weight(&self) -> usize {
+        1 + self.places.len()
+    }
+
+    /// Takes a record of it, which lies or will lie at `place`. Taking it twice changes nothing.
+    pub(crate) fn take(&mut self, head: &Head, place: Place) {
+        match head {
+            Head::Event { digest, received_at, due, .. } => {
+                self.see(*digest, *received_at);
+                self.set_due(*due);
             }
-            if item.place().is_some_and(|place| place.frame == PENDING) {
-                self.pending.push(at);
+            Head::Arrival { digest, received_at, .. } => self.see(*digest, *received_at),
+            Head::Passed { at, due, .. } => {
+                insert(&mut self.passed, *at);
+                self.set_due(*due);
             }
-            page.bytes += bytes;
-            page.items.push(item);
-        }
-        self.changed.insert(number);
-    }
-
-    /// Notes an arrival of an event that is there.
-    pub(crate) fn arrive(&mut self, digest: Digest, at: Timestamp) {
-        let Some(&place) = self.events.get(&digest) else { return };
-        if let Some(Item::Event { received_at, .. }) = self.item_mut(place) {
-            *received_at = received_at.earliest(at);
-        }
-        self.changed.insert(place.0);
-    }
-
-    /// Says in which frame everything that is pending was written.
-    pub(crate) fn settle(&mut self, frame: Position) {
-        for at in std::mem::take(&mut self.pending) {
-            if let Some(Item::Event { place, .. } | Item::Notice { place, .. }) = self.item_mut(at) {
-                place.frame = frame;
+            Head::Notice { seq, kind, revision, .. } => insert(&mut self.said, (series(*kind), *revision, *seq)),
+            Head::LastWord { .. } => {}
+            // It is where the session is, and nowhere else.
+            Head::Due { due, .. } => return self.set_due(*due),
+            Head::Gone { why, at, revisions, .. } => {
+                self.let_go(Gone { why: *why, at: *at });
+                self.recall_revisions(revisions);
             }
+            _ => return,
+        }
+        self.is_changed = true;
+        if let Err(before) = self.places.binary_search(&place) {
+            self.clean = self.clean.min(before / PAGE_PLACES);
+            self.places.insert(before, place);
         }
     }
 
-    /// Older pages that have changed, and the value of the session's key.
-    pub(crate) fn encode_changes(&mut self) -> (Vec<(u32, Vec<u8>)>, Vec<u8>) {
-        let last = self.pages.len().saturating_sub(1);
-        let changed = std::mem::take(&mut self.changed);
-        let older = changed.into_iter().filter(|number| *number < last).map(|number| {
-            let mut bytes = Vec::with_capacity(PAGE_BYTES);
-            self.pages[number].items.iter().for_each(|item| item.encode(&mut Writer(&mut bytes)));
-            // A page has some dozen items, so there are far fewer pages than 2³².
-            (number as u32, bytes)
-        });
-        let older = older.collect();
-        let mut bytes = Vec::new();
-        let mut to = Writer(&mut bytes);
-        to.u32(last as u32);
+    /// What a record that the index knows to be there says; when it is due, the index says itself.
+    pub(super) fn recall(&mut self, head: &Head) {
+        match head {
+            Head::Event { digest, received_at, .. } | Head::Arrival { digest, received_at, .. } => {
+                self.see(*digest, *received_at);
+            }
+            Head::Passed { at, .. } => insert(&mut self.passed, *at),
+            Head::Notice { seq, kind, revision, .. } => insert(&mut self.said, (series(*kind), *revision, *seq)),
+            Head::Gone { why, at, revisions, .. } => {
+                self.gone = Some(Gone { why: *why, at: *at });
+                self.recall_revisions(revisions);
+            }
+            _ => {}
+        }
+    }
+
+    /// A record of it that lay in one place lies in these now, or nowhere.
+    pub(crate) fn relocate(&mut self, from: Place, to: impl IntoIterator<Item = Place>) {
+        let places = std::mem::take(&mut self.places);
+        self.places = places.into_iter().filter(|place| *place != from).chain(to).collect();
+        self.places.sort_unstable();
+        self.places.dedup();
+        (self.clean, self.is_changed) = (0, true);
+    }
+
+    fn recall_revisions(&mut self, revisions: &[u32; 3]) {
+        // Where they stood in the outbox, nobody needs to know any more.
+        let said = (0_u8..).zip(revisions).filter(|(_, revision)| **revision > 0);
+        self.said = said.map(|(series, revision)| (series, *revision, 0)).collect();
+    }
+
+    /// Nothing of it is kept any more.
+    fn let_go(&mut self, gone: Gone) {
+        self.events.clear();
+        self.passed.clear();
+        self.places.clear();
+        (self.due, self.gone, self.clean) = (None, Some(gone), 0);
+    }
+
+    fn see(&mut self, digest: Digest, at: Timestamp) {
+        match self.events.binary_search_by_key(&digest, |(known, _)| *known) {
+            Ok(place) => self.events[place].1 = self.events[place].1.earliest(at),
+            Err(place) => self.events.insert(place, (digest, at)),
+        }
+    }
+
+    fn set_due(&mut self, due: Due) {
+        match due {
+            Due::Same => return,
+            Due::Never => self.due = None,
+            Due::At(at) => self.due = Some(at),
+        }
+        self.is_changed = true;
+    }
+
+    /// What has changed since it was published, which it is now.
+    pub(super) fn publish(&mut self) -> Encoded {
+        let older = self.places.len().saturating_sub(1) / PAGE_PLACES;
+        let mut pages = Vec::new();
+        for number in self.clean..older {
+            let mut page = Vec::new();
+            write_places(&self.places[number * PAGE_PLACES..][..PAGE_PLACES], &mut Writer(&mut page));
+            // A page has some hundred places, so there are far fewer pages than 2³².
+            pages.push((number as u32, Some(page)));
+        }
+        pages.extend((older..self.pages).map(|number| (number as u32, None)));
+        let mut value = Vec::with_capacity(64);
+        let mut to = Writer(&mut value);
+        to.varint(older as u64);
         to.option(self.due, Writer::timestamp);
-        self.pages.last().into_iter().flat_map(|page| &page.items).for_each(|item| item.encode(&mut to));
-        (older, bytes)
+        write_places(&self.places[older * PAGE_PLACES..], &mut to);
+        (self.pages, self.clean, self.is_changed) = (older, older, false);
+        let is_known = self.is_known();
+        self.published = is_known.then_some(Published { due: self.due });
+        Encoded { value: is_known.then_some(value), pages }
     }
 
-    /// The session of the value of its key and of its older pages, in order.
-    pub(crate) fn decode(head: Head, older: impl Iterator<Item = Option<Vec<Item>>>) -> Option<Session> {
-        let mut session = Session { due: head.due, ..Session::default() };
-        for page in older.chain([Some(head.items)]) {
-            // A page ends where it was full then, so that every item stays in its page.
-            session.pages.push(Page { items: Vec::new(), bytes: 0 });
-            let number = session.pages.len() - 1;
-            for item in page? {
-                session.add(item);
-            }
-            if session.pages.len() != number + 1 {
-                return None;
-            }
+    /// The session of the value of its key and its older pages, in order: where everything lies, and
+    /// nothing of what it says yet.
+    pub(super) fn decode(value: Value, older: impl Iterator<Item = Option<Vec<Place>>>) -> Option<Session> {
+        let mut session = Session { due: value.due, ..Session::default() };
+        for page in older {
+            session.places.extend(page.filter(|page| page.len() == PAGE_PLACES)?);
+            session.pages += 1;
         }
-        session.changed.clear();
-        Some(session)
-    }
-
-    fn item(&self, (page, place): At) -> Option<&Item> {
-        self.pages.get(page)?.items.get(place)
-    }
-
-    fn item_mut(&mut self, (page, place): At) -> Option<&mut Item> {
-        self.pages.get_mut(page)?.items.get_mut(place)
+        session.places.extend(value.places);
+        session.clean = session.pages;
+        session.published = Some(Published { due: value.due });
+        session.places.is_sorted().then_some(session)
     }
 }
 
-impl Head {
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Head> {
+impl Value {
+    pub(super) fn decode(bytes: &[u8]) -> Option<Value> {
         let mut from = Bytes(bytes);
-        let (pages, due) = (from.u32()?, from.option(Bytes::timestamp)?);
-        Some(Head { pages, due, items: decode_page(from.0)? })
+        let (pages, due) = (u32::try_from(from.varint()?).ok()?, from.option(Bytes::timestamp)?);
+        Some(Value { pages, due, places: read_places(from.0)? })
     }
 }
 
-/// The items of a page.
-pub(crate) fn decode_page(bytes: &[u8]) -> Option<Vec<Item>> {
+fn insert<T: Ord>(sorted: &mut Vec<T>, value: T) {
+    if let Err(place) = sorted.binary_search(&value) {
+        sorted.insert(place, value);
+    }
+}
+
+/// Places in order, each by what it has more than the one before.
+pub(super) fn write_places(places: &[Place], to: &mut Writer<'_>) {
+    let mut before = Position::START;
+    for place in places {
+        write_place(*place, before, to);
+        before = place.frame;
+    }
+}
+
+pub(super) fn read_places(bytes: &[u8]) -> Option<Vec<Place>> {
     let mut from = Bytes(bytes);
-    let mut items = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
     while !from.0.is_empty() {
-        items.push(Item::decode(&mut from)?);
+        let before = places.last().map_or(Position::START, |place| place.frame);
+        places.push(read_place(before, &mut from)?);
     }
-    Some(items)
+    Some(places)
 }
 
-impl Item {
-    fn place(&self) -> Option<Place> {
-        match self {
-            Item::Event { place, .. } | Item::Notice { place, .. } => Some(*place),
-            Item::Passed { .. } => None,
-        }
-    }
+/// A place after a frame: segments more, then eights of bytes more, or from the beginning of the segment,
+/// then the record.
+pub(super) fn write_place(place: Place, before: Position, to: &mut Writer<'_>) {
+    let Position { segment, offset } = place.frame;
+    to.varint(segment - before.segment);
+    // Frames begin at multiples of eight.
+    to.varint(if segment == before.segment { (offset - before.offset) / 8 } else { offset / 8 });
+    to.varint(place.record.into());
+}
 
-    fn bytes(&self) -> usize {
-        match self {
-            Item::Event { .. } => 50,
-            Item::Passed { .. } => 14,
-            Item::Notice { .. } => 34,
-        }
-    }
-
-    fn encode(&self, to: &mut Writer<'_>) {
-        match self {
-            Item::Event { digest, received_at, place } => {
-                to.u8(1);
-                to.digest(*digest);
-                to.timestamp(*received_at);
-                to.place(*place);
-            }
-            Item::Passed { due } => {
-                to.u8(2);
-                to.timestamp(*due);
-            }
-            Item::Notice { series, revision, seq, place } => {
-                to.u8(3);
-                to.u8(*series);
-                to.u32(*revision);
-                to.u64(*seq);
-                to.place(*place);
-            }
-        }
-    }
-
-    fn decode(from: &mut Bytes<'_>) -> Option<Item> {
-        match from.u8()? {
-            1 => Some(Item::Event { digest: from.digest()?, received_at: from.timestamp()?, place: from.place()? }),
-            2 => Some(Item::Passed { due: from.timestamp()? }),
-            3 => {
-                Some(Item::Notice { series: from.u8()?, revision: from.u32()?, seq: from.u64()?, place: from.place()? })
-            }
-            _ => None,
-        }
-    }
+pub(super) fn read_place(before: Position, from: &mut Bytes<'_>) -> Option<Place> {
+    let segment = before.segment.checked_add(from.varint()?)?;
+    let eights = from.varint()?.checked_mul(8)?;
+    let offset = if segment == before.segment { before.offset.checked_add(eights)? } else { eights };
+    Some(Place { frame: Position { segment, offset }, record: u32::try_from(from.varint()?).ok()? })
 }

@@ -8,14 +8,21 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::meta::Contents;
-use super::view::{Layer, View};
+use finis_engine::Timestamp;
+
+use super::meta::{Contents, Meta};
+use super::view::{Layer, SessionRow, View};
 use super::{IndexError, keys};
 use crate::crash::crash_point;
+use crate::journal::Position;
+use crate::tag::Tag;
 
 /// Bytes that are written before they are made durable: after a power cut, no more than what the
 /// journal has for them is read again. Nothing else hangs on it.
 const FLUSHED_BYTES: usize = 32 << 20;
+
+/// Sessions that go into the tree at once: its readers wait for as long as that takes.
+const BATCH_SESSIONS: usize = 512;
 
 /// The thread that writes behind, from the outside.
 pub(crate) struct Behind {
@@ -26,7 +33,9 @@ pub(crate) struct Behind {
 impl Behind {
     /// Starts the thread. `contents` is what the tree in `folder` holds.
     pub(super) fn start(view: Arc<View>, contents: Contents, folder: PathBuf) -> io::Result<Behind> {
-        let writer = Writer { view: Arc::clone(&view), contents, folder, unflushed: 0 };
+        let meta = view.meta();
+        let watermark = (meta.watermark, meta.records);
+        let writer = Writer { view: Arc::clone(&view), contents, watermark, folder, unflushed: 0 };
         let thread = thread::Builder::new().name("finis-index".to_owned()).spawn(move || writer.run())?;
         Ok(Behind { view, thread: Some(thread) })
     }
@@ -63,6 +72,8 @@ impl Drop for Behind {
 struct Writer {
     view: Arc<View>,
     contents: Contents,
+    /// Up to where the tree has everything, and how many records that is.
+    watermark: (Position, u64),
     folder: PathBuf,
     unflushed: usize,
 }
@@ -79,7 +90,10 @@ impl Writer {
 
     fn write_all(&mut self) -> Result<(), IndexError> {
         if self.view.tree.is_empty() {
-            self.write_one()?;
+            // So that one which is new is told from one that has lost everything.
+            let (watermark, records) = self.watermark;
+            let meta = Meta { watermark, records, ..self.view.meta() };
+            self.put(&mut sled::Batch::default(), self.contents, &meta)?;
             self.flush()?;
         }
         loop {
@@ -92,46 +106,114 @@ impl Writer {
                     return Ok(());
                 }
             }
-            if !self.write_one()? {
+            let Some(layer) = self.view.take_layer() else {
                 // Nothing waits, so it is closing.
                 return self.flush();
+            };
+            if !self.write(&layer)? {
+                return Ok(());
             }
+            self.view.drop_layer();
             if self.unflushed >= FLUSHED_BYTES {
                 self.flush()?;
             }
         }
     }
 
-    /// Whether there was one.
-    fn write_one(&mut self) -> Result<bool, IndexError> {
-        let Some(layer) = self.view.take_layer() else { return Ok(false) };
-        self.apply(&layer)?;
-        self.view.drop_layer();
+    /// Writes a layer in parts, none of which stops readers for long. The watermark goes on with the last:
+    /// until then, the journal is read from where it was, and taking a record twice changes nothing. Only what
+    /// was let go does not know any more what of the outbox was its own: that is written together.
+    ///
+    /// `false` when it was told to write no more.
+    fn write(&mut self, layer: &Layer) -> Result<bool, IndexError> {
+        let before = self.watermark;
+        let (gone, sessions): (Vec<_>, Vec<_>) = layer.sessions.iter().partition(|(_, row)| row.is_gone);
+        for part in sessions.chunks(BATCH_SESSIONS) {
+            let (mut batch, mut contents) = (sled::Batch::default(), self.contents);
+            for (tag, row) in part {
+                self.session(**tag, row, &mut batch, &mut contents)?;
+            }
+            self.put(&mut batch, contents, &Meta { watermark: before.0, records: before.1, ..layer.meta })?;
+            crash_point!("index.part-applied");
+            if self.view.progress().abandoned {
+                return Ok(false);
+            }
+        }
+        let (mut batch, mut contents) = (sled::Batch::default(), self.contents);
+        for (tag, row) in gone {
+            self.session(*tag, row, &mut batch, &mut contents)?;
+        }
+        for (key, value) in &layer.rest {
+            self.change(key, value.as_deref(), &mut batch, &mut contents)?;
+        }
+        self.put(&mut batch, contents, &layer.meta)?;
+        self.watermark = (layer.meta.watermark, layer.meta.records);
         Ok(true)
     }
 
-    fn apply(&mut self, layer: &Layer) -> Result<(), IndexError> {
-        let mut contents = self.contents;
-        let mut batch = sled::Batch::default();
-        for (key, value) in layer.puts.iter() {
-            let old = self.view.tree.get(key)?;
-            // What came and went meanwhile costs nothing.
-            if old.as_deref() == value.as_deref() {
-                continue;
-            }
-            if let Some(old) = old {
-                contents.remove(key, &old);
-            }
-            match value {
-                Some(value) => {
-                    contents.add(key, value);
-                    self.unflushed += key.len() + value.len();
-                    batch.insert(key.as_slice(), value.as_slice());
-                }
-                None => batch.remove(key.as_slice()),
-            }
+    fn session(
+        &mut self,
+        tag: Tag,
+        row: &SessionRow,
+        batch: &mut sled::Batch,
+        contents: &mut Contents,
+    ) -> Result<(), IndexError> {
+        let key = keys::session(tag);
+        match (&row.value, row.beneath) {
+            // There is nothing to be looked for.
+            (Some(value), None) => self.add(&key, value, batch, contents),
+            (value, Some(_)) => self.change(&key, value.as_deref(), batch, contents)?,
+            (None, None) => {}
         }
-        batch.insert(keys::META, layer.meta.encode(contents));
+        for (number, page) in &row.pages {
+            self.change(&keys::page(tag, *number), page.as_deref(), batch, contents)?;
+        }
+        let before = row.beneath.and_then(|published| published.due);
+        let is_same = |at: Timestamp, other: Timestamp| (at.unix(), at.digits()) == (other.unix(), other.digits());
+        if let Some(before) = before.filter(|before| !row.due.is_some_and(|due| is_same(due, *before))) {
+            let (key, value) = (keys::due(before, tag), keys::due_value(before));
+            contents.remove(&key, &value);
+            batch.remove(key);
+        }
+        if let Some(due) = row.due.filter(|due| !before.is_some_and(|before| is_same(*due, before))) {
+            self.add(&keys::due(due, tag), &keys::due_value(due), batch, contents);
+        }
+        Ok(())
+    }
+
+    /// A key that the tree does not have.
+    fn add(&mut self, key: &[u8], value: &[u8], batch: &mut sled::Batch, contents: &mut Contents) {
+        contents.add(key, value);
+        self.unflushed += key.len() + value.len();
+        batch.insert(key, value);
+    }
+
+    fn change(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        batch: &mut sled::Batch,
+        contents: &mut Contents,
+    ) -> Result<(), IndexError> {
+        let old = self.view.tree.get(key)?;
+        // What came and went meanwhile costs nothing.
+        if old.as_deref() == value {
+            return Ok(());
+        }
+        if let Some(old) = old {
+            contents.remove(key, &old);
+        }
+        match value {
+            Some(value) => self.add(key, value, batch, contents),
+            None => batch.remove(key),
+        }
+        Ok(())
+    }
+
+    /// Writes a batch, and with it what the tree then holds.
+    fn put(&mut self, batch: &mut sled::Batch, contents: Contents, meta: &Meta) -> Result<(), IndexError> {
+        let mut batch = std::mem::take(batch);
+        batch.insert(keys::META, meta.encode(contents));
         crash_point!("index.applying");
         self.view.tree.apply_batch(batch)?;
         crash_point!("index.applied");

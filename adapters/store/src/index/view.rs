@@ -1,47 +1,74 @@
 //! What the index knows: the tree, and above it the layers that are not in the tree yet.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-
 use std::time::{Duration, Instant};
 
 use finis_engine::Timestamp;
-use finis_engine::live::SessionKey;
 
-use super::sessions::{Head, Session, decode_page};
+use super::sessions::{Published, Session, Value, read_places};
 use super::{IndexError, Meta, keys};
+use crate::tag::Tag;
 
-/// Keys of a layer, unless one commit has more: what goes into the tree at once, and stops its readers
-/// for as long. While much waits, a key that is written again and again goes into the tree once.
-const LAYER_KEYS: usize = 1024;
-
-/// Layers that may wait before commits wait for them.
-const LAYERS_MAX: usize = 32;
+/// Layers that wait to be written before commits wait for them.
+const LAYERS_MAX: usize = 3;
 
 /// Rows that are read at once before others may write.
 const ROWS_MAX: usize = 256;
 
-/// Values by key; nothing for a key that goes.
-pub(crate) type Puts = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
-
 /// A key and its value.
 pub(crate) type Row = (Vec<u8>, Vec<u8>);
 
-/// Changes that are durable in the journal and not yet in the tree.
+/// What a commit changes.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) sessions: Vec<(Tag, SessionRow)>,
+    /// Keys and values; nothing for a key that goes.
+    pub(super) rest: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// What is to be written of a session. All of it goes into the tree at once, so that a crash leaves a
+/// session there as it was or as it is.
+#[derive(Clone, Debug)]
+pub(super) struct SessionRow {
+    /// Nothing when nothing of it is kept.
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) pages: BTreeMap<u32, Option<Vec<u8>>>,
+    pub(super) due: Option<Timestamp>,
+    /// It was let go.
+    pub(super) is_gone: bool,
+    /// What there is of it beneath; nothing when there is nothing.
+    pub(super) beneath: Option<Published>,
+}
+
+/// Changes that are durable in the journal and not yet in the tree. What is changed again and again
+/// within a layer goes into the tree once.
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
-    pub(super) puts: Arc<Puts>,
+    pub(super) sessions: BTreeMap<Tag, SessionRow>,
+    pub(super) rest: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// The state when it was full.
     pub(super) meta: Meta,
-    /// It is being written: no more may be added.
-    pub(super) taken: bool,
+    /// It is full, or taken to be written: no more may be added.
+    pub(super) is_sealed: bool,
+}
+
+/// What is known beside the tree.
+struct Shared {
+    /// The newest last.
+    layers: VecDeque<Arc<Layer>>,
+    meta: Meta,
+    /// All sessions that have to be judged again.
+    due: BTreeSet<(Timestamp, Tag)>,
 }
 
 /// How far the writing behind is.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
+    /// Layers that are full.
     pub(super) waiting: usize,
     /// All that waits is to be written, and then no more.
     pub(super) closing: bool,
@@ -54,39 +81,196 @@ pub(super) struct Progress {
 
 /// What the index knows, for any thread.
 pub(crate) struct View {
-    layers: RwLock<VecDeque<Layer>>,
+    shared: RwLock<Shared>,
     pub(super) progress: Mutex<Progress>,
     pub(super) moved: Condvar,
     pub(super) tree: sled::Db,
     /// Nobody else opens the store while anybody can still read. Goes last.
     lock: Mutex<Option<Box<dyn Any + Send>>>,
+    /// Sessions and other keys of a layer that is full.
+    layer_keys: usize,
     /// How long it may take.
     patience: Duration,
 }
 
 impl View {
-    pub(super) fn new(tree: sled::Db, lock: Option<Box<dyn Any + Send>>, patience: Duration) -> View {
-        View {
-            layers: RwLock::default(),
+    pub(super) fn new(
+        tree: sled::Db,
+        meta: Meta,
+        lock: Option<Box<dyn Any + Send>>,
+        layer_keys: usize,
+        patience: Duration,
+    ) -> Result<View, IndexError> {
+        let mut due = BTreeSet::new();
+        for row in tree.scan_prefix([keys::DUE]) {
+            let (key, value) = row?;
+            due.insert(keys::read_due(&key, &value).ok_or_else(|| IndexError::value("a deadline"))?);
+        }
+        Ok(View {
+            shared: RwLock::new(Shared { layers: VecDeque::new(), meta, due }),
             progress: Mutex::default(),
             moved: Condvar::new(),
             tree,
             lock: Mutex::new(lock),
+            layer_keys,
             patience,
-        }
+        })
     }
 
-    /// The value of a key.
+    /// The value of a key that is not of a session.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        if let Some(value) = self.read().iter().rev().find_map(|layer| layer.puts.get(key)) {
+        if let Some(value) = self.read().layers.iter().rev().find_map(|layer| layer.rest.get(key)) {
             return Ok(value.clone());
         }
         // What leaves the layers is in the tree before.
         Ok(self.tree.get(key)?.map(|value| value.to_vec()))
     }
 
-    /// Rows whose keys begin with `prefix`, after a key, in order, up to this many.
+    /// Rows that are not of sessions whose keys begin with `prefix`, after a key, in order, up to this many.
     pub(crate) fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, IndexError> {
+        self.in_parts(prefix, after, limit, |layer, from| {
+            let range = layer.rest.range::<Vec<u8>, _>((from, Bound::Unbounded));
+            Box::new(range.map(|(key, value)| Ok((key.clone(), value.clone()))))
+        })
+    }
+
+    /// Tags of sessions after this one, in order, up to this many.
+    pub(crate) fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError> {
+        let after = after.map(keys::session);
+        let rows = self.in_parts(&[keys::SESSION], after.as_deref(), limit, |layer, from| {
+            let tag = |key: &Vec<u8>| keys::tag_of(key).map_or(Bound::Unbounded, Bound::Excluded);
+            let from = match &from {
+                Bound::Excluded(key) => tag(key),
+                _ => Bound::Unbounded,
+            };
+            let range = layer.sessions.range((from, Bound::Unbounded));
+            Box::new(range.map(|(tag, row)| Ok((keys::session(*tag), row.value.clone()))))
+        })?;
+        let tags = rows.iter().map(|(key, _)| keys::tag_of(key));
+        tags.collect::<Option<_>>().ok_or_else(|| IndexError::value("a session"))
+    }
+
+    /// Where the records of a session lie; nothing of one that it does not know.
+    pub(crate) fn session(&self, tag: Tag) -> Result<Option<Session>, IndexError> {
+        let unreadable = || IndexError::value("a session");
+        // Held all the time, so that what is read is of one moment.
+        let shared = self.read();
+        let rows = || shared.layers.iter().rev().filter_map(|layer| layer.sessions.get(&tag));
+        let value = match rows().next() {
+            Some(row) => row.value.clone(),
+            None => self.tree.get(keys::session(tag))?.map(|value| value.to_vec()),
+        };
+        let Some(value) = value else { return Ok(None) };
+        let value = Value::decode(&value).ok_or_else(unreadable)?;
+        let mut older = Vec::new();
+        for number in 0..value.pages {
+            let page = match rows().find_map(|row| row.pages.get(&number)) {
+                Some(page) => page.clone(),
+                None => self.tree.get(keys::page(tag, number))?.map(|page| page.to_vec()),
+            };
+            older.push(read_places(&page.ok_or_else(unreadable)?));
+        }
+        Session::decode(value, older.into_iter()).ok_or_else(unreadable).map(Some)
+    }
+
+    /// Sessions that are due at this time, the earliest first, up to this many.
+    pub(crate) fn due(&self, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
+        self.read().due.iter().take_while(|(at, _)| *at <= until).take(limit).copied().collect()
+    }
+
+    /// When the first session is due.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.read().due.first().map(|(at, _)| *at)
+    }
+
+    /// The state of the index.
+    pub(crate) fn meta(&self) -> Meta {
+        self.read().meta
+    }
+
+    /// The lock, for another index of the same store.
+    pub(super) fn take_lock(&self) -> Option<Box<dyn Any + Send>> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Adds what is durable in the journal up to the watermark of `meta`.
+    pub(super) fn publish(&self, changes: Changes, meta: Meta) {
+        let is_full = {
+            let mut shared = self.write();
+            let shared = &mut *shared;
+            shared.meta = meta;
+            for (tag, row) in &changes.sessions {
+                if let Some(before) = row.beneath.and_then(|published| published.due) {
+                    shared.due.remove(&(before, *tag));
+                }
+                shared.due.extend(row.due.map(|at| (at, *tag)));
+            }
+            if shared.layers.back().is_none_or(|layer| layer.is_sealed) {
+                shared.layers.push_back(Arc::new(Layer::new(meta)));
+            }
+            let Some(layer) = shared.layers.back_mut() else { return };
+            // Nobody else has one that is not sealed.
+            let layer = Arc::make_mut(layer);
+            layer.take(changes);
+            layer.meta = meta;
+            layer.is_sealed = layer.len() >= self.layer_keys;
+            layer.is_sealed
+        };
+        if is_full {
+            self.progress().waiting += 1;
+            self.moved.notify_all();
+        }
+    }
+
+    /// Waits until the writing behind has caught up enough to take more. It hangs, if nothing is written
+    /// for as long as it may take.
+    pub(crate) fn wait_for_room(&self) -> Result<(), IndexError> {
+        let mut progress = self.progress();
+        let (mut waiting, mut since) = (progress.waiting, Instant::now());
+        loop {
+            if let Some(error) = &progress.failed {
+                return Err(error.clone());
+            }
+            if progress.waiting < LAYERS_MAX {
+                return Ok(());
+            }
+            if progress.waiting != waiting {
+                (waiting, since) = (progress.waiting, Instant::now());
+            } else if since.elapsed() >= self.patience {
+                return Err(IndexError::new("the index hangs"));
+            }
+            (progress, _) = self.moved.wait_timeout(progress, self.patience).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The oldest layer, to be written.
+    pub(super) fn take_layer(&self) -> Option<Arc<Layer>> {
+        let mut shared = self.write();
+        let layer = shared.layers.front_mut()?;
+        if !layer.is_sealed {
+            Arc::make_mut(layer).is_sealed = true;
+            // It was not full, so nobody counted it.
+            self.progress().waiting += 1;
+        }
+        Some(Arc::clone(layer))
+    }
+
+    /// The oldest layer is in the tree.
+    pub(super) fn drop_layer(&self) {
+        self.write().layers.pop_front();
+        let mut progress = self.progress();
+        progress.waiting = progress.waiting.saturating_sub(1);
+        self.moved.notify_all();
+    }
+
+    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn in_parts<F>(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, of: F) -> Result<Vec<Row>, IndexError>
+    where
+        F: for<'l> Fn(&'l Layer, Bound<Vec<u8>>) -> Source<'l>,
+    {
         let mut rows: Vec<Row> = Vec::new();
         while rows.len() < limit {
             let from = match (rows.last(), after) {
@@ -95,27 +279,27 @@ impl View {
                 (None, _) => Bound::Included(prefix.to_vec()),
             };
             let most = ROWS_MAX.min(limit - rows.len());
-            let more = self.scan_some(prefix, &from, most)?;
-            let done = more.len() < most;
+            let more = self.some(prefix, &from, most, &of)?;
+            let is_done = more.len() < most;
             rows.extend(more);
-            if done {
+            if is_done {
                 break;
             }
         }
         Ok(rows)
     }
 
-    fn scan_some(&self, prefix: &[u8], from: &Bound<Vec<u8>>, limit: usize) -> Result<Vec<Row>, IndexError> {
-        type Source<'s> = Box<dyn Iterator<Item = Result<(Vec<u8>, Option<Vec<u8>>), IndexError>> + 's>;
-        let layers = self.read();
-        let bounds = || (from.clone(), Bound::Unbounded);
+    fn some<F>(&self, prefix: &[u8], from: &Bound<Vec<u8>>, limit: usize, of: &F) -> Result<Vec<Row>, IndexError>
+    where
+        F: for<'l> Fn(&'l Layer, Bound<Vec<u8>>) -> Source<'l>,
+    {
+        let shared = self.read();
         // The newest first.
-        let mut sources: Vec<Peekable<Source<'_>>> = Vec::with_capacity(layers.len() + 1);
-        for layer in layers.iter().rev() {
-            let range = layer.puts.range::<Vec<u8>, _>(bounds()).map(|(key, value)| Ok((key.clone(), value.clone())));
-            sources.push((Box::new(range) as Source<'_>).peekable());
+        let mut sources: Vec<Peekable<Source<'_>>> = Vec::with_capacity(shared.layers.len() + 1);
+        for layer in shared.layers.iter().rev() {
+            sources.push(of(layer, from.clone()).peekable());
         }
-        let range = self.tree.range(bounds()).map(|row| {
+        let range = self.tree.range((from.clone(), Bound::Unbounded)).map(|row| {
             let (key, value) = row?;
             Ok((key.to_vec(), Some(value.to_vec())))
         });
@@ -145,102 +329,40 @@ impl View {
         Ok(rows)
     }
 
-    /// What it knows of a session; nothing of one that it does not know.
-    pub(crate) fn session(&self, key: &SessionKey) -> Result<Option<Session>, IndexError> {
-        let unreadable = || IndexError::value("a session");
-        let Some(value) = self.get(&keys::session(key))? else { return Ok(None) };
-        let head = Head::decode(&value).ok_or_else(unreadable)?;
-        // A page is complete before it is one of the older, so those that the head counts belong to it
-        // whatever is written meanwhile.
-        let mut older = Vec::new();
-        for page in 0..head.pages {
-            let value = self.get(&keys::page(key, page))?.ok_or_else(unreadable)?;
-            older.push(decode_page(&value));
-        }
-        Session::decode(head, older.into_iter()).ok_or_else(unreadable).map(Some)
+    fn read(&self) -> RwLockReadGuard<'_, Shared> {
+        self.shared.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The latest receiver's time.
-    pub(crate) fn latest(&self) -> Result<Option<Timestamp>, IndexError> {
-        if let Some(layer) = self.read().back() {
-            return Ok(layer.meta.latest);
-        }
-        let Some(value) = self.tree.get(keys::META)? else { return Ok(None) };
-        let (meta, _) = Meta::decode(&value).ok_or_else(|| IndexError::value("itself"))?;
-        Ok(meta.latest)
+    fn write(&self) -> RwLockWriteGuard<'_, Shared> {
+        self.shared.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keys in order, each with its value, or nothing where it goes.
+type Source<'s> = Box<dyn Iterator<Item = Result<(Vec<u8>, Option<Vec<u8>>), IndexError>> + 's>;
+
+impl Layer {
+    fn new(meta: Meta) -> Layer {
+        Layer { sessions: BTreeMap::new(), rest: BTreeMap::new(), meta, is_sealed: false }
     }
 
-    /// The lock, for another index of the same store.
-    pub(super) fn take_lock(&self) -> Option<Box<dyn Any + Send>> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len() + self.rest.len()
     }
 
-    /// Adds what is durable in the journal up to the watermark of `meta`.
-    pub(super) fn publish(&self, puts: Puts, meta: Meta) {
-        let waiting = {
-            let mut layers = self.write();
-            match layers.back_mut() {
-                Some(last) if !last.taken && last.puts.len() + puts.len() <= LAYER_KEYS => {
-                    Arc::make_mut(&mut last.puts).extend(puts);
-                    last.meta = meta;
+    fn take(&mut self, changes: Changes) {
+        for (tag, row) in changes.sessions {
+            match self.sessions.get_mut(&tag) {
+                None => drop(self.sessions.insert(tag, row)),
+                Some(known) => {
+                    // What is beneath stays what it was.
+                    known.value = row.value;
+                    known.due = row.due;
+                    known.is_gone = row.is_gone;
+                    known.pages.extend(row.pages);
                 }
-                _ => layers.push_back(Layer { puts: Arc::new(puts), meta, taken: false }),
             }
-            layers.len()
-        };
-        self.progress().waiting = waiting;
-        self.moved.notify_all();
-    }
-
-    /// Waits until the writing behind has caught up enough to take more. It hangs, if nothing is written
-    /// for as long as it may take.
-    pub(crate) fn wait_for_room(&self) -> Result<(), IndexError> {
-        let mut progress = self.progress();
-        let (mut waiting, mut since) = (progress.waiting, Instant::now());
-        loop {
-            if let Some(error) = &progress.failed {
-                return Err(error.clone());
-            }
-            if progress.waiting < LAYERS_MAX {
-                return Ok(());
-            }
-            if progress.waiting != waiting {
-                (waiting, since) = (progress.waiting, Instant::now());
-            } else if since.elapsed() >= self.patience {
-                return Err(IndexError::new("the index hangs"));
-            }
-            (progress, _) = self.moved.wait_timeout(progress, self.patience).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    /// The oldest layer, to be written.
-    pub(super) fn take_layer(&self) -> Option<Layer> {
-        let mut layers = self.write();
-        let layer = layers.front_mut()?;
-        layer.taken = true;
-        Some(layer.clone())
-    }
-
-    /// The oldest layer is in the tree.
-    pub(super) fn drop_layer(&self) {
-        let waiting = {
-            let mut layers = self.write();
-            layers.pop_front();
-            layers.len()
-        };
-        self.progress().waiting = waiting;
-        self.moved.notify_all();
-    }
-
-    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, VecDeque<Layer>> {
-        self.layers.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, VecDeque<Layer>> {
-        self.layers.write().unwrap_or_else(PoisonError::into_inner)
+        self.rest.extend(changes.rest);
     }
 }

@@ -1,12 +1,12 @@
 //! The journal: a write-ahead log of segment files, the truth of its store.
 //!
 //! A commit is one frame: it is written with one `write` and made durable with one `fdatasync`, and
-//! only one frame is unsynced at a time. Read [`Journal::append`], [`Journal::open`] and [`Damage`]
+//! only one frame is unsynced at a time. Read [`Journal::begin`], [`Journal::open`] and [`Damage`]
 //! first.
 //!
 //! # What is promised
 //!
-//! - What [`Journal::append`] acknowledged is there after a crash or a power cut: all records of a
+//! - What [`Commit::finish`] acknowledged is there after a crash or a power cut: all records of a
 //!   commit, or, of a commit that was not acknowledged, all or none.
 //! - Records that are missing are never missing without a word. A **torn tail** is told from
 //!   **damage**: it is the last frame, it fails, nothing valid follows, and no witness claims it.
@@ -82,7 +82,7 @@
 //! | offset | bytes | |
 //! |---|---|---|
 //! | 0 | 4 | bytes of the head, at most 65,536 |
-//! | 4 | 1 | 0: no body; 1: body as it is; 2: body as one zstd frame |
+//! | 4 | 1 | 0: no body; 1: body as it is; 2: body as one zstd frame, with dictionary 1 |
 //! | 5 | 3 | zero |
 //! | 8 | 4 | with a body: its bytes as stored |
 //! | 12 | 4 | with a body: its bytes as it was given, at most 16 MiB |
@@ -137,6 +137,7 @@
 //! the number of records (8) and the chain (16) at its end, zero when unknown; CRC32C of all before (4).
 
 pub mod codec; // bytes, apart from any file
+mod commit; // one, record by record
 mod damage; // what no crash leaves behind
 mod disk; // the seam to the file system
 mod erase; // bodies that go
@@ -153,6 +154,7 @@ mod window; // a file, a stretch at a time
 mod writer; // the journal itself
 
 pub use codec::{BODY_BYTES_MAX, Body, Chain, FRAME_BYTES_MAX, FrameError, HEAD_BYTES_MAX, HeaderError, TooLarge};
+pub use commit::Commit;
 pub use damage::{Damage, Reason};
 pub use disk::{Access, Disk, DiskFile, Folder, LockError};
 pub use error::{IoFault, JournalError, OpenError};

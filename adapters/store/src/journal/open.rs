@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::codec::{Chain, Retired, SegmentHeader, Witness, WitnessState};
+use super::codec::{Chain, Draft, Retired, SegmentHeader, Witness, WitnessState};
 use super::damage::{Damage, Reason};
 use super::disk::{Access, Disk, DiskFile, Folder, LockError, read_full};
 use super::error::{IoFault, JournalError, OpenError};
@@ -11,7 +11,7 @@ use super::layout::{FRAMES_START, LOCK_FILE, Layout, SEGMENT_SLOTS, WITNESS_FILE
 use super::place::Position;
 use super::reader::Reader;
 use super::space::Space;
-use super::walk::{Expected, Route, Step, Tail, Walk, gaps};
+use super::walk::{Entries, Expected, Route, Step, Tail, Walk, gaps};
 use super::writer::{Active, Journal, Settings, WitnessFile, make_segment, open_segment};
 use crate::crash::crash_point;
 
@@ -75,6 +75,7 @@ impl Journal {
             space,
             settings,
             broken: false,
+            draft: Draft::default(),
             buffer: Vec::new(),
             _lock: lock,
             disk,
@@ -201,7 +202,7 @@ fn check(disk: &Arc<dyn Disk>, layout: &Layout, from: Position, report: &mut Rep
         None => Position { offset: 0, ..from },
     };
     report.damage.extend(missing_before(layout, start.segment));
-    let route = Route { from: start, until: None, known: from, entries: false };
+    let route = Route { from: start, until: None, known: from, entries: Entries::None };
     let mut walk = Walk::new(Arc::clone(disk), layout.clone(), route);
     while let Some(step) = walk.step()? {
         match step {

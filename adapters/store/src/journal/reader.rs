@@ -11,7 +11,7 @@ use super::error::{IoFault, JournalError, OpenError};
 use super::layout::{Layout, segment_file};
 use super::place::{Place, Position};
 use super::record::{Content, Entry};
-use super::walk::{Route, Step, Walk};
+use super::walk::{Entries, Route, Step, Walk};
 
 /// Segments that are kept open.
 const OPEN_MAX: usize = 32;
@@ -68,10 +68,37 @@ impl Reader {
     /// # Errors
     /// When the folder cannot be read.
     pub fn scan(&self, from: Position) -> Result<Scan, OpenError> {
-        let Some(layout) = Layout::read(&*self.disk)? else {
-            return Err(OpenError::NotThere { folder: self.disk.name() });
-        };
-        Ok(Scan::new(&self.disk, layout, from, None))
+        Ok(Scan::new(&self.disk, self.layout()?, from, None, Entries::Whole))
+    }
+
+    /// As [`Reader::scan`], and no body is unpacked: those that are there are [`Content::Unread`].
+    ///
+    /// # Errors
+    /// As [`Reader::scan`].
+    pub fn scan_heads(&self, from: Position) -> Result<Scan, OpenError> {
+        Ok(Scan::new(&self.disk, self.layout()?, from, None, Entries::Heads))
+    }
+
+    /// Numbers of all segments that are there, in order; the last is the one that is written to.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn segments(&self) -> Result<Vec<u64>, OpenError> {
+        Ok(self.layout()?.segments)
+    }
+
+    /// All records of one segment, and all damage between them.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn scan_segment(&self, number: u64) -> Result<Scan, OpenError> {
+        let from = Position { segment: number, offset: 0 };
+        let until = Position { segment: number.saturating_add(1), offset: 0 };
+        Ok(Scan::new(&self.disk, self.layout()?, from, Some(until), Entries::Whole))
+    }
+
+    fn layout(&self) -> Result<Layout, OpenError> {
+        Layout::read(&*self.disk)?.ok_or_else(|| OpenError::NotThere { folder: self.disk.name() })
     }
 
     /// Reads one record.
@@ -94,6 +121,14 @@ impl Reader {
             }
         };
         Ok(Entry { place, number: located.number, head: located.head, body })
+    }
+
+    /// Reads the head of one record.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn head(&self, place: Place) -> Result<Vec<u8>, JournalError> {
+        Ok(self.locate(place)?.head)
     }
 
     /// Finds a record: its head, and where its body is.
@@ -177,9 +212,15 @@ pub struct Scan {
 }
 
 impl Scan {
-    pub(super) fn new(disk: &Arc<dyn Disk>, mut layout: Layout, from: Position, until: Option<Position>) -> Scan {
+    pub(super) fn new(
+        disk: &Arc<dyn Disk>,
+        mut layout: Layout,
+        from: Position,
+        until: Option<Position>,
+        entries: Entries,
+    ) -> Scan {
         let items = std::mem::take(&mut layout.damage).into_iter().map(Scanned::Damage).collect();
-        let route = Route { from, until, known: Position::START, entries: true };
+        let route = Route { from, until, known: Position::START, entries };
         Scan { walk: Walk::new(Arc::clone(disk), layout, route), items, failed: false }
     }
 }

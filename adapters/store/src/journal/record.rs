@@ -30,6 +30,8 @@ pub struct Entry {
 pub enum Content {
     /// The record never had one.
     None,
+    /// It is there, and was not asked for; its checksum holds.
+    Unread,
     /// Here it is, as it was given.
     Here(Vec<u8>),
     /// It was erased.

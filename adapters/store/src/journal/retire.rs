@@ -8,7 +8,7 @@ use super::disk::{Access, Disk};
 use super::error::{IoFault, JournalError, OpenError};
 use super::layout::{RETIRED_FILE, UNFINISHED, read_header, segment_file};
 use super::place::Position;
-use super::walk::{Route, Step, Walk};
+use super::walk::{Entries, Route, Step, Walk};
 use super::writer::Journal;
 use crate::crash::crash_point;
 
@@ -64,7 +64,8 @@ impl Journal {
     pub fn weigh(&self, segment: u64) -> Result<Weight, OpenError> {
         let from = Position { segment, offset: 0 };
         let next = Position { segment: segment.saturating_add(1), offset: 0 };
-        let route = Route { from, until: Some(next.min(self.active.end)), known: Position::START, entries: false };
+        let route =
+            Route { from, until: Some(next.min(self.active.end)), known: Position::START, entries: Entries::None };
         let mut walk = Walk::new(Arc::clone(&self.disk), self.layout(), route);
         let mut weight = Weight::default();
         while let Some(step) = walk.step()? {

@@ -77,8 +77,17 @@ pub(super) struct Route {
     pub(super) until: Option<Position>,
     /// The journal goes this far at least, says somebody else than a witness.
     pub(super) known: Position,
-    /// Whether records are copied out.
-    pub(super) entries: bool,
+    /// What of records is copied out.
+    pub(super) entries: Entries,
+}
+
+/// What of records is copied out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entries {
+    None,
+    /// A body that is there is not unpacked: [`Content::Unread`].
+    Heads,
+    Whole,
 }
 
 pub(super) struct Walk {
@@ -429,7 +438,7 @@ impl Walk {
             before: frame.header.before,
             next: Expected { records: frame.next(), chain: frame.after },
             damaged: frame.records.iter().enumerate().filter_map(damaged).collect(),
-            entries: if self.route.entries { entries(at, frame) } else { Vec::new() },
+            entries: entries(at, frame, self.route.entries),
         }
     }
 
@@ -504,9 +513,13 @@ fn used_after(window: &mut Window, from: u64, limit: u64) -> io::Result<u64> {
     Ok(used)
 }
 
-fn entries(at: Position, frame: &Frame<'_>) -> Vec<Entry> {
+fn entries(at: Position, frame: &Frame<'_>, which: Entries) -> Vec<Entry> {
+    if which == Entries::None {
+        return Vec::new();
+    }
     let entry = |(index, (record, state)): (usize, &(codec::Decoded<'_>, Option<SlotState<'_>>))| {
         let body = match (record.slot, state) {
+            (Some(_), Some(SlotState::Here(_))) if which == Entries::Heads => Content::Unread,
             (Some(slot), Some(SlotState::Here(stored))) => slot.content(stored).map_or(Content::Damaged, Content::Here),
             (_, Some(SlotState::Erased)) => Content::Erased,
             (_, Some(_)) => Content::Damaged,

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::io;
 use std::sync::Arc;
 
-use super::codec::{self, Chain, Marker, SegmentHeader, Witness, WitnessState};
-use super::codec::{Retired, encoded_bytes};
+use super::codec::{Chain, Draft, Marker, Retired, SegmentHeader, Witness, WitnessState};
+use super::commit::Commit;
 use super::disk::{Access, Disk, DiskFile};
 use super::error::{IoFault, JournalError, OpenError};
 use super::layout::{FRAMES_START, Layout, SEGMENT_SLOTS, UNFINISHED, WITNESS_FILE, WITNESS_SLOTS, segment_file};
@@ -13,6 +13,7 @@ use super::place::{Place, Position};
 use super::reader::{Reader, Scan};
 use super::record::{Entry, Record};
 use super::space::Space;
+use super::walk::Entries;
 use crate::crash::crash_point;
 
 /// Frames shorter than this are written into zeros that were written before.
@@ -55,6 +56,7 @@ pub struct Journal {
     pub(super) reader: Reader,
     /// A write or a sync failed.
     pub(super) broken: bool,
+    pub(super) draft: Draft,
     pub(super) buffer: Vec<u8>,
     /// Until the journal goes, nobody else writes.
     pub(super) _lock: Box<dyn Any + Send>,
@@ -86,36 +88,36 @@ pub(super) struct WitnessFile {
 }
 
 impl Journal {
-    /// Appends records as one commit: after a crash all of them are there, or none. When this
-    /// returns `Ok`, they are durable. Nothing is done for no records.
-    ///
-    /// After [`JournalError::Io`], whether they are there is found out when the journal is opened again.
+    /// Appends records as one commit: what [`Journal::begin`] and [`Commit::finish`] do, for records that
+    /// are there already. Nothing is done for no records.
     ///
     /// # Errors
-    /// [`JournalError::Full`] and [`JournalError::TooLarge`] before anything is written;
-    /// [`JournalError::Io`] when writing failed, and [`JournalError::Broken`] ever after.
+    /// As [`Journal::begin`] and [`Commit::finish`].
     pub fn append(&mut self, records: &[Record]) -> Result<Vec<Place>, JournalError> {
         self.usable()?;
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        self.make_room(encoded_bytes(records)? as u64)?;
-
-        let frame = self.active.end;
-        self.buffer.clear();
-        let marker = Marker::new(self.salt, frame);
-        let after = codec::encode(records, self.records, self.chain, marker, &mut self.buffer)?;
-        self.commit(frame)?;
-
-        self.active.end.offset += self.buffer.len() as u64;
-        self.active.slot ^= 1;
-        self.witness.sequence += 1;
-        self.records += records.len() as u64;
-        self.chain = after;
-        if self.buffer.capacity() > 4 * ZEROS_BYTES as usize {
-            self.buffer = Vec::new();
+        self.draft.clear();
+        for record in records {
+            self.draft.push(&record.head, record.body.as_ref())?;
         }
+        self.make_room(self.draft.frame_bytes() as u64)?;
+        let frame = self.active.end;
+        self.commit_draft()?;
         Ok((0..records.len() as u32).map(|record| Place { frame, record }).collect())
+    }
+
+    /// Begins a commit that will have at most so many bytes: from here on it is known where it will be.
+    ///
+    /// # Errors
+    /// [`JournalError::Full`] and [`JournalError::TooLarge`] before anything is written;
+    /// [`JournalError::Io`] when writing failed, and [`JournalError::Broken`] ever after.
+    pub fn begin(&mut self, bytes_max: usize) -> Result<Commit<'_>, JournalError> {
+        self.usable()?;
+        self.make_room(bytes_max as u64)?;
+        self.draft.clear();
+        Ok(Commit { bytes_max, frame: self.active.end, journal: self })
     }
 
     /// Reads one record.
@@ -130,7 +132,14 @@ impl Journal {
     /// must be one that the journal gave: where a frame begins or ends.
     #[must_use]
     pub fn scan(&self, from: Position) -> Scan {
-        Scan::new(&self.disk, self.layout(), from, Some(self.active.end))
+        Scan::new(&self.disk, self.layout(), from, Some(self.active.end), Entries::Whole)
+    }
+
+    /// As [`Journal::scan`], and no body is unpacked: those that are there are
+    /// [`Content::Unread`](super::Content::Unread).
+    #[must_use]
+    pub fn scan_heads(&self, from: Position) -> Scan {
+        Scan::new(&self.disk, self.layout(), from, Some(self.active.end), Entries::Heads)
     }
 
     /// A reader of this journal, for other threads.
@@ -239,6 +248,25 @@ impl Journal {
         crash_point!("witness.synced");
         self.witness.slot ^= 1;
         self.witness.sequence += 1;
+        Ok(())
+    }
+
+    /// Makes the frame of the draft and commits it. There is room for it.
+    pub(super) fn commit_draft(&mut self) -> Result<(), JournalError> {
+        let frame = self.active.end;
+        self.buffer.clear();
+        let marker = Marker::new(self.salt, frame);
+        let after = self.draft.encode(self.records, self.chain, marker, &mut self.buffer);
+        self.commit(frame)?;
+
+        self.active.end.offset += self.buffer.len() as u64;
+        self.active.slot ^= 1;
+        self.witness.sequence += 1;
+        self.records += u64::from(self.draft.records());
+        self.chain = after;
+        if self.buffer.capacity() > 4 * ZEROS_BYTES as usize {
+            self.buffer = Vec::new();
+        }
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! Bytes, there and back; and any bytes at all.
 
 use finis_store::journal::codec::{
-    Body, Chain, FRAME_HEADER_BYTES, FrameError, Marker, Retired, SegmentHeader, SlotState, Witness, WitnessState,
-    decode, encode, encoded_bytes,
+    Body, Chain, Draft, FRAME_HEADER_BYTES, FrameError, Marker, Retired, SegmentHeader, SlotState, Witness,
+    WitnessState, decode, encode,
 };
 use finis_store::journal::{Position, Record};
 use proptest::collection::vec;
@@ -29,7 +29,11 @@ fn frame(records: &[(Vec<u8>, Option<Vec<u8>>)], first: u64, before: Chain) -> (
         .collect();
     let mut bytes = Vec::new();
     let after = encode(&records, first, before, Marker::new(7, AT), &mut bytes).unwrap();
-    assert_eq!(bytes.len(), encoded_bytes(&records).unwrap());
+    let mut draft = Draft::default();
+    for record in &records {
+        draft.push(&record.head, record.body.as_ref()).unwrap();
+    }
+    assert_eq!(bytes.len(), draft.frame_bytes());
     assert_eq!(bytes.len() % 8, 0);
     (bytes, after)
 }
@@ -201,4 +205,23 @@ fn the_bytes_of_a_frame_stay_as_they_are() {
     let expected = (0..expected.len()).step_by(2).map(|at| u8::from_str_radix(&expected[at..at + 2], 16).unwrap());
     assert_eq!(bytes, expected.collect::<Vec<_>>());
     assert_eq!(format!("{after:?}"), "491da932f3959ade8177877ef72abe42");
+}
+
+/// What was written stays readable: the dictionary is part of the format.
+#[test]
+fn the_dictionary_is_what_it_was() {
+    let content = br#"{"event":"session.ended","sessionId":"1628e54f-32e7-48b7-8eba-e408420fb7af","timestamp":"2026-05-03T00:02:12.720Z","currentNodeId":"billing_question","messagesCount":14}"#;
+    let record = Record { head: b"head".to_vec(), body: Some(Body::new(content)) };
+    let mut bytes = Vec::new();
+    encode(&[record], 0, Chain::start(7), Marker::new(7, AT), &mut bytes).unwrap();
+    let frame = decode(&bytes, Marker::new(7, AT)).unwrap();
+    let (record, state) = &frame.records[0];
+    let Some(SlotState::Here(stored)) = state else { panic!("{state:?}") };
+    assert!(stored.len() < content.len() / 2, "{} bytes", stored.len());
+    assert_eq!(record.slot.unwrap().content(stored).unwrap(), content);
+    // As it was when the format was fixed.
+    let hex = "28b52ffd23260bd54ea9850000087d047c00ff42211cd6b3c51df54c19";
+    let written: Vec<u8> =
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    assert_eq!(record.slot.unwrap().content(&written).unwrap(), content);
 }

@@ -2,12 +2,17 @@
 
 use finis_engine::Timestamp;
 use finis_engine::live::{Asset, Change, Notice, NoticeId, SessionKey};
-use finis_store::head::{Head, HeadError, decode_notice, encode_notice};
+use finis_engine::log::{Delivery, Refused, Standing, Why};
+use finis_store::body::{
+    decode_event, decode_key, decode_notice, decode_refused, encode_event, encode_notice, encode_refused,
+};
+use finis_store::head::{Due, Head, HeadError};
+use finis_store::tag::{Tag, Tags};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::model::{digest, kinds};
+use crate::model::{causes, digest, kinds};
 
 fn keys() -> impl Strategy<Value = SessionKey> {
     (any::<String>(), any::<String>(), any::<String>()).prop_map(|(source, subject, id)| SessionKey {
@@ -27,33 +32,55 @@ fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
     vec(any::<(String, String)>(), 0..4)
 }
 
+fn tags() -> impl Strategy<Value = Tag> {
+    any::<[u8; Tag::BYTES]>().prop_map(Tag::from_bytes)
+}
+
+fn dues() -> impl Strategy<Value = Due> {
+    prop_oneof![Just(Due::Same), Just(Due::Never), times().prop_map(Due::At)]
+}
+
+fn deliveries() -> impl Strategy<Value = Delivery> {
+    let parts = (headers(), vec(any::<u8>(), 0..60));
+    parts.prop_map(|(headers, body)| Delivery { headers, body: body.into() })
+}
+
+fn standings() -> impl Strategy<Value = Standing> {
+    prop_oneof![Just(Standing::Done), causes().prop_map(Standing::Parked), Just(Standing::Released)]
+}
+
 fn heads() -> impl Strategy<Value = Head> {
     let digests = || any::<u32>().prop_map(digest);
     prop_oneof![
-        (keys(), digests(), times(), headers()).prop_map(|(key, digest, received_at, headers)| Head::Event {
-            key,
+        (tags(), digests(), times(), dues()).prop_map(|(tag, digest, received_at, due)| Head::Event {
+            tag,
             digest,
             received_at,
-            headers
+            due
         }),
-        (keys(), digests(), times()).prop_map(|(key, digest, received_at)| Head::Arrival { key, digest, received_at }),
-        (keys(), times()).prop_map(|(key, due)| Head::Passed { key, due }),
-        (any::<u64>(), any::<[u8; 16]>(), keys(), kinds(), any::<u32>()).prop_map(|(seq, id, key, kind, revision)| {
-            Head::Notice { seq, id: NoticeId::from_bytes(id), key, kind, revision }
+        (tags(), digests(), times()).prop_map(|(tag, digest, received_at)| Head::Arrival { tag, digest, received_at }),
+        (tags(), times(), dues()).prop_map(|(tag, at, due)| Head::Passed { tag, at, due }),
+        (any::<u64>(), any::<[u8; 16]>(), tags(), kinds(), any::<u32>()).prop_map(|(seq, id, tag, kind, revision)| {
+            Head::Notice { seq, id: NoticeId::from_bytes(id), tag, kind, revision }
         }),
-        (keys(), option::of(times())).prop_map(|(key, due)| Head::Due { key, due }),
-        (any::<[u8; 16]>(), any::<String>(), times(), any::<String>(), headers()).prop_map(
-            |(identity, source, received_at, reason, headers)| Head::Refused {
-                identity,
-                source,
-                received_at,
-                reason,
-                headers
-            }
-        ),
+        (any::<u64>(), any::<[u8; 16]>(), tags(), kinds(), any::<u32>()).prop_map(|(seq, id, tag, kind, revision)| {
+            Head::LastWord { seq, id: NoticeId::from_bytes(id), tag, kind, revision }
+        }),
+        (tags(), dues()).prop_map(|(tag, due)| Head::Due { tag, due }),
+        (any::<[u8; 16]>(), times()).prop_map(|(identity, received_at)| Head::Refused { identity, received_at }),
         any::<(String, u64)>().prop_map(|(consumer, seq)| Head::Acknowledged { consumer, seq }),
+        any::<(String, u64)>().prop_map(|(consumer, seq)| Head::Done { consumer, seq }),
+        (any::<(String, u64)>(), causes()).prop_map(|((consumer, seq), cause)| Head::Parked { consumer, seq, cause }),
+        any::<(String, u64)>().prop_map(|(consumer, seq)| Head::Released { consumer, seq }),
+        any::<(String, u64)>().prop_map(|(consumer, seq)| Head::Reset { consumer, seq }),
+        (any::<(String, u64, bool)>(), vec((any::<u64>(), standings()), 0..4))
+            .prop_map(|((consumer, seq, is_first), standing)| Head::Consumer { consumer, seq, is_first, standing }),
         any::<String>().prop_map(|consumer| Head::Removed { consumer }),
         times().prop_map(|at| Head::Clock { at }),
+        (tags(), any::<(bool, [u32; 3], u64)>(), times()).prop_map(|(tag, (forgotten, revisions, told), at)| {
+            Head::Gone { tag, why: if forgotten { Why::Forgotten } else { Why::Expired }, at, revisions, told }
+        }),
+        any::<(u64, u64)>().prop_map(|(last, first)| Head::Outbox { last, first }),
     ]
 }
 
@@ -99,16 +126,42 @@ proptest! {
     #[test]
     fn a_notice_comes_back(notice in notices(), seq in any::<u64>()) {
         let Notice { id, key, kind, revision, .. } = notice.clone();
-        let head = Head::Notice { seq, id, key, kind, revision };
+        let head = Head::Notice { seq, id, tag: Tags::new(seq).of(&key), kind, revision };
         let body = encode_notice(&notice);
-        prop_assert_eq!(decode_notice(head.clone(), &body).map(|back| printed(&back)), Some(printed(&notice)));
+        prop_assert_eq!(decode_notice(&head, &body).map(|back| printed(&back)), Some(printed(&notice)));
+        prop_assert_eq!(decode_key(&body), Some(key));
         for length in 0..body.len() {
-            prop_assert_eq!(decode_notice(head.clone(), &body[..length]), None);
+            prop_assert_eq!(decode_notice(&head, &body[..length]), None);
         }
     }
 
     #[test]
-    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..12) {
+    fn a_delivery_comes_back(key in keys(), delivery in deliveries(), reason in any::<String>(), at in times()) {
+        let body = encode_event(&key, &delivery);
+        prop_assert_eq!(decode_event(&body), Some((key.clone(), delivery.clone())));
+        prop_assert_eq!(decode_key(&body), Some(key.clone()));
+        let payload = delivery.body.len();
+        for length in 0..body.len() - payload {
+            prop_assert_eq!(decode_event(&body[..length]), None);
+        }
+        let refused = Refused { source: key.source, received_at: at, reason, delivery };
+        let body = encode_refused(&refused);
+        prop_assert_eq!(decode_refused(at, &body), Some(refused));
+        for length in 0..body.len() - payload {
+            prop_assert_eq!(decode_refused(at, &body[..length]), None);
+        }
+    }
+
+    /// Two sessions have two tags, and one has another in another store.
+    #[test]
+    fn a_tag_is_of_one_session(one in keys(), other in keys(), salts in any::<(u64, u64)>()) {
+        let tags = Tags::new(salts.0);
+        prop_assert_eq!(tags.of(&one) == tags.of(&other), one == other);
+        prop_assert_eq!(tags.of(&one) == Tags::new(salts.1).of(&one), salts.0 == salts.1);
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..20) {
         let _ = Head::decode(&bytes);
         bytes.splice(0..0, [1, code]);
         if let Ok(head) = Head::decode(&bytes) {
@@ -120,7 +173,7 @@ proptest! {
 #[test]
 fn what_came_later_is_told_from_what_is_malformed() {
     assert_eq!(Head::decode(&[2, 1]), Err(HeadError::Newer));
-    assert_eq!(Head::decode(&[1, 10]), Err(HeadError::Newer));
+    assert_eq!(Head::decode(&[1, 18]), Err(HeadError::Newer));
     assert_eq!(Head::decode(&[]), Err(HeadError::Malformed));
     assert_eq!(Head::decode(&[1, 9]), Err(HeadError::Malformed));
 }

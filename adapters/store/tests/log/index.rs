@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use finis_engine::live::NoticeKind;
-use finis_engine::log::{Batch, Log};
+use finis_engine::log::{Batch, Cause, Log, Mark};
 use finis_store::{EmbeddedLog, IndexState, Report};
 
 use crate::model::{Everything, at, event, everything, key, notice, refused};
@@ -28,7 +28,8 @@ fn filled(folder: &Path, events: u32) -> Everything {
             log.append(batch).await.unwrap();
             number += 20;
         }
-        log.acknowledge("consumer", 7).await.unwrap();
+        let parked = Mark::Park(9, Cause::Failed { reason: "no".to_owned() });
+        log.mark("consumer", &[Mark::Begin(0), Mark::UpTo(7), parked, Mark::Done(11)]).await.unwrap();
         let all = everything(&log).await;
         log.close().await.unwrap();
         all

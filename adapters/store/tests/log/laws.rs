@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use finis_engine::live::NoticeKind;
-use finis_engine::log::{Batch, Log};
+use finis_engine::log::{Batch, Cause, Log, Mark, Standing};
 
 use crate::model::{Everything, at, event, everything, key, notice, refused};
 
@@ -42,6 +42,18 @@ macro_rules! log_laws {
             fn consumers_go_forward() {
                 let (log, _needed) = $make;
                 $crate::runtime().block_on($crate::laws::consumers_go_forward(&log));
+            }
+
+            #[test]
+            fn marks_settle_notices_one_by_one() {
+                let (log, _needed) = $make;
+                $crate::runtime().block_on($crate::laws::marks_settle_notices_one_by_one(&log));
+            }
+
+            #[test]
+            fn marks_race() {
+                let (log, _needed) = $make;
+                $crate::runtime().block_on($crate::laws::marks_race(std::sync::Arc::new(log)));
             }
         }
     };
@@ -131,33 +143,108 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
     }
     let all = everything(log).await;
     assert!(all.sessions.is_sorted() && all.due.is_sorted() && all.sessions.len() == 6 && all.due.len() == 6);
-    assert_eq!(log.due(2).await.unwrap(), all.due[..2]);
+    assert_eq!(log.due(at(90), 2).await.unwrap(), all.due[..2]);
+    assert_eq!(log.due(at(17), 9).await.unwrap(), all.due[..3]);
+    assert_eq!(log.next_due().await.unwrap(), Some(at(15)));
     assert_eq!(log.notices(2, 3).await.unwrap(), all.notices[2..5]);
     assert_eq!(log.notices(6, 3).await.unwrap(), []);
     assert_eq!(log.refused(4).await.unwrap(), all.refused[..4]);
-    for (place, session) in all.sessions.iter().enumerate() {
-        assert_eq!(log.sessions(Some(session), 2).await.unwrap(), all.sessions[place + 1..(place + 3).min(6)]);
+    let sessions = log.sessions(None, 9).await.unwrap();
+    for (place, session) in sessions.iter().enumerate() {
+        assert_eq!(log.sessions(Some(session), 2).await.unwrap(), sessions[place + 1..(place + 3).min(6)]);
     }
     // In the order in which they are asked for, and of one that is not there, nothing.
     let nobody = finis_engine::live::SessionKey { id: "nobody".to_owned(), ..key(0) };
     let some = log.load(&[key(4), nobody, key(0)]).await.unwrap();
     assert_eq!((&some[0].events[0].key, some[1].events.len(), &some[2].events[0].key), (&key(4), 0, &key(0)));
     log.append(Batch { due: vec![(key(0), None), (key(1), Some(at(1)))], ..Batch::default() }).await.unwrap();
-    let due = log.due(9).await.unwrap();
+    let due = log.due(at(19), 9).await.unwrap();
     assert_eq!((due.len(), &due[0]), (5, &(at(1), key(1))));
 }
 
-pub(crate) async fn consumers_go_forward(log: &dyn Log) {
-    let consumers = async || {
-        let consumers = log.consumers().await.unwrap();
-        consumers.into_iter().map(|consumer| (consumer.name, consumer.acknowledged)).collect::<Vec<_>>()
+/// Consumers as a person would note them: the mark, then what stands otherwise.
+async fn consumers(log: &dyn Log) -> Vec<String> {
+    let standing = |(seq, standing): (&u64, &Standing)| match standing {
+        Standing::Done => format!(" {seq} done"),
+        Standing::Parked(Cause::Failed { reason }) => format!(" {seq} {reason}"),
+        Standing::Parked(Cause::Held { behind }) => format!(" {seq} behind {behind}"),
+        Standing::Released => format!(" {seq} released"),
     };
-    log.acknowledge("b", 0).await.unwrap();
-    log.acknowledge("a", 4).await.unwrap();
-    log.acknowledge("a", 2).await.unwrap();
-    assert_eq!(consumers().await, [("a".to_owned(), 4), ("b".to_owned(), 0)]);
+    let consumers = log.consumers().await.unwrap().into_iter().map(|consumer| {
+        let standing: String = consumer.standing.iter().map(standing).collect();
+        format!("{} {}{standing}", consumer.name, consumer.acknowledged)
+    });
+    consumers.collect()
+}
+
+fn failed(seq: u64) -> Mark {
+    Mark::Park(seq, Cause::Failed { reason: "no".to_owned() })
+}
+
+pub(crate) async fn consumers_go_forward(log: &dyn Log) {
+    log.mark("b", &[Mark::Begin(0)]).await.unwrap();
+    log.mark("a", &[Mark::Begin(1), Mark::UpTo(4), Mark::UpTo(2), Mark::Begin(0)]).await.unwrap();
+    assert_eq!(consumers(log).await, ["a 4", "b 0"]);
     log.remove_consumer("a").await.unwrap();
     log.remove_consumer("nobody").await.unwrap();
-    log.acknowledge("a", 1).await.unwrap();
-    assert_eq!(consumers().await, [("a".to_owned(), 1), ("b".to_owned(), 0)]);
+    // Who is late with a mark makes nobody anew.
+    log.mark("a", &[Mark::UpTo(9), Mark::Done(1), failed(2), Mark::Release(2), Mark::Reset(3)]).await.unwrap();
+    assert_eq!(consumers(log).await, ["b 0"]);
+    log.mark("a", &[Mark::Begin(1)]).await.unwrap();
+    assert_eq!(consumers(log).await, ["a 1", "b 0"]);
+}
+
+pub(crate) async fn marks_settle_notices_one_by_one(log: &dyn Log) {
+    let mark = async |marks: &[Mark]| {
+        // Each twice: that changes nothing.
+        for mark in marks {
+            log.mark("a\0", std::slice::from_ref(mark)).await.unwrap();
+            log.mark("a\0", std::slice::from_ref(mark)).await.unwrap();
+        }
+        consumers(log).await.pop().unwrap()
+    };
+    // Its name is the beginning of the other's.
+    log.mark("a", &[Mark::Begin(0), Mark::Done(9)]).await.unwrap();
+    assert_eq!(mark(&[Mark::Begin(0), Mark::Done(2), failed(4), Mark::Done(6)]).await, "a\0 0 2 done 4 no 6 done");
+    assert_eq!(mark(&[Mark::Done(1)]).await, "a\0 2 4 no 6 done");
+    // A parked one holds the mark back no longer, and stays parked.
+    assert_eq!(mark(&[Mark::Done(3)]).await, "a\0 4 4 no 6 done");
+    assert_eq!(mark(&[Mark::Park(5, Cause::Held { behind: 4 })]).await, "a\0 6 4 no 5 behind 4");
+    // What is dealt with is not parked.
+    assert_eq!(mark(&[failed(3), failed(6), Mark::Release(3)]).await, "a\0 6 4 no 5 behind 4");
+    assert_eq!(mark(&[Mark::Release(4), Mark::Release(5)]).await, "a\0 6 4 released 5 released");
+    assert_eq!(mark(&[failed(5), Mark::Done(4)]).await, "a\0 6 5 no");
+    assert_eq!(mark(&[Mark::UpTo(8), Mark::UpTo(7)]).await, "a\0 8 5 no");
+    assert_eq!(mark(&[failed(10), Mark::Release(10), Mark::Done(12)]).await, "a\0 8 5 no 12 done");
+    assert_eq!(mark(&[Mark::Reset(20)]).await, "a\0 20 5 no");
+    assert_eq!(mark(&[Mark::Reset(6)]).await, "a\0 6 5 no");
+    assert_eq!(mark(&[Mark::Reset(1)]).await, "a\0 1");
+    assert_eq!(consumers(log).await[0], "a 0 9 done");
+    log.remove_consumer("a").await.unwrap();
+    assert_eq!(consumers(log).await, ["a\0 1"]);
+}
+
+/// Whoever comes first: what many mark at the same time is all there.
+pub(crate) async fn marks_race(log: Arc<impl Log + 'static>) {
+    log.mark("a", &[Mark::Begin(0)]).await.unwrap();
+    let tasks: Vec<_> = (0..8_u64)
+        .map(|task| {
+            let log = Arc::clone(&log);
+            tokio::spawn(async move {
+                for round in 0..16 {
+                    let seq = round * 8 + task + 1;
+                    let mark = if seq % 10 == 0 { failed(seq) } else { Mark::Done(seq) };
+                    log.mark("a", &[Mark::Begin(50), mark.clone()]).await.unwrap();
+                    log.mark("a", &[mark, Mark::UpTo(task)]).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let consumer = log.consumers().await.unwrap().remove(0);
+    let parked: Vec<u64> = consumer.parked().map(|(seq, _)| seq).collect();
+    assert_eq!((consumer.acknowledged, parked), (128, (10..=120).step_by(10).collect()));
+    assert_eq!(consumer.standing.len(), 12);
 }

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
 
 mod faults; // a disk that fails under the journal
+mod forget; // what is forgotten is nowhere
 mod heads; // bytes of records, there and back
 mod index; // an index that is not as it should be
 mod kill; // processes that end without a word
 mod laws; // the three laws, for any log
 mod model; // small worlds: batches, and all that a log says
 mod restarts;
+mod retain; // what need not be kept goes, and the rest stays
 #[path = "../journal/sim.rs"]
 #[allow(dead_code, reason = "the journal's own tests ask more of it")]
 mod sim; // that disk // opened again at any point, against the twin in memory
@@ -25,7 +27,8 @@ log_laws!(embedded, {
 /// Small segments, and no demand on the disk of whoever runs this.
 fn small() -> Settings {
     let journal = journal::Settings { segment_bytes: 128 << 10, reserve_bytes: 0, free_bytes_min: 0 };
-    Settings { journal, index_cache_bytes: 4 << 20, ..Settings::default() }
+    // So few that much is written behind.
+    Settings { journal, index_cache_bytes: 4 << 20, index_behind: 8, ..Settings::default() }
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use finis_engine::live::{Asset, Change, Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Batch, Consumer, Delivery, EventEntry, Log, Refused, Stored};
+use finis_engine::log::{Batch, Cause, Consumer, Delivery, EventEntry, Gone, Log, Mark, Refused, Stored, Why};
 use finis_engine::{Digest, Timestamp};
 use proptest::collection::vec;
 use proptest::option;
@@ -14,21 +14,30 @@ use proptest::prelude::*;
 pub(crate) struct Everything {
     pub(crate) sessions: Vec<SessionKey>,
     pub(crate) stored: Vec<Stored>,
+    pub(crate) gone: Vec<Option<Gone>>,
     pub(crate) due: Vec<(Timestamp, SessionKey)>,
     pub(crate) notices: Vec<(u64, Notice)>,
     pub(crate) consumers: Vec<Consumer>,
+    pub(crate) last_seq: u64,
     pub(crate) refused: Vec<Refused>,
     pub(crate) latest: Option<Timestamp>,
 }
 
 pub(crate) async fn everything(log: &dyn Log) -> Everything {
-    let sessions = log.sessions(None, usize::MAX).await.unwrap();
+    // The order is the log's own.
+    let mut sessions = log.sessions(None, usize::MAX).await.unwrap();
+    sessions.sort_unstable();
+    let mut due = log.due(Timestamp::MAX, usize::MAX).await.unwrap();
+    assert!(due.is_sorted_by_key(|(at, _)| *at));
+    due.sort_unstable();
     Everything {
         stored: log.load(&sessions).await.unwrap(),
+        gone: log.load(&[0, 1, 2, 3, 4, 5].map(key)).await.unwrap().into_iter().map(|stored| stored.gone).collect(),
         sessions,
-        due: log.due(usize::MAX).await.unwrap(),
+        due,
         notices: log.notices(0, usize::MAX).await.unwrap(),
         consumers: log.consumers().await.unwrap(),
+        last_seq: log.last_seq().await.unwrap(),
         refused: log.refused(usize::MAX).await.unwrap(),
         latest: log.latest().await.unwrap(),
     }
@@ -114,12 +123,33 @@ pub(crate) fn batches() -> impl Strategy<Value = Batch> {
     })
 }
 
+pub(crate) fn causes() -> impl Strategy<Value = Cause> {
+    prop_oneof![
+        "[a-zé]{0,3}".prop_map(|reason| Cause::Failed { reason }),
+        (0_u64..20).prop_map(|behind| Cause::Held { behind })
+    ]
+}
+
+/// Marks over few places, so that they meet.
+pub(crate) fn marks() -> impl Strategy<Value = Mark> {
+    let seq = || 0_u64..20;
+    prop_oneof![
+        2 => seq().prop_map(Mark::Begin),
+        1 => seq().prop_map(Mark::UpTo),
+        4 => seq().prop_map(Mark::Done),
+        4 => (seq(), causes()).prop_map(|(seq, cause)| Mark::Park(seq, cause)),
+        2 => seq().prop_map(Mark::Release),
+        1 => seq().prop_map(Mark::Reset),
+    ]
+}
+
 /// What is done to a log.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Append(Batch),
-    Acknowledge(u8, u64),
+    Mark(u8, Vec<Mark>),
     Remove(u8),
+    LetGo(u8, Gone),
     /// Closed, or just dropped, and opened again.
     Restart {
         closed: bool,
@@ -129,8 +159,12 @@ pub(crate) enum Step {
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         12 => batches().prop_map(Step::Append),
-        2 => (0_u8..3, 0_u64..20).prop_map(|(consumer, seq)| Step::Acknowledge(consumer, seq)),
+        4 => (0_u8..3, vec(marks(), 1..6)).prop_map(|(consumer, marks)| Step::Mark(consumer, marks)),
         1 => (0_u8..3).prop_map(Step::Remove),
+        1 => (0_u8..6, any::<bool>(), 0_i64..60).prop_map(|(session, forgotten, second)| {
+            let why = if forgotten { Why::Forgotten } else { Why::Expired };
+            Step::LetGo(session, Gone { why, at: at(second) })
+        }),
         2 => any::<bool>().prop_map(|closed| Step::Restart { closed }),
     ];
     vec(step, 1..25)

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use finis_engine::log::{Batch, Log, LogError, MemoryLog};
+use finis_engine::log::{Batch, Log, LogError, Mark, MemoryLog};
 use finis_store::{EmbeddedLog, IndexState};
 use proptest::prelude::*;
 
-use crate::model::{Step, event, everything, key, steps};
+use crate::model::{Step, at, event, everything, key, steps};
 use crate::{runtime, small};
 
 /// Opens what must be whole.
@@ -33,13 +33,18 @@ proptest! {
                         let appended = log.append(batch.clone()).await.unwrap();
                         assert_eq!(appended, twin.append(batch).await.unwrap());
                     }
-                    Step::Acknowledge(consumer, seq) => {
-                        log.acknowledge(&consumer.to_string(), seq).await.unwrap();
-                        twin.acknowledge(&consumer.to_string(), seq).await.unwrap();
+                    Step::Mark(consumer, marks) => {
+                        log.mark(&consumer.to_string(), &marks).await.unwrap();
+                        twin.mark(&consumer.to_string(), &marks).await.unwrap();
+                        assert_eq!(log.consumers().await, twin.consumers().await);
                     }
                     Step::Remove(consumer) => {
                         log.remove_consumer(&consumer.to_string()).await.unwrap();
                         twin.remove_consumer(&consumer.to_string()).await.unwrap();
+                    }
+                    Step::LetGo(session, gone) => {
+                        log.let_go(&[key(session)], gone).await.unwrap();
+                        twin.let_go(&[key(session)], gone).await.unwrap();
                     }
                     Step::Restart { closed } => {
                         if closed {
@@ -51,7 +56,9 @@ proptest! {
                     }
                 }
                 assert_eq!(log.latest().await, twin.latest().await);
-                assert_eq!(log.due(3).await, twin.due(3).await);
+                assert_eq!(log.next_due().await, twin.next_due().await);
+                let due = |due: Vec<_>| due.into_iter().map(|(at, _)| at).collect::<Vec<_>>();
+                assert_eq!(log.due(at(20), 3).await.map(due), twin.due(at(20), 3).await.map(due));
             }
             assert_eq!(everything(&log).await, everything(&twin).await);
             drop(log);
@@ -95,16 +102,16 @@ fn refuses_what_is_too_large_and_takes_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
         let log = open(folder.path());
-        let mut long = event(0, 1, 1);
-        long.key.id = "x".repeat(2000);
         let mut headers = event(0, 2, 1);
-        headers.delivery.headers = vec![("x".to_owned(), "y".repeat(70_000))];
+        headers.delivery.headers = vec![("x".to_owned(), "y".repeat(17 << 20))];
         let mut body = event(0, 3, 1);
         body.delivery.body = vec![0; 17 << 20].into();
-        for event in [long, headers, body] {
+        for event in [headers, body] {
             let answer = log.append(Batch { events: vec![event], ..Batch::default() }).await;
             assert!(matches!(answer, Err(LogError::TooLarge { .. })), "{answer:?}");
         }
+        let named = log.mark(&"x".repeat(2000), &[Mark::Begin(1)]).await;
+        assert!(matches!(named, Err(LogError::TooLarge { .. })), "{named:?}");
         log.append(Batch { events: vec![event(0, 4, 1)], ..Batch::default() }).await.unwrap();
         assert_eq!(everything(&log).await.stored[0].events.len(), 1);
     });

@@ -25,6 +25,9 @@ pub const SLOT_ERASED: [u8; 8] = *b"\0erased\0";
 const SLOT_HERE: [u8; 4] = *b"body";
 const SLOT_PREFIX_BYTES: usize = 8;
 
+/// Bytes that a draft keeps for the next one.
+const KEPT_BYTES: usize = 4 << 20;
+
 const ENTRY_BYTES: usize = 8;
 const ENTRY_BODY_BYTES: usize = 24;
 
@@ -312,28 +315,107 @@ impl fmt::Display for TooLarge {
 
 impl std::error::Error for TooLarge {}
 
-/// Bytes that a frame of these records has.
-///
-/// # Errors
-/// When a head, a body or the frame is too large.
-pub fn encoded_bytes(records: &[Record]) -> Result<usize, TooLarge> {
-    let within = |what, bytes, bytes_max| {
-        if bytes <= bytes_max { Ok(bytes) } else { Err(TooLarge { what, bytes, bytes_max }) }
-    };
-    let (mut heads, mut bodies) = (FRAME_HEADER_BYTES, 0_usize);
-    for record in records {
-        heads += ENTRY_BYTES + within("head", record.head.len(), HEAD_BYTES_MAX)?;
-        if let Some(body) = &record.body {
-            within("body", body.content_bytes, BODY_BYTES_MAX)?;
-            heads += ENTRY_BODY_BYTES;
-            bodies += aligned(SLOT_PREFIX_BYTES + body.stored.len());
-        }
-    }
-    within("commit", aligned(heads) + bodies, FRAME_BYTES_MAX)
+/// A frame that is being made, record by record.
+#[derive(Debug, Default)]
+pub struct Draft {
+    heads: Vec<u8>,
+    bodies: Vec<u8>,
+    records: u32,
 }
 
-/// Writes the frame of these records at the end of `into`, and gives the chain after it. `first` is
-/// the number of the first record, `before` the chain so far.
+impl Draft {
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// When it is too large, or the frame would be; it is then as it was.
+    pub fn push(&mut self, head: &[u8], body: Option<&Body>) -> Result<(), TooLarge> {
+        within("head", head.len(), HEAD_BYTES_MAX)?;
+        let mut frame_bytes = self.frame_bytes() + aligned(ENTRY_BYTES + head.len());
+        if let Some(body) = body {
+            within("body", body.content_bytes, BODY_BYTES_MAX)?;
+            frame_bytes += ENTRY_BODY_BYTES + aligned(SLOT_PREFIX_BYTES + body.stored.len());
+        }
+        within("commit", frame_bytes, FRAME_BYTES_MAX)?;
+
+        self.heads.extend_from_slice(&(head.len() as u32).to_le_bytes());
+        let kind = match body {
+            None => 0,
+            Some(Body { compression: Compression::None, .. }) => 1,
+            Some(Body { compression: Compression::Zstd, .. }) => 2,
+        };
+        self.heads.extend_from_slice(&[kind, 0, 0, 0]);
+        if let Some(body) = body {
+            self.heads.extend_from_slice(&(body.stored.len() as u32).to_le_bytes());
+            self.heads.extend_from_slice(&(body.content_bytes as u32).to_le_bytes());
+            self.heads.extend_from_slice(&body.hash);
+            self.bodies.extend_from_slice(&slot_prefix(body.hash, &body.stored));
+            self.bodies.extend_from_slice(&body.stored);
+            self.bodies.resize(aligned(self.bodies.len()), 0);
+        }
+        self.heads.extend_from_slice(head);
+        self.records += 1;
+        Ok(())
+    }
+
+    /// How many records it has.
+    #[must_use]
+    pub fn records(&self) -> u32 {
+        self.records
+    }
+
+    /// Bytes of the frame as it is.
+    #[must_use]
+    pub fn frame_bytes(&self) -> usize {
+        aligned(FRAME_HEADER_BYTES + self.heads.len()) + self.bodies.len()
+    }
+
+    /// Writes the frame at the end of `into`, and gives the chain after it. `first` is the number of the
+    /// first record, `before` the chain so far.
+    pub fn encode(&self, first: u64, before: Chain, marker: Marker, into: &mut Vec<u8>) -> Chain {
+        let start = into.len();
+        into.reserve(self.frame_bytes());
+        into.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
+        into.extend_from_slice(&self.heads);
+        into.resize(start + aligned(into.len() - start), 0);
+        into.extend_from_slice(&self.bodies);
+        let header = FrameHeader {
+            records: self.records,
+            // Both are within what a frame may have.
+            heads_bytes: self.heads.len() as u32,
+            bodies_bytes: self.bodies.len() as u32,
+            heads_sum: crc32c::crc32c(&self.heads),
+            first,
+            before,
+        };
+        let frame = &mut into[start..];
+        frame[..8].copy_from_slice(&marker.0);
+        frame[8..12].copy_from_slice(&header.records.to_le_bytes());
+        frame[12..16].copy_from_slice(&header.heads_bytes.to_le_bytes());
+        frame[16..20].copy_from_slice(&header.bodies_bytes.to_le_bytes());
+        frame[20..24].copy_from_slice(&header.heads_sum.to_le_bytes());
+        frame[24..32].copy_from_slice(&header.first.to_le_bytes());
+        frame[32..48].copy_from_slice(&header.before.0);
+        let sum = crc32c::crc32c(&frame[..52]);
+        frame[52..56].copy_from_slice(&sum.to_le_bytes());
+        header.after(frame)
+    }
+
+    /// Takes all records out again. Space is kept for the next, unless it is a lot.
+    pub fn clear(&mut self) {
+        self.records = 0;
+        for bytes in [&mut self.heads, &mut self.bodies] {
+            bytes.clear();
+            bytes.shrink_to(KEPT_BYTES);
+        }
+    }
+}
+
+fn within(what: &'static str, bytes: usize, bytes_max: usize) -> Result<(), TooLarge> {
+    if bytes <= bytes_max { Ok(()) } else { Err(TooLarge { what, bytes, bytes_max }) }
+}
+
+/// Writes the frame of these records at the end of `into`, and gives the chain after it: what [`Draft`]
+/// does, for records that are there already.
 ///
 /// # Errors
 /// When a head, a body or the frame is too large, and then nothing is written.
@@ -344,53 +426,11 @@ pub fn encode(
     marker: Marker,
     into: &mut Vec<u8>,
 ) -> Result<Chain, TooLarge> {
-    let frame_bytes = encoded_bytes(records)?;
-    let start = into.len();
-    into.reserve(frame_bytes);
-    into.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
+    let mut draft = Draft::default();
     for record in records {
-        into.extend_from_slice(&(record.head.len() as u32).to_le_bytes());
-        let kind = match &record.body {
-            None => 0,
-            Some(Body { compression: Compression::None, .. }) => 1,
-            Some(Body { compression: Compression::Zstd, .. }) => 2,
-        };
-        into.extend_from_slice(&[kind, 0, 0, 0]);
-        if let Some(body) = &record.body {
-            into.extend_from_slice(&(body.stored.len() as u32).to_le_bytes());
-            into.extend_from_slice(&(body.content_bytes as u32).to_le_bytes());
-            into.extend_from_slice(&body.hash);
-        }
-        into.extend_from_slice(&record.head);
+        draft.push(&record.head, record.body.as_ref())?;
     }
-    let heads_end = into.len() - start;
-    let heads_sum = crc32c::crc32c(&into[start + FRAME_HEADER_BYTES..]);
-    into.resize(start + aligned(heads_end), 0);
-    for body in records.iter().filter_map(|record| record.body.as_ref()) {
-        into.extend_from_slice(&slot_prefix(body.hash, &body.stored));
-        into.extend_from_slice(&body.stored);
-        into.resize(start + aligned(into.len() - start), 0);
-    }
-
-    let header = FrameHeader {
-        records: records.len() as u32,
-        heads_bytes: (heads_end - FRAME_HEADER_BYTES) as u32,
-        bodies_bytes: (into.len() - start - aligned(heads_end)) as u32,
-        heads_sum,
-        first,
-        before,
-    };
-    let frame = &mut into[start..];
-    frame[..8].copy_from_slice(&marker.0);
-    frame[8..12].copy_from_slice(&header.records.to_le_bytes());
-    frame[12..16].copy_from_slice(&header.heads_bytes.to_le_bytes());
-    frame[16..20].copy_from_slice(&header.bodies_bytes.to_le_bytes());
-    frame[20..24].copy_from_slice(&header.heads_sum.to_le_bytes());
-    frame[24..32].copy_from_slice(&header.first.to_le_bytes());
-    frame[32..48].copy_from_slice(&header.before.0);
-    let sum = crc32c::crc32c(&frame[..52]);
-    frame[52..56].copy_from_slice(&sum.to_le_bytes());
-    Ok(header.after(frame))
+    Ok(draft.encode(first, before, marker, into))
 }
 
 /// Reads the frame that `bytes` begin with; what follows it is not looked at.

@@ -9,8 +9,8 @@ mod witness; // what is durable, said elsewhere
 
 pub use body::{BODY_BYTES_MAX, Body, Compression};
 pub use frame::{
-    Decoded, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, Frame, FrameError, FrameHeader, HEAD_BYTES_MAX, Marker, SLOT_ERASED,
-    Slot, SlotState, TooLarge, decode, encode, encoded_bytes,
+    Decoded, Draft, FRAME_BYTES_MAX, FRAME_HEADER_BYTES, Frame, FrameError, FrameHeader, HEAD_BYTES_MAX, Marker,
+    SLOT_ERASED, Slot, SlotState, TooLarge, decode, encode,
 };
 pub use retired::{Retired, RetiredError, RetiredRange};
 pub use segment::{HEADER_BYTES, HeaderError, SegmentHeader, VERSION};

@@ -1,0 +1,189 @@
+//! What of a batch is new: records of that, in a commit and in the index.
+
+use finis_engine::Timestamp;
+use finis_engine::log::{Appended, Gone, LogError, Mark, Why};
+
+use super::jobs::{Prepared, PreparedEvent};
+use super::{log_error, stopped};
+use crate::head::{Due, Head, series};
+use crate::index::Index;
+use crate::journal::{Body, Commit};
+use crate::tag::Tag;
+
+/// A commit, and the index that takes what goes into it.
+pub(super) struct Drafting<'j, 'i> {
+    pub(super) commit: Commit<'j>,
+    pub(super) index: &'i mut Index,
+    head: Vec<u8>,
+}
+
+impl<'j, 'i> Drafting<'j, 'i> {
+    pub(super) fn new(commit: Commit<'j>, index: &'i mut Index) -> Drafting<'j, 'i> {
+        Drafting { commit, index, head: Vec::with_capacity(128) }
+    }
+
+    pub(super) fn into_commit(self) -> Commit<'j> {
+        self.commit
+    }
+
+    /// Adds a record that the index takes.
+    pub(super) fn add(&mut self, head: &Head, body: Option<&Body>) -> Result<(), LogError> {
+        self.index.take(head, self.commit.next()).map_err(|error| stopped(&error))?;
+        self.push(head, body)
+    }
+
+    /// Adds a record whose content the index has.
+    pub(super) fn push(&mut self, head: &Head, body: Option<&Body>) -> Result<(), LogError> {
+        self.head.clear();
+        head.write(&mut self.head);
+        // It was begun for as many bytes.
+        let pushed = self.commit.push(&self.head, body);
+        pushed.map_err(|error| LogError::Stopped { reason: log_error(&error).to_string() })
+    }
+
+    pub(super) fn append(&mut self, batch: &Prepared) -> Result<Appended, LogError> {
+        let mut appended = Appended::default();
+        let mut latest: Option<Timestamp> = None;
+        for event in &batch.events {
+            appended.new.push(self.event(event, batch, &mut latest)?);
+        }
+        for (tag, at) in &batch.deadlines {
+            let session = self.index.session(*tag).map_err(|error| stopped(&error))?;
+            if session.is_known() && session.gone.is_none() && !session.has_passed(*at) {
+                let due = batch.due(*tag, session.due);
+                self.add(&Head::Passed { tag: *tag, at: *at, due }, None)?;
+            }
+        }
+        for notice in &batch.notices {
+            let session = self.index.session(notice.tag).map_err(|error| stopped(&error))?;
+            let first = !session.has_said(series(notice.kind), notice.revision) && session.gone.is_none();
+            appended.first.push(first);
+            if first {
+                let seq = self.index.meta().seq + 1;
+                let (id, tag, kind, revision) = (notice.id, notice.tag, notice.kind, notice.revision);
+                self.add(&Head::Notice { seq, id, tag, kind, revision }, Some(&notice.body))?;
+            }
+        }
+        for tag in batch.due.keys() {
+            let session = self.index.session(*tag).map_err(|error| stopped(&error))?;
+            let (is_live, known) = (session.is_known() && session.gone.is_none(), session.due);
+            match batch.due(*tag, known) {
+                Due::Same => {}
+                due if is_live => self.add(&Head::Due { tag: *tag, due }, None)?,
+                _ => {}
+            }
+        }
+        for refused in &batch.refused {
+            if self.index.refused(refused.identity).map_err(|error| stopped(&error))?.is_some() {
+                latest = latest.max(Some(refused.received_at));
+            } else {
+                let (identity, received_at) = (refused.identity, refused.received_at);
+                self.add(&Head::Refused { identity, received_at }, Some(&refused.body))?;
+            }
+        }
+        // What came again leaves nothing else behind, and the clock must not go behind it.
+        if let Some(at) = latest.filter(|at| self.index.meta().latest.is_none_or(|latest| latest < *at)) {
+            self.add(&Head::Clock { at }, None)?;
+        }
+        Ok(appended)
+    }
+
+    /// Whether it is new.
+    fn event(
+        &mut self,
+        event: &PreparedEvent,
+        batch: &Prepared,
+        latest: &mut Option<Timestamp>,
+    ) -> Result<bool, LogError> {
+        let PreparedEvent { tag, digest, received_at, .. } = *event;
+        let session = self.index.session(tag).map_err(|error| stopped(&error))?;
+        if session.gone.is_some() {
+            *latest = (*latest).max(Some(received_at));
+            return Ok(false);
+        }
+        let Some(known) = session.event(digest) else {
+            let due = batch.due(tag, session.due);
+            self.add(&Head::Event { tag, digest, received_at, due }, Some(&event.body))?;
+            return Ok(true);
+        };
+        if !is_same(known.earliest(received_at), known) {
+            self.add(&Head::Arrival { tag, digest, received_at }, None)?;
+        }
+        *latest = (*latest).max(Some(received_at));
+        Ok(false)
+    }
+
+    pub(super) fn mark(&mut self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
+        for mark in marks {
+            if let Some(head) = self.index.head_of(consumer, mark).map_err(|error| stopped(&error))? {
+                self.add(&head, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, consumer: &str) -> Result<(), LogError> {
+        if self.index.consumer(consumer).map_err(|error| stopped(&error))?.is_some() {
+            self.add(&Head::Removed { consumer: consumer.to_owned() }, None)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn let_go(&mut self, tags: &[Tag], gone: Gone) -> Result<(), LogError> {
+        for tag in tags {
+            let session = self.index.session(*tag).map_err(|error| stopped(&error))?;
+            // What was forgotten is not merely expired after that.
+            let is_news = session.gone.is_none_or(|before| before.why < gone.why);
+            if session.is_known() && is_news {
+                let revisions = session.revisions();
+                // Of what was forgotten, every notice stays in its place.
+                let told = if gone.why == Why::Forgotten { 0 } else { u64::MAX };
+                self.add(&Head::Gone { tag: *tag, why: gone.why, at: gone.at, revisions, told }, None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Prepared {
+    /// What is to be said of when a session is due, that was due at `known` so far: with the first record
+    /// that it gets, and then it is as said.
+    fn due(&self, tag: Tag, known: Option<Timestamp>) -> Due {
+        let Some(due) = self.due.get(&tag) else { return Due::Same };
+        let is_as_before = match (known, *due) {
+            (Some(known), Some(due)) => is_same(known, due),
+            (known, due) => known.is_none() && due.is_none(),
+        };
+        if is_as_before { Due::Same } else { Due::from(*due) }
+    }
+
+    /// What became of a batch that has nothing new; nothing when it has.
+    pub(super) fn appended_before(&self, index: &mut Index) -> Option<Appended> {
+        for event in &self.events {
+            let session = index.session(event.tag).ok()?;
+            let known = session.event(event.digest);
+            if session.gone.is_none() && known.is_none() {
+                return None;
+            }
+        }
+        for notice in &self.notices {
+            if !index.session(notice.tag).ok()?.has_said(series(notice.kind), notice.revision) {
+                return None;
+            }
+        }
+        for (tag, at) in &self.deadlines {
+            if !index.session(*tag).ok()?.has_passed(*at) {
+                return None;
+            }
+        }
+        for refused in &self.refused {
+            index.refused(refused.identity).ok()??;
+        }
+        Some(Appended { new: vec![false; self.events.len()], first: vec![false; self.notices.len()] })
+    }
+}
+
+/// The same instant, written with the same digits.
+fn is_same(one: Timestamp, other: Timestamp) -> bool {
+    (one.unix(), one.digits()) == (other.unix(), other.digits())
+}

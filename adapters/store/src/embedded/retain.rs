@@ -1,0 +1,184 @@
+//! Letting go of what has to be kept no more: sessions first, then whole segments of the journal.
+//!
+//! A segment goes when little in it is still wanted: that is copied to the end of the journal, and then
+//! the file is removed. Segments go from the oldest on, for they hold what is oldest. A crash in between
+//! leaves some records in two places, which is the same as one.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use finis_engine::Timestamp;
+use finis_engine::log::{Gone, Keep, LogError, Retained, Why};
+use tokio::sync::oneshot;
+
+use super::jobs::{Job, PreparedNotice, bare_bytes};
+use super::read::Readers;
+use super::{EmbeddedLog, stopped};
+use crate::head::Head;
+use crate::journal::{Body, Content, Entry, OpenError, Place, Scanned};
+use crate::tag::Tag;
+
+/// Sessions that go in one commit, and records that are copied in one.
+const AT_ONCE: usize = 256;
+
+/// A segment stays while more than this share of it, in percent, is wanted.
+const WANTED_MAX: u64 = 50;
+
+/// A session that may go, and what stays of it.
+pub(super) struct Leaving {
+    pub(super) tag: Tag,
+    pub(super) last_word: Option<LastWord>,
+}
+
+/// The last thing that was said of a session.
+pub(super) struct LastWord {
+    pub(super) seq: u64,
+    pub(super) notice: PreparedNotice,
+}
+
+/// A record that is copied to the end of the journal, as long as it is wanted where it lies.
+pub(super) struct Carried {
+    pub(super) place: Place,
+    pub(super) head: Head,
+    pub(super) body: Option<Body>,
+}
+
+/// A sealed segment, read through.
+struct Segment {
+    number: u64,
+    records: Vec<Carried>,
+    /// When the last of it came.
+    latest: Option<Timestamp>,
+    /// Nothing older is there.
+    is_oldest: bool,
+}
+
+impl EmbeddedLog {
+    pub(super) async fn retain_some(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
+        let mut retained = Retained::default();
+        let bound = keep.sessions.max(keep.refused);
+        let Some(bound) = bound else { return Ok(retained) };
+        let examined = self.examined.load(Ordering::Relaxed);
+        let Some(segment) = self.read(move |readers| next_segment(readers, examined)).await? else {
+            // From the oldest on, the next time.
+            self.examined.store(0, Ordering::Relaxed);
+            return Ok(retained);
+        };
+        if segment.latest.is_some_and(|latest| latest >= bound) {
+            self.examined.store(0, Ordering::Relaxed);
+            return Ok(retained);
+        }
+        retained.more = true;
+        self.expire(&segment, keep, now, &mut retained).await?;
+        let number = segment.number;
+        match self.evacuate(segment, keep).await? {
+            Some((bytes, refused)) => {
+                retained.bytes += bytes;
+                retained.refused += refused;
+            }
+            // It is left as it is for now.
+            None => self.examined.store(number, Ordering::Relaxed),
+        }
+        Ok(retained)
+    }
+
+    /// Lets the sessions of a segment go that may.
+    async fn expire(
+        &self,
+        segment: &Segment,
+        keep: &Keep,
+        now: Timestamp,
+        retained: &mut Retained,
+    ) -> Result<(), LogError> {
+        if keep.sessions.is_none() {
+            return Ok(());
+        }
+        let tags: BTreeSet<Tag> = segment.records.iter().filter_map(|record| record.head.tag()).collect();
+        let tags: Vec<Tag> = tags.into_iter().collect();
+        for tags in tags.chunks(AT_ONCE) {
+            let (tags, keep) = (tags.to_vec(), *keep);
+            let leaving = self.read(move |readers| tags.iter().map(|tag| leaving(readers, *tag, &keep)).collect());
+            let leaving: Vec<Option<Leaving>> = leaving.await?;
+            let leaving: Vec<Leaving> = leaving.into_iter().flatten().collect();
+            if !leaving.is_empty() {
+                let (answer, answered) = oneshot::channel();
+                let gone = Gone { why: Why::Expired, at: now };
+                let (expired, untold) = self.ask(Job::Expire(leaving, keep, gone, answer), answered).await?;
+                retained.expired += expired;
+                retained.untold += untold;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what is wanted of a segment to the end of the journal, and lets it go. Nothing when too much
+    /// of it is wanted; else the bytes that it had, and how many of its records were refused deliveries.
+    async fn evacuate(&self, segment: Segment, keep: &Keep) -> Result<Option<(u64, u64)>, LogError> {
+        let (number, is_oldest) = (segment.number, segment.is_oldest);
+        let all: u64 = segment.records.iter().map(Carried::bytes).sum();
+        let (answer, answered) = oneshot::channel();
+        let (wanted, dropped) = self.ask(Job::Wanted(segment.records, *keep, is_oldest, answer), answered).await?;
+        let bytes: u64 = wanted.iter().map(Carried::bytes).sum();
+        if bytes * 100 > all * WANTED_MAX {
+            return Ok(None);
+        }
+        let copied =
+            wanted.iter().map(|Carried { place, head, .. }| Carried { place: *place, head: head.clone(), body: None });
+        let records = dropped.into_iter().chain(copied).collect();
+        let mut wanted = wanted.into_iter().peekable();
+        while wanted.peek().is_some() {
+            let part = wanted.by_ref().take(AT_ONCE).collect();
+            let (answer, answered) = oneshot::channel();
+            self.ask(Job::Carry(part, answer), answered).await?;
+        }
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Retire(number, records, answer), answered).await.map(Some)
+    }
+}
+
+impl Carried {
+    /// About what it takes in the journal.
+    pub(super) fn bytes(&self) -> u64 {
+        bare_bytes(0) as u64 + self.body.as_ref().map_or(0, |body| body.stored_bytes() as u64)
+    }
+}
+
+/// The oldest sealed segment past this one.
+fn next_segment(readers: &Readers, after: u64) -> Result<Option<Segment>, LogError> {
+    let failed = |error: OpenError| LogError::Stopped { reason: error.to_string() };
+    let numbers = readers.journal.segments().map_err(failed)?;
+    // The last is written to.
+    let sealed = numbers.split_last().map_or(&[][..], |(_, sealed)| sealed);
+    let Some(&number) = sealed.iter().find(|number| **number > after) else { return Ok(None) };
+    let mut segment = Segment { number, records: Vec::new(), latest: None, is_oldest: sealed.first() == Some(&number) };
+    for scanned in readers.journal.scan_segment(number).map_err(failed)? {
+        let Scanned::Record(Entry { place, head, body, .. }) = scanned.map_err(failed)? else { continue };
+        // What is unreadable stands for nothing.
+        let Ok(head) = Head::decode(&head) else { continue };
+        let at = match &head {
+            Head::Event { received_at, .. } | Head::Refused { received_at, .. } => Some(*received_at),
+            Head::Passed { at, .. } | Head::Gone { at, .. } => Some(*at),
+            _ => None,
+        };
+        segment.latest = segment.latest.max(at);
+        let body = match body {
+            Content::Here(content) => Some(Body::new(&content)),
+            // There is nothing to be copied; that it is forgotten, its session says.
+            Content::Erased | Content::Damaged if matches!(head, Head::Event { .. } | Head::Refused { .. }) => continue,
+            // A head by itself; bodies are read, all of them.
+            Content::None | Content::Unread | Content::Erased | Content::Damaged => None,
+        };
+        segment.records.push(Carried { place, head, body });
+    }
+    Ok(Some(segment))
+}
+
+/// A session that may go, as far as can be seen from here.
+fn leaving(readers: &Readers, tag: Tag, keep: &Keep) -> Result<Option<Leaving>, LogError> {
+    let Some(session) = readers.view.session(tag).map_err(|error| stopped(&error))? else { return Ok(None) };
+    if session.due.is_some() {
+        return Ok(None);
+    }
+    let last_word = if keep.last_word { readers.last_word(tag)? } else { None };
+    Ok(Some(Leaving { tag, last_word }))
+}

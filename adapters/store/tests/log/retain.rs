@@ -1,0 +1,176 @@
+//! What is kept for long enough goes, its space comes back, and the rest stays as it was.
+
+use std::path::Path;
+
+use finis_engine::Timestamp;
+use finis_engine::live::NoticeKind;
+use finis_engine::log::{Batch, EventEntry, Gone, Keep, Log, Mark, MemoryLog, Retained, Why};
+use finis_store::EmbeddedLog;
+
+use crate::model::{at, delivery, digest, everything, key, notice, refused};
+use crate::{runtime, small};
+
+/// Segments of a few records.
+fn open(folder: &Path) -> EmbeddedLog {
+    let mut settings = small();
+    settings.journal.segment_bytes = 24_000;
+    let (log, report) = EmbeddedLog::open(folder, &settings).unwrap();
+    assert!(report.journal.damage.is_empty(), "{report}");
+    log
+}
+
+/// A session of two events; the second with a notice, when it is over.
+fn session(number: u32, second: i64, is_over: bool) -> Batch {
+    let key = finis_engine::live::SessionKey { id: format!("call-{number}"), ..key(0) };
+    let event = |part: u32| EventEntry {
+        key: key.clone(),
+        digest: digest(number * 2 + part),
+        received_at: at(second),
+        delivery: delivery(number * 2 + part + 1, 300),
+    };
+    let mut said = notice(0, NoticeKind::Complete, 1);
+    said.key = key.clone();
+    said.id = finis_engine::live::NoticeId::new(&key, NoticeKind::Complete, 1);
+    Batch {
+        events: vec![event(0), event(1)],
+        notices: if is_over { vec![said] } else { Vec::new() },
+        due: vec![(key, (!is_over).then(|| at(100_000)))],
+        ..Batch::default()
+    }
+}
+
+/// Asks until there is no more to do.
+async fn retain(log: &dyn Log, keep: &Keep, now: Timestamp) -> Retained {
+    let mut all = Retained::default();
+    loop {
+        let some = log.retain(keep, now).await.unwrap();
+        all.expired += some.expired;
+        all.untold += some.untold;
+        all.refused += some.refused;
+        all.bytes += some.bytes;
+        if !some.more {
+            return all;
+        }
+    }
+}
+
+fn journal_bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder.join("journal")).unwrap();
+    let logs = files.map(|file| file.unwrap()).filter(|file| file.file_name().to_string_lossy().ends_with(".log"));
+    logs.map(|file| file.metadata().unwrap().len()).sum()
+}
+
+/// 400 sessions, a second each; every 25th waits for more. `told` is how far a consumer is.
+async fn fill(log: &dyn Log) {
+    for number in 0..400 {
+        log.append(session(number, number.into(), number % 25 != 0)).await.unwrap();
+        if number % 100 == 7 {
+            log.append(Batch { refused: vec![refused(number, number.into())], ..Batch::default() }).await.unwrap();
+        }
+    }
+    log.mark("crm", &[Mark::Begin(300)]).await.unwrap();
+}
+
+#[test]
+fn what_is_over_goes_and_the_rest_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let (log, twin) = (open(folder.path()), MemoryLog::new());
+        fill(&log).await;
+        fill(&twin).await;
+        let before = journal_bytes(folder.path());
+        let keep = Keep { sessions: Some(at(300)), refused: Some(at(300)), told: 300, ..Keep::default() };
+        let now = at(1000);
+        let retained = retain(&log, &keep, now).await;
+        assert!(retained.expired > 250 && retained.untold == 0, "{retained:?}");
+        assert!(retained.refused >= 2, "{retained:?}");
+        let after = journal_bytes(folder.path());
+        assert!(after < before * 6 / 10, "{before} bytes before, {after} after");
+
+        // What a log keeps for longer, it may; nothing else differs.
+        let all = everything(&log).await;
+        let gone = retain(&twin, &keep, now).await;
+        let expected = everything(&twin).await;
+        let kept = |key: &finis_engine::live::SessionKey| expected.sessions.contains(key);
+        assert!(gone.expired - retained.expired < 40, "{gone:?}");
+        assert!(expected.sessions.iter().all(|key| all.sessions.contains(key)));
+        for (key, stored) in all.sessions.iter().zip(&all.stored).filter(|(key, _)| kept(key)) {
+            let place = expected.sessions.binary_search(key).unwrap();
+            assert_eq!(*stored, expected.stored[place]);
+        }
+        assert_eq!((&all.due, &all.consumers, all.latest), (&expected.due, &expected.consumers, expected.latest));
+        assert!(expected.notices.iter().all(|notice| all.notices.contains(notice)));
+
+        // A replay of what went is known, and nothing is said of it again.
+        let again = log.append(session(3, 2000, true)).await.unwrap();
+        assert_eq!((again.new, again.first), (vec![false, false], vec![false]));
+        let key = finis_engine::live::SessionKey { id: "call-3".to_owned(), ..key(0) };
+        let stored = log.load(&[key]).await.unwrap().remove(0);
+        assert_eq!((stored.gone, stored.events.len()), (Some(Gone { why: Why::Expired, at: now }), 0));
+
+        // All this is so after a restart, with the index and without.
+        let all = everything(&log).await;
+        drop(log);
+        let log = open(folder.path());
+        assert_eq!(everything(&log).await, all);
+        log.close().await.unwrap();
+        std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+        let log = open(folder.path());
+        assert_eq!(everything(&log).await, all);
+        let again = log.append(session(3, 2000, true)).await.unwrap();
+        assert_eq!((again.new, again.first), (vec![false, false], vec![false]));
+        // And the outbox goes on where it was.
+        log.append(session(900, 900, true)).await.unwrap();
+        assert_eq!(log.notices(384, 9).await.unwrap()[0].0, 385);
+    });
+}
+
+#[test]
+fn who_was_not_told_holds_it_back_for_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let log = open(folder.path());
+        fill(&log).await;
+        let keep = Keep { sessions: Some(at(390)), told: 50, ..Keep::default() };
+        retain(&log, &keep, at(1000)).await;
+        let notices = log.notices(50, usize::MAX).await.unwrap();
+        assert_eq!((notices.len(), notices[0].0), (384 - 50, 51));
+        let retained = retain(&log, &Keep { untold: Some(at(200)), ..keep }, at(1000)).await;
+        assert!(retained.untold > 100, "{retained:?}");
+        // Each is still in its place, and of those that waited too long no more than that they were.
+        let notices = log.notices(50, usize::MAX).await.unwrap();
+        assert!(notices.iter().map(|(seq, _)| *seq).eq(51..=384));
+        let empty = notices.iter().filter(|(_, notice)| notice.kind == NoticeKind::Forgotten).count();
+        assert!((100..150).contains(&empty), "{empty}");
+        let all = everything(&log).await;
+        log.close().await.unwrap();
+        std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+        assert_eq!(everything(&open(folder.path())).await, all);
+    });
+}
+
+#[test]
+fn the_last_word_can_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let log = open(folder.path());
+        fill(&log).await;
+        let keep = Keep { sessions: Some(at(300)), last_word: true, told: 400, ..Keep::default() };
+        assert!(retain(&log, &keep, at(1000)).await.expired > 250);
+        drop(log);
+        std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+        let log = open(folder.path());
+        let key = finis_engine::live::SessionKey { id: "call-3".to_owned(), ..key(0) };
+        let stored = log.load(&[key]).await.unwrap().remove(0);
+        assert!(stored.gone.is_some() && stored.events.is_empty());
+        assert_eq!(stored.notices[0].record, "{\"revision\":1}");
+        // Those that need not be known any more go, from the oldest segment on.
+        let keep = Keep { sessions: Some(at(900)), gone: Some(at(2000)), told: 400, ..Keep::default() };
+        for number in 500..700 {
+            log.append(session(number, 3000, true)).await.unwrap();
+        }
+        let before = journal_bytes(folder.path());
+        retain(&log, &Keep { sessions: Some(at(3001)), ..keep }, at(4000)).await;
+        assert!(journal_bytes(folder.path()) < before);
+    });
+}

@@ -1,0 +1,182 @@
+//! What a person does with consumers: looks at them, sets them back, lets parked notices go on.
+
+use super::{Engine, Placed};
+use crate::log::{Cause, Consumer, LogError, Mark, Standing};
+
+/// A consumer, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Its name.
+    pub consumer: String,
+    /// All notices up to this one are dealt with or parked.
+    pub acknowledged: u64,
+    /// How many notices are still to be handed over to it. Those that are parked are not among them.
+    pub behind: u64,
+    /// How many are parked.
+    pub parked: usize,
+}
+
+/// A notice that is set aside for a consumer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Parked {
+    /// The notice, with its place.
+    pub placed: Placed,
+    /// Why it is parked.
+    pub cause: Cause,
+}
+
+impl Engine {
+    /// Every consumer by name, and how far it is.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn consumers(&self) -> Result<Vec<Progress>, LogError> {
+        let consumers = self.inner.log.consumers().await?;
+        // Looked at later: nobody is ahead of it.
+        let said = self.inner.log.last_seq().await?;
+        let progress = |consumer: Consumer| Progress {
+            acknowledged: consumer.acknowledged,
+            behind: consumer.behind(said),
+            parked: consumer.parked().count(),
+            consumer: consumer.name,
+        };
+        Ok(consumers.into_iter().map(progress).collect())
+    }
+
+    /// Sets a consumer back or forward: the next that it is told is the notice after `seq`. Whoever follows
+    /// it goes on from there at once; an acknowledgement of what was handed over before comes too late.
+    /// Notices that are parked before that place stay so. Nothing happens to one that is not known.
+    ///
+    /// # Errors
+    /// When the log does not take it.
+    pub async fn rewind(&self, consumer: &str, seq: u64) -> Result<(), LogError> {
+        let gate = self.inner.gates.of(consumer);
+        let _turn = gate.turn().await;
+        let seq = seq.min(self.inner.log.last_seq().await?);
+        self.inner.log.mark(consumer, &[Mark::Reset(seq)]).await?;
+        gate.tell_rewound(seq);
+        Ok(())
+    }
+
+    /// Forgets a consumer, and all that was remembered of it: it keeps nothing from leaving the store any
+    /// more. A handover to it ends. Whoever takes notices by this name afterwards is a new consumer.
+    ///
+    /// # Errors
+    /// When the log does not take it.
+    pub async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
+        let gate = self.inner.gates.of(consumer);
+        let _turn = gate.turn().await;
+        self.inner.log.remove_consumer(consumer).await?;
+        gate.tell_removed();
+        Ok(())
+    }
+
+    /// The notices that are parked for a consumer, in order, and why.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn parked(&self, consumer: &str) -> Result<Vec<Parked>, LogError> {
+        let Some(known) = self.inner.known_consumer(consumer).await? else { return Ok(Vec::new()) };
+        let mut parked = Vec::new();
+        for (seq, cause) in known.parked() {
+            // One at a time: they are few, and may lie far apart.
+            let found = self.inner.log.notices(seq.saturating_sub(1), 1).await?.pop();
+            // What was erased is not there to be shown.
+            let notice = found.filter(|(found, _)| *found == seq).map(|(_, notice)| notice);
+            parked.extend(notice.map(|notice| Parked { placed: Placed { seq, notice }, cause: cause.clone() }));
+        }
+        Ok(parked)
+    }
+
+    /// Lets all notices that are parked for a consumer be handed over again, in the order of each session.
+    /// Says how many there are.
+    ///
+    /// # Errors
+    /// When the log does not take it.
+    pub async fn retry_parked(&self, consumer: &str) -> Result<usize, LogError> {
+        self.unpark(consumer, retry_all).await
+    }
+
+    /// Lets one parked notice be handed over again, with those that are held behind it; of one that is held,
+    /// the one that it is held behind. Says how many these are.
+    ///
+    /// # Errors
+    /// When the log does not take it.
+    pub async fn retry_one_parked(&self, consumer: &str, seq: u64) -> Result<usize, LogError> {
+        self.unpark(consumer, |known| retry_one(known, seq)).await
+    }
+
+    /// Lets a parked notice be: it counts as dealt with, and those held behind it are handed over. Says
+    /// whether there is such a one.
+    ///
+    /// # Errors
+    /// When the log does not take it.
+    pub async fn skip_parked(&self, consumer: &str, seq: u64) -> Result<bool, LogError> {
+        Ok(self.unpark(consumer, |known| skip(known, seq)).await? > 0)
+    }
+
+    /// Makes marks on the state that they are made of. Says how many.
+    async fn unpark(
+        &self,
+        consumer: &str,
+        marks: impl FnOnce(&Consumer) -> Vec<Mark> + Send,
+    ) -> Result<usize, LogError> {
+        let gate = self.inner.gates.of(consumer);
+        let _turn = gate.turn().await;
+        let Some(known) = self.inner.known_consumer(consumer).await? else { return Ok(0) };
+        let marks = marks(&known);
+        if !marks.is_empty() {
+            self.inner.log.mark(consumer, &marks).await?;
+            gate.tell_changed();
+        }
+        Ok(marks.len())
+    }
+}
+
+/// What lets everything that is parked be handed over again.
+pub(super) fn retry_all(consumer: &Consumer) -> Vec<Mark> {
+    consumer.parked().map(|(seq, _)| Mark::Release(seq)).collect()
+}
+
+/// What lets one, or the one that it is held behind, be handed over again.
+pub(super) fn retry_one(consumer: &Consumer, seq: u64) -> Vec<Mark> {
+    let Some((_, cause)) = consumer.parked().find(|(parked, _)| *parked == seq) else { return Vec::new() };
+    let first_seq = match cause {
+        Cause::Failed { .. } => seq,
+        Cause::Held { behind } => *behind,
+    };
+    let first = is_parked(consumer, first_seq).then_some(Mark::Release(first_seq));
+    first.into_iter().chain(held_behind(consumer, first_seq)).collect()
+}
+
+/// What lets one be, and those go on that it held.
+pub(super) fn skip(consumer: &Consumer, seq: u64) -> Vec<Mark> {
+    if !is_parked(consumer, seq) {
+        return Vec::new();
+    }
+    let held = held_behind(consumer, seq);
+    std::iter::once(Mark::Done(seq)).chain(held).collect()
+}
+
+/// What lets those go on that are held behind nothing: they were held by somebody who did not know yet that
+/// what they are behind is parked no more.
+pub(super) fn release_orphans(consumer: &Consumer) -> Vec<Mark> {
+    let orphan = |(seq, cause): (u64, &Cause)| match cause {
+        Cause::Held { behind } if !is_parked(consumer, *behind) => Some(Mark::Release(seq)),
+        _ => None,
+    };
+    consumer.parked().filter_map(orphan).collect()
+}
+
+fn is_parked(consumer: &Consumer, seq: u64) -> bool {
+    matches!(consumer.standing.get(&seq), Some(Standing::Parked(_)))
+}
+
+fn held_behind(consumer: &Consumer, seq: u64) -> impl Iterator<Item = Mark> {
+    consumer.parked().filter_map(move |(held, cause)| match cause {
+        Cause::Held { behind } if *behind == seq => Some(Mark::Release(held)),
+        _ => None,
+    })
+}
