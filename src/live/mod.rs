@@ -87,8 +87,9 @@ impl std::fmt::Display for OpenError {
 impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            OpenError::Source(error) => Some(error),
-            OpenError::Store(error) => Some(error),
+            // What they say is said already.
+            OpenError::Source(error) => error.source(),
+            OpenError::Store(error) => error.source(),
             OpenError::Ended => None,
         }
     }
@@ -117,10 +118,24 @@ impl Finis {
         catalogue: &Catalogue,
         settings: Settings,
     ) -> Result<Finis, OpenError> {
+        Finis::open_as(folder, StoreSettings::default(), sources, catalogue, settings).await
+    }
+
+    /// The same, with settings of the store, too.
+    ///
+    /// # Errors
+    /// As [`Finis::open`].
+    pub async fn open_as(
+        folder: impl Into<PathBuf>,
+        store: StoreSettings,
+        sources: impl IntoIterator<Item = SourceSetup>,
+        catalogue: &Catalogue,
+        settings: Settings,
+    ) -> Result<Finis, OpenError> {
         let sources: Result<Vec<_>, _> = sources.into_iter().map(|source| source.build(catalogue)).collect();
         let sources = sources.map_err(OpenError::Source)?;
         let folder = folder.into();
-        let open = move || EmbeddedLog::open(&folder, &finis_store::Settings::default());
+        let open = move || EmbeddedLog::open(&folder, &store);
         let opened = tokio::task::spawn_blocking(open).await.map_err(|_| OpenError::Ended)?;
         let (log, report) = opened.map_err(OpenError::Store)?;
         let log = Arc::new(log);
@@ -321,6 +336,12 @@ impl Finis {
     pub async fn forget(&self, source: &str, id: &str) -> Result<bool, LogError> {
         let key = SessionKey { source: source.into(), subject: "session".into(), id: id.into() };
         self.engine.forget(&key).await
+    }
+
+    /// The store itself, for whoever looks deeper.
+    #[must_use]
+    pub fn log(&self) -> &EmbeddedLog {
+        &self.log
     }
 
     /// The engine itself, for whoever builds on it.

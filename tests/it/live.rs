@@ -216,6 +216,34 @@ async fn a_full_log_refuses_all_who_wait_and_takes_them_again_when_there_is_room
 }
 
 #[tokio::test]
+async fn a_session_that_is_damaged_stops_nobody_else_and_what_comes_for_it_is_kept_whole() {
+    let log: Arc<Frail> = Arc::default();
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    for id in ["s-1", "s-2"] {
+        running.receive(&payload('F', id, EVENING)).await;
+    }
+    running.stop().await;
+    let mut frail = Arc::into_inner(log).unwrap();
+    frail.damaged = "s-1";
+    let log = Arc::new(frail);
+    // Both are due, the damaged one first.
+    let running = Running::start(log.clone(), Hand::at("2026-05-03T09:00:00Z"));
+    let told = [
+        running.receive(&payload('E', "s-3", EVENING)).await,
+        running.receive(&payload('E', "s-1", EVENING)).await,
+        running.receive(&payload('T', "s-3", EVENING)).await,
+    ];
+    assert_eq!(told[0], Receipt::Stored { key: key("s-3") });
+    assert!(matches!(&told[1], Receipt::Quarantined { reason } if reason.contains("offset 12288")), "{told:?}");
+    assert_eq!(told[2], Receipt::Stored { key: key("s-3") });
+    let said = said(&*log).await;
+    assert_eq!(said.iter().map(|notice| notice.key.id.as_str()).collect::<Vec<_>>(), ["s-2", "s-3"]);
+    let refused = log.refused(9).await.unwrap();
+    assert_eq!(&*refused[0].delivery.body, payload('E', "s-1", EVENING).as_bytes());
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_deadline_that_a_full_log_does_not_take_passes_when_there_is_room() {
     let log: Arc<Frail> = Arc::default();
     let clock = Hand::at(EVENING);

@@ -57,16 +57,16 @@ impl<P: Places> Entries<'_, P> {
     pub(crate) fn load(&self, key: &SessionKey) -> Result<Stored, LogError> {
         let tag = self.tags.of(key);
         for _ in 0..TRIES {
-            if let Some(stored) = self.try_load(tag)? {
+            if let Some(stored) = self.try_load(tag, false)? {
                 return Ok(stored);
             }
         }
-        // Moved again and again: what is said to be there is not.
-        self.try_load(tag)?.ok_or_else(|| stopped(&IndexError::value("a session")))
+        // Again and again: a segment went, and the index was not told before a crash. It has the copies.
+        Ok(self.try_load(tag, true)?.unwrap_or_default())
     }
 
-    /// Nothing when it was moved meanwhile.
-    fn try_load(&self, tag: Tag) -> Result<Option<Stored>, LogError> {
+    /// Nothing when something was moved meanwhile, unless that is to be passed over.
+    fn try_load(&self, tag: Tag, passes_over: bool) -> Result<Option<Stored>, LogError> {
         let mut stored = Stored::default();
         let Some(session) = self.places.session(tag).map_err(|error| stopped(&error))? else { return Ok(Some(stored)) };
         let (mut notices, mut arrivals) = (Vec::new(), Vec::new());
@@ -74,6 +74,7 @@ impl<P: Places> Entries<'_, P> {
             let (head, body) = match self.entry(*place) {
                 Ok(Found::Here(head, body)) => (head, body),
                 Ok(Found::Erased(_)) => continue,
+                Ok(Found::Moved) if passes_over => continue,
                 Ok(Found::Moved) => return Ok(None),
                 Err(LogError::Damaged { reason }) => {
                     stored.damaged.push(reason);
@@ -117,11 +118,21 @@ impl<P: Places> Entries<'_, P> {
     }
 
     pub(crate) fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        let mut due = Vec::new();
-        for (at, tag) in self.places.due(until, limit) {
-            due.extend(self.key(tag)?.map(|key| (at, key)));
+        let mut asked = limit;
+        loop {
+            let mut due = Vec::new();
+            let tags = self.places.due(until, asked);
+            let are_all = tags.len() < asked;
+            for (at, tag) in tags {
+                due.extend(self.key(tag)?.map(|key| (at, key)));
+            }
+            // Those of which no record can be read, so that nobody knows their key, hold up nobody else.
+            if are_all || due.len() >= limit {
+                due.truncate(limit);
+                return Ok(due);
+            }
+            asked = asked.saturating_mul(2);
         }
-        Ok(due)
     }
 
     pub(crate) fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
@@ -196,12 +207,27 @@ impl<P: Places> Entries<'_, P> {
         Ok(None)
     }
 
+    /// What is left of one that is damaged is handed over like one that is forgotten, and one of which not
+    /// even the head can be read is left out: neither holds up what was said after it.
     fn notice(&self, place: Place) -> Result<Option<Notice>, LogError> {
-        match self.entry(place)? {
+        let found = match self.entry(place) {
+            Err(LogError::Damaged { .. }) => self.remains(place)?,
+            found => found?,
+        };
+        match found {
             Found::Here(head, body) => decode_notice(&head, &body).map(Some).ok_or_else(|| other(place)),
             Found::Erased(Head::Notice { id, revision, .. }) => Ok(Some(forgotten(id, revision))),
             Found::Erased(_) => Err(other(place)),
             Found::Moved => Ok(None),
+        }
+    }
+
+    /// The head of a record whose body is damaged; nothing where that cannot be read either.
+    fn remains(&self, place: Place) -> Result<Found, LogError> {
+        match self.journal.read(place) {
+            Ok(entry) => Ok(Head::decode(&entry.head).map_or(Found::Moved, Found::Erased)),
+            Err(JournalError::NoSuchRecord(_) | JournalError::Damaged(_)) => Ok(Found::Moved),
+            Err(error) => Err(log_error(&error)),
         }
     }
 

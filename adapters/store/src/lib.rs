@@ -11,6 +11,7 @@
 
 pub mod body; // what of a record can be erased
 mod bytes; // values as bytes
+pub mod crash; // points at which a test ends the process
 mod embedded; // the log of sessions, in a folder
 mod entries; // from places to entries
 pub mod head; // what each record of the journal is

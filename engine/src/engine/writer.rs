@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::stats::Counted;
 use super::{Inner, Receipt, ReceiveError, Source};
 use crate::live::{LiveArrival, Received, Session, SessionKey};
-use crate::log::{Batch, Delivery, EventEntry, Gone, LogError, Refused, Why};
+use crate::log::{Batch, Delivery, EventEntry, Gone, LogError, Refused, Stored, Why};
 use crate::timestamp::Timestamp;
 
 /// The smallest step of the engine's own time.
@@ -89,6 +89,9 @@ pub struct Writer {
     /// Sessions that wait for more.
     sessions: BTreeMap<SessionKey, Held>,
     touches: u64,
+    /// Sessions of which the log gives nothing since something is damaged, and what. Nobody can judge them:
+    /// their deadlines wait, what comes for them goes to quarantine, and everybody else goes on.
+    damaged: BTreeMap<SessionKey, String>,
     /// The engine's own time: the latest that the log has. It never goes back.
     latest: Option<Timestamp>,
 }
@@ -111,7 +114,7 @@ struct Making {
 
 impl Writer {
     pub(super) fn new(inner: Arc<Inner>, jobs: mpsc::Receiver<Job>, say: watch::Sender<u64>) -> Writer {
-        Writer { inner, jobs, say, sessions: BTreeMap::new(), touches: 0, latest: None }
+        Writer { inner, jobs, say, sessions: BTreeMap::new(), touches: 0, damaged: BTreeMap::new(), latest: None }
     }
 
     /// Runs until every handle of the engine is closed, or the log stops.
@@ -184,7 +187,8 @@ impl Writer {
         now
     }
 
-    /// Passes all deadlines that are due. `false` when the log has no room for them now: they stay due.
+    /// Passes all deadlines that are due. `false` when some cannot pass now, and stay due: the log has no room,
+    /// or their sessions are damaged.
     async fn pass_deadlines(&mut self) -> Result<bool, LogError> {
         loop {
             let now = self.inner.clock.now();
@@ -192,14 +196,19 @@ impl Writer {
             if self.inner.log.next_due().await?.is_none_or(|due| due > now) {
                 return Ok(true);
             }
-            let due = self.inner.log.due(now, DEADLINES_MAX).await?;
+            let mut due = self.inner.log.due(now, DEADLINES_MAX + self.damaged.len()).await?;
+            due.retain(|(_, key)| !self.damaged.contains_key(key));
             if due.is_empty() {
-                return Ok(true);
+                // Those that are due are damaged, and stay so. Others are looked for again in a while.
+                return Ok(false);
             }
             let keys: Vec<SessionKey> = due.iter().map(|(_, key)| key.clone()).collect();
             self.fetch(&keys).await?;
             let mut making = Making::default();
             for (_, key) in due {
+                if self.damaged.contains_key(&key) {
+                    continue;
+                }
                 making.touched.insert(key.clone());
                 let inner = Arc::clone(&self.inner);
                 let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
@@ -331,6 +340,12 @@ impl Writer {
                 return Receipt::Quarantined { reason };
             }
         };
+        if let Some(damage) = self.damaged.get(&key) {
+            let reason = format!("its session cannot be read: {damage}");
+            let refused = Refused { source: key.source, received_at: now, reason: reason.clone(), delivery };
+            making.batch.refused.push(refused);
+            return Receipt::Quarantined { reason };
+        }
         let inner = Arc::clone(&self.inner);
         let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
         let empty = || Held { session: Session::new(key.clone()), gone: None, touched: 0 };
@@ -355,18 +370,25 @@ impl Writer {
         }
     }
 
-    /// Brings sessions that are not in memory from the log.
+    /// Brings sessions that are not in memory from the log, apart from those that are damaged there.
     async fn fetch(&mut self, keys: &[SessionKey]) -> Result<(), LogError> {
-        let absent: BTreeSet<&SessionKey> = keys.iter().filter(|key| !self.sessions.contains_key(key)).collect();
+        let is_absent = |key: &&SessionKey| !self.sessions.contains_key(*key) && !self.damaged.contains_key(*key);
+        let absent: BTreeSet<&SessionKey> = keys.iter().filter(is_absent).collect();
         if !absent.is_empty() {
             let absent: Vec<SessionKey> = absent.into_iter().cloned().collect();
-            let stored = self.inner.log.load(&absent).await?;
-            for (key, stored) in absent.into_iter().zip(stored) {
-                if let Some(source) = self.inner.sources.get(&key.source) {
-                    let gone = stored.gone;
-                    let session = source.restore(key.clone(), stored);
-                    self.sessions.insert(key, Held { session, gone, touched: 0 });
+            match self.inner.log.load(&absent).await {
+                Ok(stored) => absent.into_iter().zip(stored).for_each(|(key, stored)| self.restore(key, stored)),
+                // One by one: which of them it is, nobody says.
+                Err(LogError::Damaged { .. }) => {
+                    for key in absent {
+                        match self.inner.log.load(std::slice::from_ref(&key)).await {
+                            Ok(stored) => stored.into_iter().for_each(|stored| self.restore(key.clone(), stored)),
+                            Err(LogError::Damaged { reason }) => drop(self.damaged.insert(key, reason)),
+                            Err(error) => return Err(error),
+                        }
+                    }
                 }
+                Err(error) => return Err(error),
             }
         }
         self.touches += 1;
@@ -376,6 +398,14 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    fn restore(&mut self, key: SessionKey, stored: Stored) {
+        if let Some(source) = self.inner.sources.get(&key.source) {
+            let gone = stored.gone;
+            let session = source.restore(key.clone(), stored);
+            self.sessions.insert(key, Held { session, gone, touched: 0 });
+        }
     }
 
     /// Appends a batch, with when each session that it touches is due next. Says of each event whether it is

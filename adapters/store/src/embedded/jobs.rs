@@ -37,7 +37,8 @@ pub(super) enum Job {
     Wanted(Vec<Carried>, Keep, bool, Answer<(Vec<Carried>, Vec<Carried>)>),
     /// Copy these to the end of the journal, as far as they are still wanted.
     Carry(Vec<Carried>, Answer<()>),
-    /// Let a segment go, and what of it is not wanted; its bytes, and how many of them were refused.
+    /// Let a segment go with all its records, those that were copied without their bodies; its bytes, and how
+    /// many refused deliveries went.
     Retire(u64, Vec<Carried>, Answer<(u64, u64)>),
     Close(Answer<()>),
 }

@@ -16,6 +16,7 @@ use super::read::Readers;
 use super::replay::replay;
 use super::writer::Writer;
 use super::{EmbeddedLog, Settings};
+use crate::crash::crash_point;
 use crate::index::{self, Checked};
 use crate::journal::{self, Disk, Folder, Journal, LockError, Place, Position, Reader};
 use crate::tag::Tags;
@@ -121,6 +122,7 @@ fn open_locked(
     disk: Arc<dyn Disk>,
     settings: &Settings,
 ) -> Result<(EmbeddedLog, Report), OpenError> {
+    crash_point!("log.locked");
     let salt_before = match Reader::open_on(Arc::clone(&disk)) {
         Ok(reader) => Some(reader.salt()),
         Err(journal::OpenError::NotThere { .. }) => None,
@@ -130,11 +132,13 @@ fn open_locked(
     let place = IndexFolder { index: folder.join(INDEX), aside: folder.join(INDEX_ASIDE), settings };
     let snapshots_aside = index::set_aside_unfinished(&place.index, &folder.join(SNAPSHOTS_ASIDE))
         .map_err(fault("tidy", &place.index))?;
+    crash_point!("log.snapshots-aside");
     index::remove_unfinished(&place.index).map_err(fault("tidy", &place.index))?;
     let was_there = place.index.exists();
     let mut found = if was_there { place.open() } else { Err("it was not there".to_owned()) };
     found = found.and_then(|checked| trust(checked, salt_before));
 
+    crash_point!("log.index-opened");
     let watermark =
         found.as_ref().map_or(Position::START, |checked| checked.meta.map_or(Position::START, |meta| meta.watermark));
     let opened = Journal::open_on(disk, settings.journal.clone(), watermark);
@@ -180,6 +184,7 @@ fn open_locked(
         (opened, replayed, if is_new { IndexState::New } else { IndexState::Rebuilt { reason } })
     };
 
+    crash_point!("log.replayed");
     let mut report = Report {
         journal: journal_report,
         index: state,
@@ -208,6 +213,7 @@ fn open_locked(
     let spawned = thread::Builder::new().name("finis-writer".to_owned()).spawn(move || writer.run());
     spawned.map_err(fault("start a thread for", folder))?;
     let examined = AtomicU64::new(0);
+    crash_point!("log.opened");
     Ok((EmbeddedLog { jobs, readers: Some(readers), tags, stopped, examined }, report))
 }
 

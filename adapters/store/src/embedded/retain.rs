@@ -117,6 +117,9 @@ impl EmbeddedLog {
         if bytes * 100 > all * WANTED_MAX {
             return Ok(None);
         }
+        let copied =
+            wanted.iter().map(|Carried { place, head, .. }| Carried { place: *place, head: head.clone(), body: None });
+        let records = dropped.into_iter().chain(copied).collect();
         let mut wanted = wanted.into_iter().peekable();
         while wanted.peek().is_some() {
             let part = wanted.by_ref().take(AT_ONCE).collect();
@@ -124,7 +127,7 @@ impl EmbeddedLog {
             self.ask(Job::Carry(part, answer), answered).await?;
         }
         let (answer, answered) = oneshot::channel();
-        self.ask(Job::Retire(number, dropped, answer), answered).await.map(Some)
+        self.ask(Job::Retire(number, records, answer), answered).await.map(Some)
     }
 }
 

@@ -10,6 +10,7 @@ use super::jobs::{Answer, Job, SETTINGS_BYTES_MAX, bare_bytes};
 use super::retain::{Carried, Leaving};
 
 use super::writer::{Writer, stop};
+use crate::crash::crash_point;
 use crate::entries::stopped;
 use crate::head::{Due, Head};
 use crate::index::Index;
@@ -20,6 +21,7 @@ impl Writer {
         match job {
             Job::Expire(leaving, keep, gone, answer) => {
                 let done = self.expire(&leaving, &keep, gone);
+                crash_point!("retain.expired");
                 self.say(answer, done);
             }
             Job::Wanted(records, keep, is_oldest, answer) => {
@@ -28,6 +30,7 @@ impl Writer {
             }
             Job::Carry(records, answer) => {
                 let done = self.carry(&records);
+                crash_point!("retain.carried");
                 self.say(answer, done);
             }
             Job::Retire(segment, dropped, answer) => {
@@ -73,9 +76,9 @@ impl Writer {
         self.commit_with(bytes, |drafting| drafting.carry(records))
     }
 
-    /// Nothing in the segment is wanted but what the last records of some kinds say, which are written
-    /// again.
-    fn retire(&mut self, segment: u64, dropped: &[Carried]) -> Result<(u64, u64), LogError> {
+    /// Nothing in the segment is wanted but what was copied, and what the last records of some kinds say,
+    /// which are written again.
+    fn retire(&mut self, segment: u64, records: &[Carried]) -> Result<(u64, u64), LogError> {
         // Between two commits, all is published.
         let sources = self.index.view().sources().map_err(|error| stopped(&error))?;
         let consumers = self.index.view().consumers().map_err(|error| stopped(&error))?;
@@ -83,17 +86,23 @@ impl Writer {
         let settings = sources.len() * bare_bytes(SETTINGS_BYTES_MAX);
         let refused = self.commit_with(bytes + settings + 2 * bare_bytes(0), |drafting| {
             let mut refused = 0;
-            for Carried { place, head, .. } in dropped {
-                let is_dropped = drafting.index.let_lie(head, *place).map_err(|error| stopped(&error))?;
-                refused += u64::from(is_dropped && matches!(head, Head::Refused { .. }));
+            for Carried { place, head, .. } in records.iter().filter(|record| is_refused(&record.head)) {
+                refused += u64::from(drafting.index.let_lie(head, *place).map_err(|error| stopped(&error))?);
             }
             drafting.index.trim_outbox(segment).map_err(|error| stopped(&error))?;
             drafting.restate(&consumers, &sources)?;
             Ok(refused)
         })?;
+        crash_point!("retain.restated");
         let segments = self.journal.segments().map_err(|error| stop(&error))?;
         let bytes = segments.iter().find(|known| known.number == segment).map_or(0, |known| known.bytes);
         self.journal.retire(&[segment]).map_err(|error| stop(&error))?;
+        crash_point!("retain.retired");
+        // Not before: as long as they are there, what they say can still have to be erased.
+        for Carried { place, head, .. } in records.iter().filter(|record| !is_refused(&record.head)) {
+            self.index.let_lie(head, *place).map_err(|error| stopped(&error))?;
+        }
+        self.index.publish(self.journal.end(), self.journal.records());
         Ok((bytes, refused))
     }
 }
@@ -105,6 +114,10 @@ const STANDING: usize = 64;
 fn consumer_bytes(consumer: &Consumer) -> usize {
     let name = bare_bytes(consumer.name.len());
     name + consumer.standing.len() * (bare_bytes(REASON_BYTES_MAX) + name)
+}
+
+fn is_refused(head: &Head) -> bool {
+    matches!(head, Head::Refused { .. })
 }
 
 fn is_wanted(index: &mut Index, record: &Carried, keep: &Keep, is_oldest: bool) -> Result<bool, LogError> {
@@ -176,7 +189,7 @@ impl Drafting<'_, '_> {
             let to = self.commit.next();
             // Of a session that was let go since it was read, nothing is copied but the place in the outbox.
             self.push(&head, body.as_ref().filter(|_| lies_there))?;
-            self.index.relocate(&head, *place, lies_there.then_some(to), to).map_err(|error| stopped(&error))?;
+            self.index.relocate(&head, *place, lies_there, to).map_err(|error| stopped(&error))?;
             due.extend(head.tag().filter(|_| lies_there));
         }
         for tag in due {

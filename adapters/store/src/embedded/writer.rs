@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::drafting::Drafting;
 use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes};
+use crate::crash::crash_point;
 use crate::entries::{log_error, stopped};
 use crate::index::{Behind, Index};
 use crate::journal::{Journal, JournalError};
@@ -94,7 +95,10 @@ impl Writer {
             return;
         }
         match self.try_commit(&parts) {
-            Ok(done) => parts.into_iter().zip(done).for_each(|(part, done)| part.answer(done)),
+            Ok(done) => {
+                parts.into_iter().zip(done).for_each(|(part, done)| part.answer(done));
+                crash_point!("commit.answered");
+            }
             // Perhaps there is room for some of them, or some have nothing new.
             Err(LogError::Full { .. } | LogError::TooLarge { .. }) if parts.len() > 1 => {
                 for part in parts {
@@ -138,10 +142,13 @@ impl Writer {
         let done = draft(&mut drafting)?;
         let commit = drafting.into_commit();
         if !commit.is_empty() {
+            crash_point!("commit.drafted");
             // Whatever goes wrong from here on, the index has taken what the journal has not.
             commit.finish().map_err(|error| stop(&error))?;
             erase(&mut self.journal, &mut self.index).map_err(|error| stop(&error))?;
+            crash_point!("commit.durable");
             self.index.publish(self.journal.end(), self.journal.records());
+            crash_point!("commit.kept");
         }
         Ok(done)
     }
@@ -156,6 +163,7 @@ pub(super) fn stop(error: &JournalError) -> LogError {
 /// read, nobody knows where its body is, and that segment has to go.
 pub(super) fn erase(journal: &mut Journal, index: &mut Index) -> Result<(), JournalError> {
     for place in index.take_erasable() {
+        crash_point!("erase.due");
         match journal.erase(&[place]) {
             Err(JournalError::NoSuchRecord(_) | JournalError::Damaged(_)) => {}
             erased => erased?,
@@ -235,7 +243,9 @@ fn close(
     stop: &OnceLock<String>,
     patience: Duration,
 ) -> Result<(), LogError> {
+    crash_point!("log.closing");
     let indexed = behind.close(patience);
+    crash_point!("log.index-closed");
     drop(index);
     let was_stopped = stop.get().cloned();
     let _ = stop.set("it was closed".to_owned());
@@ -244,6 +254,7 @@ fn close(
         closed => closed,
     };
     closed.map_err(|error| log_error(&error))?;
+    crash_point!("log.closed");
     // The journal has everything; the index is behind at the next opening, and no more.
     indexed.map_err(|error| stopped(&error))?;
     was_stopped.map_or(Ok(()), |reason| Err(LogError::Stopped { reason }))

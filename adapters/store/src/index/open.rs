@@ -13,6 +13,7 @@ use super::filter::Filter;
 use super::meta::Contents;
 use super::tree::{Anew, tidy};
 use super::{Behind, Index, IndexError, Meta, View, keys};
+use crate::crash::crash_point;
 use crate::journal::Reader;
 
 /// For as long the lock of sled can outlive the store that was closed before.
@@ -154,7 +155,10 @@ pub(crate) fn set_aside(folder: &Path, aside: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    fs::rename(folder, aside)
+    crash_point!("log.index-aside-removed");
+    fs::rename(folder, aside)?;
+    crash_point!("log.index-aside");
+    Ok(())
 }
 
 /// Takes away what a crash left of an index that was being written anew.

@@ -168,11 +168,12 @@ impl Session {
         }
     }
 
-    /// A record of it lies elsewhere now, or nowhere.
-    pub(crate) fn relocate(&mut self, from: Place, to: Option<Place>) {
+    /// A record of it that lay in one place lies in these now, or nowhere.
+    pub(crate) fn relocate(&mut self, from: Place, to: impl IntoIterator<Item = Place>) {
         let places = std::mem::take(&mut self.places);
         self.places = places.into_iter().filter(|place| *place != from).chain(to).collect();
         self.places.sort_unstable();
+        self.places.dedup();
         (self.clean, self.is_changed) = (0, true);
     }
 

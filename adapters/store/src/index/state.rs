@@ -92,6 +92,10 @@ impl Index {
                     None if is_absent => Session::default(),
                     None => recall(&self.view, &self.journal, tag)?,
                 };
+                if session.is_changed {
+                    // It was told of places that are no more.
+                    self.touched.push(tag);
+                }
                 self.weight += session.weight();
                 Ok(free.insert(session))
             }
@@ -200,18 +204,19 @@ impl Index {
         Ok(())
     }
 
-    /// A record lies elsewhere now; in its session too, if it was there.
+    /// A record lies elsewhere, too; in its session as well, if it was there. There it stays known where it was
+    /// until that segment is gone: whatever is to be forgotten is erased in both places.
     pub(crate) fn relocate(
         &mut self,
         head: &Head,
         from: Place,
-        in_session: Option<Place>,
+        is_in_session: bool,
         to: Place,
     ) -> Result<(), IndexError> {
-        if let (Some(tag), Some(_)) = (head.tag(), in_session) {
+        if let Some(tag) = head.tag().filter(|_| is_in_session) {
             let session = self.session(tag)?;
             let was_changed = session.is_changed;
-            session.relocate(from, in_session);
+            session.relocate(from, [from, to]);
             if !was_changed {
                 self.touched.push(tag);
             }
@@ -239,7 +244,7 @@ impl Index {
         } else if let Some(tag) = head.tag() {
             let session = self.session(tag)?;
             let was_changed = session.is_changed;
-            session.relocate(place, None);
+            session.relocate(place, []);
             if !was_changed {
                 self.touched.push(tag);
             }
@@ -337,7 +342,10 @@ impl Index {
                 filter.insert(tag);
             }
             let pages = encoded.pages.into_iter().collect();
-            changes.sessions.push((tag, SessionRow { value: encoded.value, pages, due: session.due, beneath }));
+            let is_gone = session.gone.is_some();
+            changes
+                .sessions
+                .push((tag, SessionRow { value: encoded.value, pages, due: session.due, is_gone, beneath }));
         }
         changes.rest.extend(self.rest.drain());
         self.meta.watermark = watermark;
@@ -363,7 +371,7 @@ fn recall(view: &View, journal: &Reader, tag: Tag) -> Result<Session, IndexError
             }
             Err(JournalError::Damaged(_)) => {}
             // It was moved, or let go, and the index was not told before a crash.
-            Err(JournalError::NoSuchRecord(_)) => session.relocate(place, None),
+            Err(JournalError::NoSuchRecord(_)) => session.relocate(place, []),
             Err(error) => return Err(IndexError::new(format_args!("the journal cannot be read: {error}"))),
         }
     }

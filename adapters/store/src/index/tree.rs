@@ -13,6 +13,7 @@ use finis_engine::Timestamp;
 use super::meta::{Contents, Meta};
 use super::view::{Layer, SessionRow, View};
 use super::{IndexError, keys};
+use crate::crash::crash_point;
 use crate::journal::Position;
 use crate::tag::Tag;
 
@@ -212,23 +213,28 @@ impl Writer {
     }
 
     /// Writes a layer in parts, none of which stops readers for long. The watermark goes on with the last:
-    /// until then, the journal is read from where it was, and taking a record twice changes nothing.
+    /// until then, the journal is read from where it was, and taking a record twice changes nothing. Only what
+    /// was let go does not know any more what of the outbox was its own: that is written together.
     ///
     /// `false` when it was told to write no more.
     fn write(&mut self, layer: &Layer) -> Result<bool, IndexError> {
         let before = self.watermark;
-        let sessions: Vec<_> = layer.sessions.iter().collect();
+        let (gone, sessions): (Vec<_>, Vec<_>) = layer.sessions.iter().partition(|(_, row)| row.is_gone);
         for part in sessions.chunks(BATCH_SESSIONS) {
             let (mut batch, mut contents) = (sled::Batch::default(), self.contents);
             for (tag, row) in part {
                 self.session(**tag, row, &mut batch, &mut contents)?;
             }
             self.put(&mut batch, contents, &Meta { watermark: before.0, records: before.1, ..layer.meta })?;
+            crash_point!("index.part-applied");
             if self.view.progress().abandoned {
                 return Ok(false);
             }
         }
         let (mut batch, mut contents) = (sled::Batch::default(), self.contents);
+        for (tag, row) in gone {
+            self.session(*tag, row, &mut batch, &mut contents)?;
+        }
         for (key, value) in &layer.rest {
             self.change(key, value.as_deref(), &mut batch, &mut contents)?;
         }
@@ -300,16 +306,21 @@ impl Writer {
     fn put(&mut self, batch: &mut sled::Batch, contents: Contents, meta: &Meta) -> Result<(), IndexError> {
         let mut batch = std::mem::take(batch);
         batch.insert(keys::META, meta.encode(contents));
+        crash_point!("index.applying");
         self.view.tree().apply_batch(batch)?;
+        crash_point!("index.applied");
         self.contents = contents;
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), IndexError> {
+        crash_point!("index.flushing");
         self.view.tree().flush()?;
+        crash_point!("index.flushed");
         // What sled calls a flush stays in the cache of the disk.
         let synced = File::open(self.folder.join("db")).and_then(|file| file.sync_data());
         synced.map_err(|error| IndexError::new(format_args!("the index cannot be synced: {error}")))?;
+        crash_point!("index.synced");
         self.unflushed = 0;
         Ok(())
     }

@@ -40,6 +40,8 @@ pub(super) struct SessionRow {
     pub(super) value: Option<Vec<u8>>,
     pub(super) pages: BTreeMap<u32, Option<Vec<u8>>>,
     pub(super) due: Option<Timestamp>,
+    /// It was let go.
+    pub(super) is_gone: bool,
     /// What there is of it beneath; nothing when there is nothing.
     pub(super) beneath: Option<Published>,
 }
@@ -376,6 +378,7 @@ impl Layer {
                     // What is beneath stays what it was.
                     known.value = row.value;
                     known.due = row.due;
+                    known.is_gone = row.is_gone;
                     known.pages.extend(row.pages);
                 }
             }

@@ -8,6 +8,7 @@ use super::error::{IoFault, JournalError};
 use super::layout::segment_file;
 use super::place::Place;
 use super::writer::Journal;
+use crate::crash::crash_point;
 
 /// Zeros are written in pieces of this.
 const ZEROS_BYTES: usize = 64 << 10;
@@ -61,8 +62,10 @@ impl Journal {
 fn overwrite(file: &dyn DiskFile, stretches: &[Stretch]) -> std::io::Result<()> {
     for stretch in stretches {
         file.write_all_at(&SLOT_ERASED, stretch.mark)?;
+        crash_point!("erase.marked");
     }
     file.sync()?;
+    crash_point!("erase.marks-synced");
     for stretch in stretches {
         let zeros = vec![0; stretch.stored_bytes.min(ZEROS_BYTES)];
         let mut written = 0;
@@ -70,7 +73,10 @@ fn overwrite(file: &dyn DiskFile, stretches: &[Stretch]) -> std::io::Result<()> 
             let length = zeros.len().min(stretch.stored_bytes - written);
             file.write_all_at(&zeros[..length], stretch.stored + written as u64)?;
             written += length;
+            crash_point!("erase.overwritten");
         }
     }
-    file.sync()
+    file.sync()?;
+    crash_point!("erase.synced");
+    Ok(())
 }

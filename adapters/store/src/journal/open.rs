@@ -13,6 +13,7 @@ use super::reader::Reader;
 use super::space::Space;
 use super::walk::{Entries, Expected, Route, Step, Tail, Walk, gaps};
 use super::writer::{Active, Journal, Settings, WitnessFile, make_segment, open_segment};
+use crate::crash::crash_point;
 
 /// Copied at once.
 const COPY_BYTES: usize = 1 << 20;
@@ -54,11 +55,13 @@ impl Journal {
             LockError::Held { pid } => OpenError::Held { folder: disk.name(), pid },
             LockError::Io(error) => IoFault::to("lock", LOCK_FILE)(error).into(),
         })?;
+        crash_point!("journal.locked");
         let mut report = Report::default();
         let opened = match Layout::read(&*disk)? {
             Some(layout) => recover(&disk, &layout, from, &mut report)?,
             None => begin(&*disk)?,
         };
+        crash_point!("journal.recovered");
         let space = Space::new(settings.free_bytes_min, settings.reserve_bytes);
         let mut journal = Journal {
             reader: Reader::new(Arc::clone(&disk), opened.salt),
@@ -81,8 +84,10 @@ impl Journal {
         journal.write_witness(WitnessState::Running).map_err(only_io)?;
         for file in &opened.leftovers {
             journal.disk.remove(file).map_err(IoFault::to("remove", file))?;
+            crash_point!("journal.leftover-removed");
         }
         journal.space.hold(&*journal.disk)?;
+        crash_point!("journal.opened");
         Ok((journal, report))
     }
 }
@@ -140,6 +145,7 @@ fn open_witness(disk: &dyn Disk, slot: usize, sequence: u64) -> Result<WitnessFi
     let file = match disk.open(WITNESS_FILE, Access::Write) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let file = disk.create(WITNESS_FILE).map_err(IoFault::to("make", WITNESS_FILE))?;
+            crash_point!("witness.made");
             disk.sync_names().map_err(IoFault::to("sync", ""))?;
             file
         }
@@ -176,6 +182,7 @@ fn recover(disk: &Arc<dyn Disk>, layout: &Layout, from: Position, report: &mut R
             let cut = opened.active.file.set_length(tail.at.offset);
             cut.map_err(IoFault::to("shorten", &opened.active.name))?;
             opened.active.reserved = tail.at.offset;
+            crash_point!("journal.torn-cut");
         }
         if !layout.closed {
             settle(layout, &mut opened)?;
@@ -235,6 +242,7 @@ fn settle(layout: &Layout, opened: &mut Opened) -> Result<(), OpenError> {
         let part = &mut bytes[..length];
         read_full(&*active.file, part, offset).map_err(fault)?;
         active.file.write_all_at(part, offset).map_err(fault)?;
+        crash_point!("journal.settling");
         offset += length as u64;
     }
     let slot = Witness {
@@ -247,6 +255,7 @@ fn settle(layout: &Layout, opened: &mut Opened) -> Result<(), OpenError> {
     };
     let file: &dyn DiskFile = &*active.file;
     file.write_all_at(&slot.encode(), SEGMENT_SLOTS[active.slot]).and_then(|()| file.sync()).map_err(fault)?;
+    crash_point!("journal.settled");
     active.slot ^= 1;
     Ok(())
 }

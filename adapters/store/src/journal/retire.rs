@@ -10,6 +10,7 @@ use super::layout::{RETIRED_FILE, UNFINISHED, read_header, segment_file};
 use super::place::Position;
 use super::walk::{Entries, Route, Step, Walk};
 use super::writer::Journal;
+use crate::crash::crash_point;
 
 /// A segment of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,7 @@ impl Journal {
         // The list first: a file that is listed and there is removed at the next opening.
         let listed = replace(&*self.disk, RETIRED_FILE, &retired.encode());
         self.or_break(listed)?;
+        crash_point!("retire.listed");
         self.retired = retired;
         let (going, staying) = self.segments.iter().partition::<Vec<_>, _>(|number| segments.contains(number));
         for number in going {
@@ -117,9 +119,11 @@ impl Journal {
                 }
                 _ => {}
             }
+            crash_point!("retire.file-removed");
         }
         self.segments = staying;
         let synced = self.disk.sync_names().map_err(IoFault::to("sync", ""));
+        crash_point!("retire.removed");
         self.or_break(synced)
     }
 
@@ -141,6 +145,8 @@ fn replace(disk: &dyn Disk, name: &str, bytes: &[u8]) -> Result<(), IoFault> {
     let unfinished = format!("{name}{UNFINISHED}");
     let file = disk.create(&unfinished).map_err(IoFault::to("make", &unfinished))?;
     file.write_all_at(bytes, 0).and_then(|()| file.sync()).map_err(IoFault::to("write", &unfinished))?;
+    crash_point!("retire.list-written");
     disk.rename(&unfinished, name).map_err(IoFault::to("rename", &unfinished))?;
+    crash_point!("retire.list-renamed");
     disk.sync_names().map_err(IoFault::to("sync", ""))
 }

@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::error::{IoFault, JournalError};
 use super::layout::BALLAST_FILE;
+use crate::crash::crash_point;
 
 /// What a journal leaves free.
 #[derive(Debug)]
@@ -36,7 +37,10 @@ impl Space {
         if free < self.reserve_bytes.saturating_add(self.free_bytes_min) {
             return Ok(false);
         }
-        let made = disk.create(BALLAST_FILE).and_then(|file| file.reserve(self.reserve_bytes));
+        let made = disk.create(BALLAST_FILE);
+        crash_point!("reserve.made");
+        let made = made.and_then(|file| file.reserve(self.reserve_bytes));
+        crash_point!("reserve.taken");
         if made.is_err() {
             // Somebody was faster in taking the space. What was taken of it goes back.
             let _ = disk.remove(BALLAST_FILE);

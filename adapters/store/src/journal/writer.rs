@@ -14,6 +14,7 @@ use super::reader::{Reader, Scan};
 use super::record::{Entry, Record};
 use super::space::Space;
 use super::walk::Entries;
+use crate::crash::crash_point;
 
 /// Frames shorter than this are written into zeros that were written before.
 const ZEROS_BYTES: u64 = 1 << 20;
@@ -194,12 +195,17 @@ impl Journal {
     /// When writing failed, now or before. Nothing that was appended is lost by that.
     pub fn close(mut self) -> Result<(), JournalError> {
         self.usable()?;
+        crash_point!("journal.closing");
         let Active { file, name, end, .. } = &self.active;
         let cut = file.set_length(end.offset).and_then(|()| file.sync());
         cut.map_err(IoFault::to("shorten", name))?;
+        crash_point!("journal.shortened");
         // Both slots, so that neither can be lost without notice.
         self.write_witness(WitnessState::Closed)?;
-        self.write_witness(WitnessState::Closed)
+        crash_point!("journal.closed-once");
+        self.write_witness(WitnessState::Closed)?;
+        crash_point!("journal.closed");
+        Ok(())
     }
 
     /// What there is, for a walk that ends at the last commit.
@@ -235,8 +241,11 @@ impl Journal {
     pub(super) fn write_witness(&mut self, state: WitnessState) -> Result<(), JournalError> {
         let slot = self.claim(state).encode();
         let file = &self.witness.file;
-        let written = file.write_all_at(&slot, WITNESS_SLOTS[self.witness.slot]).and_then(|()| file.sync());
+        let written = file.write_all_at(&slot, WITNESS_SLOTS[self.witness.slot]);
+        crash_point!("witness.written");
+        let written = written.and_then(|()| file.sync());
         self.or_break(written.map_err(IoFault::to("write", WITNESS_FILE)))?;
+        crash_point!("witness.synced");
         self.witness.slot ^= 1;
         self.witness.sequence += 1;
         Ok(())
@@ -264,13 +273,16 @@ impl Journal {
     /// Writes what is in the buffer, and syncs once. The slot says what was durable before: it needs
     /// no sync of its own, and lags by this one frame.
     fn commit(&mut self, at: Position) -> Result<(), JournalError> {
+        crash_point!("append.begun");
         let slot = self.claim(WitnessState::Running).encode();
         let Active { file, name, slot: which, .. } = &self.active;
-        let written = file
-            .write_all_at(&slot, SEGMENT_SLOTS[*which])
-            .and_then(|()| file.write_all_at(&self.buffer, at.offset))
-            .map_err(IoFault::to("write", name));
+        let written = file.write_all_at(&slot, SEGMENT_SLOTS[*which]);
+        crash_point!("append.slot-written");
+        let written = written.and_then(|()| file.write_all_at(&self.buffer, at.offset));
+        crash_point!("append.framed");
+        let written = written.map_err(IoFault::to("write", name));
         let synced = written.and_then(|()| file.sync().map_err(IoFault::to("sync", name)));
+        crash_point!("append.synced");
         self.or_break(synced)
     }
 
@@ -296,6 +308,7 @@ impl Journal {
     fn reserve(&mut self, bytes: u64) -> Result<(), JournalError> {
         match self.active.file.reserve(bytes) {
             Ok(()) => {
+                crash_point!("append.space-taken");
                 self.active.reserved = bytes;
                 Ok(())
             }
@@ -326,6 +339,7 @@ impl Journal {
         let written = self.active.file.write_all_at(&zeros, from);
         self.or_break(written.map_err(IoFault::to("write", &self.active.name)))?;
         self.active.zeroed = until;
+        crash_point!("append.zeros-written");
         Ok(())
     }
 
@@ -348,13 +362,16 @@ impl Journal {
             made => self.or_break(made)?,
         };
         let old = std::mem::replace(&mut self.active, active);
+        crash_point!("roll.switched");
         self.segments.push(header.number);
         self.witness.sequence += 1;
         // From now on, the loss of the new segment would be seen.
         self.write_witness(WitnessState::Running)?;
+        crash_point!("roll.witnessed");
         // The space that was taken and not used. Zeros would be as good, so nothing hangs on it.
         if old.reserved > old.end.offset {
             let _ = old.file.set_length(old.end.offset);
+            crash_point!("roll.shortened");
         }
         Ok(())
     }
@@ -380,14 +397,18 @@ pub(super) fn make_segment(
         state: WitnessState::Running,
     };
     let file = disk.create(&unfinished).map_err(IoFault::to("make", &unfinished))?;
+    crash_point!("segment.made");
     let filled = file
         .reserve(bytes)
         .and_then(|()| file.write_all_at(&header.encode(), 0))
         .and_then(|()| file.write_all_at(&slot.encode(), SEGMENT_SLOTS[0]))
         .and_then(|()| file.sync());
     filled.map_err(IoFault::to("fill", &unfinished))?;
+    crash_point!("segment.filled");
     disk.rename(&unfinished, &name).map_err(IoFault::to("rename", &unfinished))?;
+    crash_point!("segment.renamed");
     disk.sync_names().map_err(IoFault::to("sync", ""))?;
+    crash_point!("segment.named");
     Ok(Active { file, name, end, slot: 1, reserved: bytes, zeroed: FRAMES_START })
 }
 

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use finis_engine::live::NoticeKind;
+use finis_engine::live::{NoticeId, NoticeKind};
 use finis_engine::log::{Batch, Log, LogError, LogRead, Mark, MemoryLog};
 use finis_store::{EmbeddedLog, OpenError};
 
@@ -86,6 +86,48 @@ fn the_power_goes() {
             assert!(runtime().block_on(log.append(batch(90))).unwrap().new.iter().all(|new| *new));
         }
     }
+}
+
+/// Changes a byte of every file of the journal behind the place where it has these.
+fn spoil(folder: &Path, bytes: &[u8], behind: usize) {
+    let mut times = 0;
+    for entry in std::fs::read_dir(folder.join("journal")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut file = std::fs::read(&path).unwrap();
+        if let Some(at) = file.windows(bytes.len()).position(|part| part == bytes) {
+            file[at + behind] ^= 1;
+            std::fs::write(&path, file).unwrap();
+            times += 1;
+        }
+    }
+    assert_eq!(times, 1);
+}
+
+#[test]
+fn a_damaged_notice_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || EmbeddedLog::open(folder.path(), &small()).unwrap().0;
+    let said = |number: u8| notice(number, NoticeKind::Complete, u32::from(number) + 1);
+    runtime().block_on(async {
+        let log = open();
+        for number in 0..5 {
+            log.append(Batch { notices: vec![said(number)], ..Batch::default() }).await.unwrap();
+        }
+        log.close().await.unwrap();
+        // The index knows all of them, so opening reads none.
+        spoil(folder.path(), said(1).record.as_bytes(), 3);
+        spoil(folder.path(), &said(3).id.to_bytes(), 3);
+        let log = open();
+        let notices = log.notices(0, 9).await.unwrap();
+        let all: Vec<(u64, NoticeId, NoticeKind)> =
+            notices.iter().map(|(seq, said)| (*seq, said.id, said.kind)).collect();
+        let whole = |number: u8| (u64::from(number) + 1, said(number).id, NoticeKind::Complete);
+        // Of one its place and its id are left, of the other nothing.
+        assert_eq!(all, [whole(0), (2, said(1).id, NoticeKind::Forgotten), whole(2), whole(4)]);
+        assert_eq!(log.notices(3, 1).await.unwrap().first().map(|(seq, _)| *seq), Some(5));
+        let stored = log.load(&[key(1)]).await.unwrap().remove(0);
+        assert_eq!((stored.notices.len(), stored.damaged.len()), (0, 1));
+    });
 }
 
 #[test]

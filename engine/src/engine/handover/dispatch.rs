@@ -134,6 +134,12 @@ impl Dispatch {
         offered
     }
 
+    /// Of the places between the last that was offered and this one nothing is left. Says what is to be
+    /// remembered, so that the mark does not stay before them for ever.
+    pub(super) fn pass_gap(&self, seq: u64) -> impl Iterator<Item = Mark> + use<> {
+        (self.read.saturating_add(1)..seq).map(Mark::Done)
+    }
+
     /// A notice of the outbox that is settled already.
     pub(super) fn pass(&mut self, seq: u64) {
         self.read = self.read.max(seq);

@@ -306,6 +306,7 @@ impl<H: Handler> Worker<H> {
 
 impl State {
     fn offer(&mut self, seq: u64, notice: Notice) {
+        self.unmarked.extend(self.dispatch.pass_gap(seq));
         let offered = self.dispatch.offer(seq, &notice.key);
         self.take(offered, seq, notice);
     }

@@ -1,0 +1,192 @@
+//! A disk without room: a small file system that finis fills as far as it may, and somebody else to the
+//! last byte.
+//!
+//! Whoever posts is told, nothing acknowledged is lost, and what is there can be read. When finis
+//! itself has taken what it may, it goes on by itself as soon as there is room. When somebody else took
+//! the last byte, it is one of two: the journal refused in time, and it goes on by itself, deadlines
+//! too; or the index had still to write, and the store says that it has stopped and goes on when it is
+//! opened again. On a disk that is full to the last byte, it opens or says why not.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use finis::engine::log::{LogError, LogRead};
+use finis::engine::{Clock, ReceiveError, Timestamp};
+use finis::live::{Finis, OpenError, StoreSettings, SystemClock};
+use finis_store::journal::{self, Disk};
+
+use crate::child::chain;
+use crate::claims::events;
+use crate::deliveries::{BRIEF, HEADERS, original, posted};
+use crate::mounted::{Kind, Mounted};
+use crate::process::PATIENCE;
+use crate::{skipped, store};
+
+const KIB: u64 = 1 << 10;
+
+/// Bytes that the journal leaves free, and bytes that it holds in reserve.
+const LEFT_FREE: u64 = 512 * KIB;
+
+/// What finis may take before it is full.
+const ROOM: u64 = 2560 * KIB;
+
+fn settings() -> StoreSettings {
+    let journal = journal::Settings { segment_bytes: 256 * KIB, reserve_bytes: LEFT_FREE, free_bytes_min: LEFT_FREE };
+    StoreSettings { journal, ..store::settings() }
+}
+
+#[test]
+fn a_full_disk_in_memory_refuses_and_goes_on() {
+    refuses_and_goes_on(Kind::Tmpfs, 16 << 20);
+}
+
+#[test]
+fn a_full_ext4_refuses_and_goes_on() {
+    refuses_and_goes_on(Kind::Ext4, 16 << 20);
+}
+
+fn refuses_and_goes_on(kind: Kind, bytes: u64) {
+    let mounted = match Mounted::new(kind, bytes) {
+        Ok(mounted) => mounted,
+        Err(why) => return skipped(&format!("a full {kind:?}"), &why),
+    };
+    let folder = mounted.path().join("store");
+    let [cushion, filler] = ["cushion", "filler"].map(|name| mounted.path().join(name));
+    fill(&cushion, free_bytes(&mounted.path()) - ROOM);
+    store::runtime().block_on(async {
+        let mut finis = open(&folder).await.unwrap();
+        let mut kept = BTreeSet::new();
+
+        // Finis takes what it may, and stops while there is room for what it does behind the
+        // acknowledgement.
+        let mut next = 0;
+        let error = loop {
+            match post(&finis, next).await {
+                Ok(()) => kept.insert(original(next)),
+                Err(error) => break error,
+            };
+            next += 1;
+        };
+        assert!(matches!(error, ReceiveError::Log(LogError::Full { .. })), "{kind:?}: {error}");
+        let free = free_bytes(&folder);
+        assert!(next > 100 && free >= LEFT_FREE / 2, "{kind:?}: {next} deliveries, {free} bytes free");
+        // A repeat takes no room, and reading none.
+        post(&finis, 0).await.unwrap();
+        assert_eq!(events(finis.log(), "full").await, kept);
+        std::fs::remove_file(&cushion).unwrap();
+        for number in next..next + 40 {
+            post(&finis, number).await.unwrap();
+            kept.insert(original(number));
+        }
+        next += 40;
+
+        // Somebody else takes the last byte.
+        fill(&filler, u64::MAX);
+        let mut stopped = None;
+        for number in next..next + 20 {
+            match post(&finis, number).await {
+                // Into room that was taken before.
+                Ok(()) => drop(kept.insert(original(number))),
+                Err(ReceiveError::Log(LogError::Full { .. })) => {}
+                Err(ReceiveError::Log(LogError::Stopped { reason }) | ReceiveError::Stopped { reason }) => {
+                    stopped = Some(reason);
+                }
+                Err(error) => panic!("{kind:?}: {error}"),
+            }
+        }
+        let by_itself = stopped.is_none();
+        if let Some(reason) = &stopped {
+            assert!(reason.contains("No space left"), "{kind:?}: {reason}");
+        } else {
+            // Deadlines fall due, and cannot pass. If the file system is so slow that all have passed
+            // before, there is nothing to see.
+            wait_for("a deadline", async || {
+                let waiting = due(&finis).await;
+                waiting.is_empty() || waiting.iter().any(|due| *due <= now())
+            })
+            .await;
+            assert_eq!(events(finis.log(), "to the last byte").await, kept);
+        }
+        std::fs::remove_file(&filler).unwrap();
+        if !by_itself {
+            drop(finis);
+            finis = open(&folder).await.unwrap();
+        }
+
+        // Room again. No delivery is needed for deadlines to pass.
+        wait_for("deadlines to pass", async || due(&finis).await.is_empty()).await;
+        for number in next..next + 40 {
+            post(&finis, number).await.unwrap();
+            kept.insert(original(number));
+        }
+        assert_eq!(events(finis.log(), "room again").await, kept);
+
+        // And full again, when it is opened.
+        fill(&filler, u64::MAX);
+        drop(finis);
+        let opened = match open(&folder).await {
+            Ok(finis) => {
+                assert_eq!(events(finis.log(), "opened on a full disk").await, kept);
+                "opened".to_owned()
+            }
+            Err(error) => format!("refused to: {}", chain(&error)),
+        };
+        std::fs::remove_file(&filler).unwrap();
+        let finis = open(&folder).await.unwrap();
+        assert_eq!(events(finis.log(), "opened again").await, kept);
+        finis.close().await.unwrap();
+        println!(
+            "{kind:?}: {} deliveries acknowledged; full to the last byte, it {}; opening then, it {opened}",
+            kept.len(),
+            if by_itself { "refused, and went on by itself" } else { "stopped, and went on when opened again" },
+        );
+    });
+}
+
+/// Deadlines last longer than it takes to fill the disk.
+async fn open(folder: &Path) -> Result<Finis, OpenError> {
+    store::open_as(folder, settings(), Duration::from_secs(1)).await
+}
+
+/// When sessions with brief deadlines are due.
+async fn due(finis: &Finis) -> Vec<Timestamp> {
+    let due = finis.log().due(Timestamp::MAX, usize::MAX).await.unwrap();
+    due.into_iter().filter(|(_, key)| key.source == BRIEF).map(|(due, _)| due).collect()
+}
+
+fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+async fn wait_for(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn post(finis: &Finis, number: u64) -> Result<(), ReceiveError> {
+    let posted = posted(number);
+    finis.receive(posted.source, &HEADERS, posted.body.as_bytes()).await.map(drop)
+}
+
+/// Writes so many bytes, or as many as there is room for.
+fn fill(path: &Path, bytes: u64) {
+    let mut file = File::create(path).unwrap();
+    let mut written = 0;
+    for piece in [64 * KIB, 512, 1] {
+        while written < bytes && file.write_all(&vec![0xa5; piece as usize]).is_ok() {
+            written += piece;
+        }
+    }
+    // What has no room is not written.
+    let _ = file.sync_all();
+}
+
+fn free_bytes(folder: &Path) -> u64 {
+    journal::Folder::at(folder).free_bytes().unwrap()
+}
