@@ -7,6 +7,10 @@ use crate::judge::{Verdict, judge};
 use crate::partial::{Claim, Partial};
 use crate::timestamp::{LastDay, TEXT_MAX, Timestamp};
 
+/// What stands among the broken rules of a session of which more events came than are kept. No rule of a
+/// contract has this name. A fold without a limit, as that of exports, never says it.
+pub const TOO_MANY_EVENTS: &str = "too_many_events";
+
 /// The name of the subject that records do not mention.
 const SESSION: &str = "session";
 
@@ -36,7 +40,7 @@ pub struct Record<'a> {
     pub missing: Vec<&'a str>,
     /// Kinds that are due and not here, but subsumed by one that is.
     pub inferred: Vec<&'a str>,
-    /// Names of the rules that are broken, sorted.
+    /// Names of the rules that are broken, sorted; [`TOO_MANY_EVENTS`] is among them.
     pub violations: Vec<&'a str>,
     /// Fields for which different values were claimed, sorted by name.
     pub conflicts: Vec<Conflict<'a>>,
@@ -109,6 +113,11 @@ impl<'a> Record<'a> {
         events.sort_unstable_by(|left, right| {
             left.at.cmp(&right.at).then_with(|| left.kind.cmp(right.kind)).then_with(|| left.digest.cmp(&right.digest))
         });
+        let mut violations: Vec<&str> = verdict.broken.iter().map(|rule| contract.rules[*rule].name.as_str()).collect();
+        if partial.is_crowded() {
+            violations.push(TOO_MANY_EVENTS);
+            violations.sort_unstable();
+        }
         let subject = contract.subject_name(key.subject);
         let mut record = Record {
             source: key.source,
@@ -116,7 +125,7 @@ impl<'a> Record<'a> {
             session: key.id,
             missing: names(verdict.missing),
             inferred: names(verdict.inferred),
-            violations: verdict.broken.iter().map(|rule| contract.rules[*rule].name.as_str()).collect(),
+            violations,
             conflicts: Vec::new(),
             fields: Vec::new(),
             events,

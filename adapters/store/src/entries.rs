@@ -88,6 +88,7 @@ impl<P: Places> Entries<'_, P> {
                 }
                 Head::Arrival { digest, received_at, .. } => arrivals.push((digest, received_at)),
                 Head::Passed { at, .. } => stored.deadlines.push(at),
+                Head::Crowded { .. } => stored.crowded = true,
                 Head::Notice { kind, revision, .. } => {
                     let notice = decode_notice(&head, &body).ok_or_else(|| other(*place))?;
                     notices.push((series(kind), revision, notice));

@@ -20,6 +20,9 @@ const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 /// Bytes of payloads in one commit. One payload alone may have more.
 const COMMIT_BYTES_MAX: usize = 8 << 20;
 
+/// Events of a session that are read from the log again for each that comes after its end.
+const BROUGHT_BACK_MAX: usize = 64;
+
 /// Deadlines that pass in one commit.
 const DEADLINES_MAX: usize = 256;
 
@@ -42,6 +45,14 @@ pub(super) enum Work {
 /// Whether the log refused one batch, and goes on.
 fn is_passing(error: &LogError) -> bool {
     matches!(error, LogError::Full { .. } | LogError::TooLarge { .. })
+}
+
+/// Why an event that can be read is quarantined.
+fn too_many(max: usize) -> String {
+    format!(
+        "its session has {max} events already, as many as are kept (`events_max`): \
+         `finis quarantine retry` takes it all the same"
+    )
 }
 
 /// How many of these, from the first on, go into one commit.
@@ -291,6 +302,18 @@ impl Writer {
         }
         // The key was made by the source, of a subject of its contract.
         let Some(under) = under else { return Receipt::Duplicate { key } };
+        let max = inner.settings.events_max.max(1);
+        if session.partial().len() >= max && !session.has(&arrival) {
+            if !session.partial().is_crowded() {
+                making.batch.notices.extend(session.crowd(under));
+                making.batch.crowded.push(key.clone());
+                making.touched.insert(key.clone());
+            }
+            let reason = too_many(max);
+            let refused = Refused { source: key.source, received_at: now, reason: reason.clone(), delivery };
+            making.batch.refused.push(refused);
+            return Receipt::Quarantined { reason };
+        }
         match session.receive(under, &arrival, now) {
             Received::Duplicate => Receipt::Duplicate { key },
             Received::Stored(notices) => {
@@ -348,9 +371,11 @@ impl Writer {
             }
         }
         self.inner.counters.appended(&counted, &outcome?);
-        // What waits for nothing is brought back when something comes.
+        // What waits for nothing is brought back when something comes, unless that is much to read.
         for (key, _) in due.iter().filter(|(_, due)| due.is_none()) {
-            self.sessions.remove(key);
+            if self.sessions.get(key).is_some_and(|held| held.session.partial().len() <= BROUGHT_BACK_MAX) {
+                self.sessions.remove(key);
+            }
         }
         self.evict();
         self.inner.counters.holds(self.sessions.len());

@@ -123,7 +123,7 @@ impl Session {
     /// Takes an event that came at `at`, and says what is to be said. Deadlines that were due before
     /// are passed first, by [`Session::pass`].
     pub fn receive(&mut self, under: Under<'_>, arrival: &Arrival, at: Timestamp) -> Received {
-        if self.partial.place(arrival.digest).is_some() {
+        if self.has(arrival) {
             return Received::Duplicate;
         }
         self.add(arrival, Some(at));
@@ -134,6 +134,23 @@ impl Session {
     pub fn pass(&mut self, under: Under<'_>, due: Timestamp) -> Vec<Notice> {
         self.reach(due);
         self.announce(under)
+    }
+
+    /// Takes note that more events came than are kept, and says what is to be said.
+    pub fn crowd(&mut self, under: Under<'_>) -> Vec<Notice> {
+        self.note_crowded();
+        self.announce(under)
+    }
+
+    /// Takes note that more events came than are kept, and says nothing of it, as a replay of the log does.
+    pub fn note_crowded(&mut self) {
+        self.partial.crowd();
+    }
+
+    /// Whether an event is here.
+    #[must_use]
+    pub fn has(&self, arrival: &Arrival) -> bool {
+        self.partial.place(arrival.digest).is_some()
     }
 
     /// Takes an event, and says nothing of it yet: what came by an import is judged when all of it is in, by

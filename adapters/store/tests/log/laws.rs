@@ -64,6 +64,7 @@ fn some() -> Batch {
         events: vec![event(0, 1, 5), event(0, 2, 6), event(1, 1, 7), event(0, 1, 3)],
         deadlines: vec![(key(0), at(8)), (key(0), at(8))],
         notices: vec![notice(0, NoticeKind::Complete, 1), notice(0, NoticeKind::Asset, 1)],
+        crowded: vec![key(1), key(1), key(3)],
         due: vec![(key(1), Some(at(90))), (key(2), None)],
         refused: vec![refused(1, 9), refused(1, 30)],
         sources: vec![source(4), source(4), source(1)],
@@ -78,6 +79,7 @@ pub(crate) async fn append_twice_changes_nothing(log: &dyn Log) {
     assert_eq!(before.stored[0].events.len(), 2);
     assert_eq!(before.stored[0].events[0].received_at, Some(at(3)));
     assert_eq!(before.stored[0].deadlines, [at(8)]);
+    assert_eq!(before.stored.iter().map(|stored| stored.crowded).collect::<Vec<_>>(), [false, true]);
     assert_eq!((before.refused.len(), before.latest), (1, Some(at(30))));
     let again = log.append(some()).await.unwrap();
     assert_eq!((again.new, again.first), (vec![false; 4], vec![false, false]));
