@@ -165,7 +165,13 @@ impl<'a> Record<'a> {
 
     /// Appends the record as one line of JSON, without a line end.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        self.write(out, false);
+        self.write(out, &self.events, false);
+        out.push(b'}');
+    }
+
+    /// Appends the record without its events, which may be very many.
+    pub(crate) fn write_without_events(&self, out: &mut Vec<u8>) {
+        self.write(out, &[], false);
         out.push(b'}');
     }
 
@@ -183,15 +189,14 @@ impl<'a> Record<'a> {
         events_max: usize,
     ) {
         let start = out.len();
-        self.write(out, true);
+        self.write(out, &self.events, true);
         out.push(b'}');
         // The record is made of str and JSON, and has no key twice.
         let text = std::str::from_utf8(&out[start..]).unwrap_or_default();
         let certificate = certifier.certificate(text);
         if self.events.len() > events_max {
             out.truncate(start);
-            let events = self.events[..events_max].to_vec();
-            Record { events, ..self.clone() }.write(out, true);
+            self.write(out, &self.events[..events_max], true);
             out.push(b'}');
         }
         if let Ok(certificate) = certificate {
@@ -202,8 +207,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// All but the closing brace.
-    fn write(&self, out: &mut Vec<u8>, digests: bool) {
+    /// All but the closing brace, with these of its events.
+    fn write(&self, out: &mut Vec<u8>, events: &[RecordEvent<'_>], digests: bool) {
         out.extend_from_slice(b"{\"source\":");
         write_string(self.source, out);
         if let Some(subject) = self.subject {
@@ -232,7 +237,7 @@ impl<'a> Record<'a> {
         });
         out.extend_from_slice(b"},\"events\":[");
         let mut last = LastDay::default();
-        write_list(out, &self.events, |out, event| {
+        write_list(out, events, |out, event| {
             out.extend_from_slice(b"{\"kind\":");
             if event.kind_json.is_empty() {
                 write_string(event.kind, out);

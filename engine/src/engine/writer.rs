@@ -100,6 +100,9 @@ pub struct Writer {
     touches: u64,
     /// The engine's own time: the latest that the log has. It never goes back.
     latest: Option<Timestamp>,
+    /// The last of those that are due and cannot be judged here, since their source is none of this engine's.
+    /// They stay due for one that has it. What becomes due later stands behind it: the engine's time goes on.
+    passed_over: Option<(Timestamp, SessionKey)>,
 }
 
 /// A session in memory.
@@ -120,7 +123,7 @@ struct Making {
 
 impl Writer {
     pub(super) fn new(inner: Arc<Inner>, jobs: mpsc::Receiver<Job>, say: watch::Sender<u64>) -> Writer {
-        Writer { inner, jobs, say, sessions: BTreeMap::new(), touches: 0, latest: None }
+        Writer { inner, jobs, say, sessions: BTreeMap::new(), touches: 0, latest: None, passed_over: None }
     }
 
     /// Runs until every handle of the engine is closed, or the log stops.
@@ -143,7 +146,7 @@ impl Writer {
         let mut waiting = Vec::new();
         loop {
             let next = if self.pass_deadlines().await? {
-                self.inner.log.next_due().await?
+                self.next_due().await?
             } else {
                 Some(self.inner.clock.now().plus(RETRY))
             };
@@ -193,26 +196,35 @@ impl Writer {
         now
     }
 
+    /// When the first session is due that was not passed over.
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        let Some(last) = &self.passed_over else { return self.inner.log.next_due().await };
+        let next = self.inner.log.due(Some(last), Timestamp::MAX, 1).await?;
+        Ok(next.first().map(|(at, _)| *at))
+    }
+
     /// Passes all deadlines that are due. `false` when the log has no room for them now: they stay due.
     async fn pass_deadlines(&mut self) -> Result<bool, LogError> {
         loop {
             let now = self.inner.clock.now();
             let now = self.latest.map_or(now, |latest| latest.max(now));
-            if self.inner.log.next_due().await?.is_none_or(|due| due > now) {
+            if self.next_due().await?.is_none_or(|due| due > now) {
                 return Ok(true);
             }
-            let due = self.inner.log.due(now, DEADLINES_MAX).await?;
+            let due = self.inner.log.due(self.passed_over.as_ref(), now, DEADLINES_MAX).await?;
             if due.is_empty() {
                 return Ok(true);
             }
-            let keys: Vec<SessionKey> = due.iter().map(|(_, key)| key.clone()).collect();
+            let inner = Arc::clone(&self.inner);
+            let under = |key: &SessionKey| inner.sources.get(&key.source).and_then(|source| source.under(key));
+            let (ours, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, key)| under(key).is_some());
+            let keys: Vec<SessionKey> = ours.into_iter().map(|(_, key)| key).collect();
             self.fetch(&keys).await?;
             let mut making = Making::default();
-            for (_, key) in due {
+            for key in keys {
                 making.touched.insert(key.clone());
-                let inner = Arc::clone(&self.inner);
-                let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
-                let (Some(under), Some(Held { session, gone: None, .. })) = (under, self.sessions.get_mut(&key)) else {
+                let (Some(under), Some(Held { session, gone: None, .. })) = (under(&key), self.sessions.get_mut(&key))
+                else {
                     continue;
                 };
                 // It may have been put off by what came since, or by other terms.
@@ -224,6 +236,10 @@ impl Writer {
             match self.append(making).await {
                 Err(error) if is_passing(&error) => return Ok(false),
                 outcome => outcome?,
+            }
+            if let Some(last) = others.into_iter().next_back() {
+                // Nothing becomes due before it any more, even if the system's clock should go back.
+                (self.latest, self.passed_over) = (Some(now), Some(last));
             }
         }
     }

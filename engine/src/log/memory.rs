@@ -1,6 +1,7 @@
 //! A log in memory: what every other log is held against, and enough for a receiver that may forget.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -227,8 +228,15 @@ impl LogRead for MemoryLog {
         Ok(keys.iter().map(stored).collect())
     }
 
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        Ok(self.lock().due.iter().take_while(|(at, _)| *at <= until).take(limit).cloned().collect())
+    async fn due(
+        &self,
+        after: Option<&(Timestamp, SessionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        let kept = self.lock();
+        let due = kept.due.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        Ok(due.take_while(|(at, _)| *at <= until).take(limit).cloned().collect())
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {

@@ -233,8 +233,14 @@ pub trait LogRead: Send + Sync {
     /// All that is known of sessions, in the order in which they are asked for.
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError>;
 
-    /// Sessions that have to be judged again by this time, the earliest first, up to this many.
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError>;
+    /// Sessions that have to be judged again by this time, the earliest first, up to this many; with `after`,
+    /// those that stand behind that one, whether it is still due or not.
+    async fn due(
+        &self,
+        after: Option<&(Timestamp, SessionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError>;
 
     /// When the first session has to be judged again.
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError>;

@@ -147,8 +147,10 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
     }
     let all = everything(log).await;
     assert!(all.sessions.is_sorted() && all.due.is_sorted() && all.sessions.len() == 6 && all.due.len() == 6);
-    assert_eq!(log.due(at(90), 2).await.unwrap(), all.due[..2]);
-    assert_eq!(log.due(at(17), 9).await.unwrap(), all.due[..3]);
+    assert_eq!(log.due(None, at(90), 2).await.unwrap(), all.due[..2]);
+    assert_eq!(log.due(None, at(17), 9).await.unwrap(), all.due[..3]);
+    assert_eq!(log.due(Some(&all.due[1]), at(90), 2).await.unwrap(), all.due[2..4]);
+    assert_eq!(log.due(Some(&(at(16), key(9))), at(16), 9).await.unwrap().len(), 0);
     assert_eq!(log.next_due().await.unwrap(), Some(at(15)));
     assert_eq!(log.notices(2, 3).await.unwrap(), all.notices[2..5]);
     assert_eq!(log.notices(6, 3).await.unwrap(), []);
@@ -162,7 +164,7 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
     let some = log.load(&[key(4), nobody, key(0)]).await.unwrap();
     assert_eq!((&some[0].events[0].key, some[1].events.len(), &some[2].events[0].key), (&key(4), 0, &key(0)));
     log.append(Batch { due: vec![(key(0), None), (key(1), Some(at(1)))], ..Batch::default() }).await.unwrap();
-    let due = log.due(at(19), 9).await.unwrap();
+    let due = log.due(None, at(19), 9).await.unwrap();
     assert_eq!((due.len(), &due[0]), (5, &(at(1), key(1))));
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn everything(log: &dyn LogRead) -> Everything {
     // The order is the log's own.
     let mut sessions = log.sessions(None, usize::MAX).await.unwrap();
     sessions.sort_unstable();
-    let mut due = log.due(Timestamp::MAX, usize::MAX).await.unwrap();
+    let mut due = log.due(None, Timestamp::MAX, usize::MAX).await.unwrap();
     assert!(due.is_sorted_by_key(|(at, _)| *at));
     due.sort_unstable();
     Everything {
