@@ -137,7 +137,7 @@ impl Index {
                 self.meta.reach(*at);
             }
             Head::Due { tag, .. } | Head::Crowded { tag } | Head::LastWord { tag, .. } => {
-                self.change(*tag, head, place)?
+                self.change(*tag, head, place)?;
             }
             Head::Notice { seq, tag, .. } => {
                 self.change(*tag, head, place)?;
