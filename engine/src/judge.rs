@@ -130,7 +130,7 @@ pub fn judge(partial: &Partial, subject: SubjectId, contract: &Contract, terms: 
     let broken: Vec<usize> =
         rules.filter(|(_, rule)| is_broken(&rule.says, here, &record)).map(|(place, _)| place).collect();
 
-    let clean = missing.is_empty() && inferred.is_empty() && broken.is_empty();
+    let clean = missing.is_empty() && inferred.is_empty() && broken.is_empty() && !partial.is_crowded();
     let (status, by) = match first_close(partial, terms.closes(subject)) {
         Some(_) if clean => (Status::Complete, Some(By::Evidence)),
         Some(closed) if is_over(closed, terms.grace(subject), now) => (Status::Complete, Some(By::Deadline)),

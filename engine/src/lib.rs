@@ -49,6 +49,6 @@ pub use judge::{By, STATUSES, Status, Verdict, judge};
 pub use line::{Arrival, LineReader};
 pub use packed::{Folder, Form, Forms, Packed, PackedArrival, Packer};
 pub use partial::{Partial, VALUES_MAX};
-pub use record::{Claimed, Conflict, Key, Record, RecordEvent};
+pub use record::{Claimed, Conflict, Key, Record, RecordEvent, TOO_MANY_EVENTS};
 pub use span::{parse_span, print_span};
 pub use timestamp::{TimeError, Timestamp};

@@ -26,7 +26,7 @@ pub const VALUES_MAX: usize = 8;
 const SCANNED_MAX: usize = 32;
 
 /// Bytes of values let go that are worth moving the rest for.
-const DEAD_BYTES_MAX: usize = 4096;
+const DEAD_BYTES_MAX: u32 = 4096;
 
 /// What part of a session's log says.
 #[derive(Clone, Debug, Default)]
@@ -38,8 +38,10 @@ pub struct Partial {
     bytes: Vec<u8>,
     /// Names of unknown kinds; rarely any.
     names: Vec<Box<str>>,
-    /// Bytes that nothing refers to any more.
-    dead: usize,
+    /// Bytes that nothing refers to any more: some of the 4 GiB that there are at most.
+    dead: u32,
+    /// More events came than may be kept.
+    crowded: bool,
     /// Fields with more than [`VALUES_MAX`] distinct values, in order, each with the furthest step of
     /// a value that was let go.
     more: Vec<(FieldId, u16)>,
@@ -150,13 +152,13 @@ impl Partial {
 
     /// Takes everything out, and keeps the room.
     pub(crate) fn clear(&mut self) {
-        let Partial { events, claims, bytes, names, dead, more, places } = self;
+        let Partial { events, claims, bytes, names, dead, crowded, more, places } = self;
         events.clear();
         claims.clear();
         bytes.clear();
         names.clear();
         more.clear();
-        (*dead, *places) = (0, None);
+        (*dead, *crowded, *places) = (0, false, None);
     }
 
     /// Joins what two parts of the log say of the same session.
@@ -188,6 +190,19 @@ impl Partial {
         for (field, step) in &other.more {
             self.set_more(*field, *step);
         }
+        self.crowded |= other.crowded;
+    }
+
+    /// Takes note that more events came than may be kept, by whoever bounds a log: what is not here is no
+    /// evidence that it did not come.
+    pub fn crowd(&mut self) {
+        self.crowded = true;
+    }
+
+    /// Whether more events came than may be kept.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.crowded
     }
 
     /// How many distinct events there are.
@@ -332,9 +347,9 @@ impl Partial {
         if let Some(weakest) = weakest {
             let Claim { field, step, value, .. } = self.claims.remove(weakest);
             self.set_more(field, step);
-            self.dead += (value.end - value.start) as usize;
+            self.dead += value.end - value.start;
         }
-        if self.dead > DEAD_BYTES_MAX && self.dead > self.bytes.len() / 2 {
+        if self.dead > DEAD_BYTES_MAX && self.dead as usize > self.bytes.len() / 2 {
             self.compact();
         }
     }
@@ -441,6 +456,7 @@ struct Canonical<'p> {
     events: Vec<CanonicalEvent<'p>>,
     claims: Vec<(FieldId, u16, Digest, &'p [u8])>,
     more: &'p [(FieldId, u16)],
+    crowded: bool,
 }
 
 impl Partial {
@@ -462,7 +478,7 @@ impl Partial {
             .map(|claim| (claim.field, claim.step, self.claimant(claim).digest, self.slice(claim.value)))
             .collect();
         claims.sort_unstable();
-        Canonical { events, claims, more: &self.more }
+        Canonical { events, claims, more: &self.more, crowded: self.crowded }
     }
 }
 

@@ -7,6 +7,10 @@ use crate::judge::{Verdict, judge};
 use crate::partial::{Claim, Partial};
 use crate::timestamp::{LastDay, TEXT_MAX, Timestamp};
 
+/// What stands among the broken rules of a session of which more events came than are kept. No rule of a
+/// contract has this name. A fold without a limit, as that of exports, never says it.
+pub const TOO_MANY_EVENTS: &str = "too_many_events";
+
 /// The name of the subject that records do not mention.
 const SESSION: &str = "session";
 
@@ -36,7 +40,7 @@ pub struct Record<'a> {
     pub missing: Vec<&'a str>,
     /// Kinds that are due and not here, but subsumed by one that is.
     pub inferred: Vec<&'a str>,
-    /// Names of the rules that are broken, sorted.
+    /// Names of the rules that are broken, sorted; [`TOO_MANY_EVENTS`] is among them.
     pub violations: Vec<&'a str>,
     /// Fields for which different values were claimed, sorted by name.
     pub conflicts: Vec<Conflict<'a>>,
@@ -109,6 +113,11 @@ impl<'a> Record<'a> {
         events.sort_unstable_by(|left, right| {
             left.at.cmp(&right.at).then_with(|| left.kind.cmp(right.kind)).then_with(|| left.digest.cmp(&right.digest))
         });
+        let mut violations: Vec<&str> = verdict.broken.iter().map(|rule| contract.rules[*rule].name.as_str()).collect();
+        if partial.is_crowded() {
+            violations.push(TOO_MANY_EVENTS);
+            violations.sort_unstable();
+        }
         let subject = contract.subject_name(key.subject);
         let mut record = Record {
             source: key.source,
@@ -116,7 +125,7 @@ impl<'a> Record<'a> {
             session: key.id,
             missing: names(verdict.missing),
             inferred: names(verdict.inferred),
-            violations: verdict.broken.iter().map(|rule| contract.rules[*rule].name.as_str()).collect(),
+            violations,
             conflicts: Vec::new(),
             fields: Vec::new(),
             events,
@@ -156,7 +165,13 @@ impl<'a> Record<'a> {
 
     /// Appends the record as one line of JSON, without a line end.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        self.write(out, false);
+        self.write(out, &self.events, false);
+        out.push(b'}');
+    }
+
+    /// Appends the record without its events, which may be very many.
+    pub(crate) fn write_without_events(&self, out: &mut Vec<u8>) {
+        self.write(out, &[], false);
         out.push(b'}');
     }
 
@@ -174,15 +189,14 @@ impl<'a> Record<'a> {
         events_max: usize,
     ) {
         let start = out.len();
-        self.write(out, true);
+        self.write(out, &self.events, true);
         out.push(b'}');
         // The record is made of str and JSON, and has no key twice.
         let text = std::str::from_utf8(&out[start..]).unwrap_or_default();
         let certificate = certifier.certificate(text);
         if self.events.len() > events_max {
             out.truncate(start);
-            let events = self.events[..events_max].to_vec();
-            Record { events, ..self.clone() }.write(out, true);
+            self.write(out, &self.events[..events_max], true);
             out.push(b'}');
         }
         if let Ok(certificate) = certificate {
@@ -193,8 +207,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// All but the closing brace.
-    fn write(&self, out: &mut Vec<u8>, digests: bool) {
+    /// All but the closing brace, with these of its events.
+    fn write(&self, out: &mut Vec<u8>, events: &[RecordEvent<'_>], digests: bool) {
         out.extend_from_slice(b"{\"source\":");
         write_string(self.source, out);
         if let Some(subject) = self.subject {
@@ -223,7 +237,7 @@ impl<'a> Record<'a> {
         });
         out.extend_from_slice(b"},\"events\":[");
         let mut last = LastDay::default();
-        write_list(out, &self.events, |out, event| {
+        write_list(out, events, |out, event| {
             out.extend_from_slice(b"{\"kind\":");
             if event.kind_json.is_empty() {
                 write_string(event.kind, out);

@@ -139,6 +139,10 @@ fn write_step(out: &mut String, step: &Step, viewed: &Viewed<'_>) -> std::fmt::R
             };
             writeln!(out, "  {when:<30}  {}  {}", heading("deadline"), aside(&waited))?;
         }
+        What::Crowded => {
+            let kept = aside("what comes is quarantined");
+            writeln!(out, "  {:<30}  {}  {kept}", "", bad("too many events"))?;
+        }
         What::Said => writeln!(out, "  {:<30}  {}", "", aside("said under other settings, or another contract:"))?,
     }
     let rows: Vec<(&str, String)> = step.changes.iter().filter_map(change_in_words).collect();
@@ -257,6 +261,7 @@ fn as_json(viewed: &Viewed<'_>) -> String {
                 "again": again, "digest": digest,
             }),
             What::Passed => json!({"entry": "deadline", "due": time(step.when)}),
+            What::Crowded => json!({"entry": "too_many_events"}),
             What::Said => json!({"entry": "said"}),
         };
         let changes = step.changes.iter().map(|change| {

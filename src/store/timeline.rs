@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::engine::live::{Change, LiveArrival, Notice, Session, SessionKey, Under, changes};
 use crate::engine::log::{EventEntry, Stored};
-use crate::engine::{EventKind, Reader, Source, Timestamp};
+use crate::engine::{Digest, EventKind, Reader, Source, Timestamp};
 
 /// An entry of a session's log, and what it did.
 #[derive(Clone, Debug)]
@@ -37,8 +37,18 @@ pub enum What {
     },
     /// A deadline passed.
     Passed,
+    /// More events came than are kept: after the last that is, and nobody remembers when.
+    Crowded,
     /// What was said and fits none of these states: under other settings, or another contract.
     Said,
+}
+
+/// An entry that is to take its turn.
+#[derive(Clone, Copy)]
+enum Turn<'r, 'e> {
+    Passed,
+    Came(&'r Read<'e>),
+    Crowded,
 }
 
 /// An event as it was read, to be added in its turn.
@@ -65,26 +75,35 @@ pub(super) fn timeline(source: &Source, under: Under<'_>, key: &SessionKey, stor
         })
         .collect();
     // A deadline is over at its very instant, so it stands before what came then.
-    let passed = stored.deadlines.iter().map(|due| (Some(*due), None));
+    let passed = stored.deadlines.iter().map(|due| (Some(*due), Turn::Passed));
     let came = events.iter().map(|read| {
         let at = read.event.as_ref().and_then(|(_, at, _)| *at);
-        (read.entry.received_at.or(at), Some(read))
+        (read.entry.received_at.or(at), Turn::Came(read))
     });
-    let mut entries: Vec<(Option<Timestamp>, Option<&Read<'_>>)> = passed.chain(came).collect();
-    entries.sort_by_key(|(when, read)| (*when, read.map(|read| read.entry.digest)));
+    let mut entries: Vec<(Option<Timestamp>, Turn<'_, '_>)> = passed.chain(came).collect();
+    entries.sort_by_key(|(when, turn)| (*when, turn.digest()));
+    if stored.crowded {
+        let last = entries.iter().rposition(|(_, turn)| turn.digest().is_some());
+        entries.insert(last.map_or(0, |last| last + 1), (None, Turn::Crowded));
+    }
 
     let mut session = Session::new(key.clone());
     let mut unsaid: Vec<&Notice> = stored.notices.iter().collect();
     let (mut kinds, mut record, mut steps) = (BTreeSet::new(), String::new(), Vec::new());
-    for (when, read) in entries {
-        let what = match read {
-            None => {
+    let mut now = Timestamp::MIN;
+    for (when, turn) in entries {
+        let what = match turn {
+            Turn::Passed => {
                 if let Some(due) = when {
                     session.reach(due);
                 }
                 What::Passed
             }
-            Some(Read { entry, event }) => {
+            Turn::Crowded => {
+                session.note_crowded();
+                What::Crowded
+            }
+            Turn::Came(Read { entry, event }) => {
                 if let Some((_, _, arrival)) = event {
                     session.add(arrival, entry.received_at);
                 }
@@ -98,21 +117,32 @@ pub(super) fn timeline(source: &Source, under: Under<'_>, key: &SessionKey, stor
                 }
             }
         };
-        let now = session.record_at(under, when.unwrap_or(Timestamp::MIN));
+        now = when.map_or(now, |when| now.max(when));
+        let is = session.record_at(under, now);
         let events = session.partial().len();
-        let is_of_now = |notice: &&Notice| notice.events == events && changes(&notice.record, &now).is_empty();
+        let is_of_now = |notice: &&Notice| notice.events == events && changes(&notice.record, &is).is_empty();
         let (said, rest) = unsaid.into_iter().partition(|notice| is_of_now(notice));
         let said: Vec<&Notice> = said;
         unsaid = rest;
-        let changes = changes(&record, &now).into_iter().filter(|change| !is_name(&change.part)).collect();
+        let changes = changes(&record, &is).into_iter().filter(|change| !is_name(&change.part)).collect();
         steps.push(Step { what, when, changes, said: said.into_iter().cloned().collect() });
-        record = now;
+        record = is;
     }
     if !unsaid.is_empty() {
         let said = unsaid.into_iter().cloned().collect();
         steps.push(Step { what: What::Said, when: None, changes: Vec::new(), said });
     }
     steps
+}
+
+impl Turn<'_, '_> {
+    /// Of an event, what makes it itself.
+    fn digest(&self) -> Option<Digest> {
+        match self {
+            Turn::Came(read) => Some(read.entry.digest),
+            Turn::Passed | Turn::Crowded => None,
+        }
+    }
 }
 
 /// What says whose record it is, and never changes.

@@ -221,7 +221,7 @@ impl Claims {
 
 /// Whether a session with brief deadlines waits for one.
 async fn is_due(log: &dyn Log) -> bool {
-    log.due(Timestamp::MAX, usize::MAX).await.unwrap().iter().any(|(_, key)| key.source == BRIEF)
+    log.due(None, Timestamp::MAX, usize::MAX).await.unwrap().iter().any(|(_, key)| key.source == BRIEF)
 }
 
 /// Numbers of the deliveries that a log has, each once and as it was posted.

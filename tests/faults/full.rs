@@ -153,7 +153,7 @@ async fn open(folder: &Path) -> Result<Finis, OpenError> {
 
 /// When sessions with brief deadlines are due.
 async fn due(finis: &Finis) -> Vec<Timestamp> {
-    let due = finis.log().due(Timestamp::MAX, usize::MAX).await.unwrap();
+    let due = finis.log().due(None, Timestamp::MAX, usize::MAX).await.unwrap();
     due.into_iter().filter(|(_, key)| key.source == BRIEF).map(|(due, _)| due).collect()
 }
 

@@ -15,6 +15,7 @@
 
 mod bad_lines; // lines that are no events, and exports that break off
 mod bodies; // payloads of every provider, to agree, differ or clash
+mod bounds; // one session that does not stop
 mod command; // what can be asked, and how it ends
 mod consumers; // who pulls, from where on, again and no more
 mod delivery; // notices handed over, again, parked, in order

@@ -76,7 +76,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(log: Arc<dyn Log>, clock: Arc<Hand>) -> Running {
-        let (engine, writer) = Engine::new(log, clock, [source(Box::new(Unverified))], Settings::default());
+        Running::start_with(log, clock, Settings::default())
+    }
+
+    pub(crate) fn start_with(log: Arc<dyn Log>, clock: Arc<Hand>, settings: Settings) -> Running {
+        let (engine, writer) = Engine::new(log, clock, [source(Box::new(Unverified))], settings);
         Running { engine, writer: tokio::spawn(writer.run()) }
     }
 
@@ -129,8 +133,13 @@ impl LogRead for Frail {
         self.log.load(keys).await
     }
 
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.log.due(until, limit).await
+    async fn due(
+        &self,
+        after: Option<&(Timestamp, SessionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.log.due(after, until, limit).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {

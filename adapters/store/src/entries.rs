@@ -24,8 +24,8 @@ pub(crate) trait Places {
     /// A page of the outbox; nothing for a notice that is not kept.
     fn outbox(&self, page: u64) -> Result<Vec<Option<Place>>, IndexError>;
 
-    /// Sessions that are due by this time, the earliest first, up to this many.
-    fn due(&self, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)>;
+    /// Sessions that are due by this time, behind this one, the earliest first, up to this many.
+    fn due(&self, after: Option<(Timestamp, Tag)>, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)>;
 
     /// Deliveries that could not be read, in the order of the journal, up to this many.
     fn refused(&self, limit: usize) -> Result<Vec<Place>, IndexError>;
@@ -89,6 +89,7 @@ impl<P: Places> Entries<'_, P> {
                 }
                 Head::Arrival { digest, received_at, .. } => arrivals.push((digest, received_at)),
                 Head::Passed { at, .. } => stored.deadlines.push(at),
+                Head::Crowded { .. } => stored.crowded = true,
                 Head::Notice { kind, revision, .. } => {
                     let notice = decode_notice(&head, &body).ok_or_else(|| other(*place))?;
                     notices.push((series(kind), revision, notice));
@@ -117,11 +118,17 @@ impl<P: Places> Entries<'_, P> {
         Ok(Some(stored))
     }
 
-    pub(crate) fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+    pub(crate) fn due(
+        &self,
+        after: Option<&(Timestamp, SessionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        let after = after.map(|(at, key)| (*at, self.tags.of(key)));
         let mut asked = limit;
         loop {
             let mut due = Vec::new();
-            let tags = self.places.due(until, asked);
+            let tags = self.places.due(after, until, asked);
             let are_all = tags.len() < asked;
             for (at, tag) in tags {
                 due.extend(self.key(tag)?.map(|key| (at, key)));

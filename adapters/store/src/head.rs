@@ -21,6 +21,7 @@
 //! | 17 | consumer | its name, what it has, whether what was known goes, and some notices that stand otherwise | |
 //! | 18 | released | identity of what was refused and is dealt with | |
 //! | 19 | source | name, provider, version, subscription if not all, grace, stall if any | |
+//! | 20 | crowded | tag | |
 //!
 //! Before the kind stands the version, 1. Integers are little-endian; a text has its length in bytes
 //! before it (4); what may be absent has a byte before it, 0 or 1. A time is seconds since 1970 (8),
@@ -87,6 +88,11 @@ pub enum Head {
         at: Timestamp,
         /// When the session is due from then on.
         due: Due,
+    },
+    /// More events of a session came than are kept.
+    Crowded {
+        /// Which session.
+        tag: Tag,
     },
     /// A notice, the first of its session, kind and revision.
     Notice {
@@ -225,7 +231,7 @@ pub enum HeadError {
 }
 
 /// The greatest byte of a kind.
-const KIND_MAX: u8 = 19;
+const KIND_MAX: u8 = 20;
 
 impl Head {
     /// The head as bytes.
@@ -264,6 +270,7 @@ impl Head {
                 to.u8(kind_code(*kind));
                 to.u32(*revision);
             }
+            Head::Crowded { tag } => to.tag(*tag),
             Head::Due { tag, due } => {
                 to.tag(*tag);
                 write_due(&mut to, *due);
@@ -337,6 +344,7 @@ impl Head {
             Head::Event { tag, .. }
             | Head::Arrival { tag, .. }
             | Head::Passed { tag, .. }
+            | Head::Crowded { tag }
             | Head::Notice { tag, .. }
             | Head::Due { tag, .. }
             | Head::LastWord { tag, .. }
@@ -366,6 +374,7 @@ impl Head {
             Head::Consumer { .. } => 17,
             Head::Answered { .. } => 18,
             Head::Source(_) => 19,
+            Head::Crowded { .. } => 20,
         }
     }
 }
@@ -398,6 +407,7 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         16 => Head::Reset { consumer: from.text()?, seq: from.u64()? },
         18 => Head::Answered { identity: from.array()? },
         19 => Head::Source(read_settings(&mut from)?),
+        20 => Head::Crowded { tag: from.tag()? },
         17 => {
             let (consumer, seq, is_first) = (from.text()?, from.u64()?, from.u8()?);
             let mut standing = Vec::new();

@@ -8,6 +8,7 @@ use super::{
     Asset, Condition, Contract, Derivation, Due, Evidence, FACTS_MAX, Fact, Field, FieldId, KINDS_MAX, Kind, KindId,
     KindSet, OUTCOME, Origin, Place, Reading, Rule, Says, Subject, SubjectId, Time, Word, signature,
 };
+use crate::TOO_MANY_EVENTS;
 use crate::json::{Paths, Pointer, write_string};
 
 impl Contract {
@@ -444,6 +445,12 @@ impl Check {
         for (place, rule) in draft.rules.iter().enumerate() {
             let at = place.to_string();
             self.faults.name(&["rule", &at, "name"], &rule.name);
+            if rule.name == TOO_MANY_EVENTS {
+                self.faults.add(
+                    &["rule", &at, "name"],
+                    format!("`{TOO_MANY_EVENTS}` is what records say of a session with more events than are kept: choose another name"),
+                );
+            }
             if draft.rules[..place].iter().any(|known| known.name == rule.name) {
                 self.faults.add(&["rule", &at, "name"], format!("`{}` is declared twice: remove one", rule.name));
             }

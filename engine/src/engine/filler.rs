@@ -120,7 +120,7 @@ impl Filler {
         let as_of = self.log.latest().await?.map_or(as_of, |latest| latest.max(as_of));
         let touched: Vec<(SessionKey, bool)> = std::mem::take(&mut self.touched).into_iter().collect();
         self.filled.sessions = touched.len() as u64;
-        let waiting = if quiet { self.log.due(Timestamp::MAX, usize::MAX).await? } else { Vec::new() };
+        let waiting = if quiet { self.log.due(None, Timestamp::MAX, usize::MAX).await? } else { Vec::new() };
         let waiting: BTreeSet<SessionKey> = waiting.into_iter().map(|(_, key)| key).collect();
         for some in touched.chunks(SESSIONS_MAX) {
             let keys: Vec<SessionKey> = some.iter().map(|(key, _)| key.clone()).collect();
@@ -132,16 +132,15 @@ impl Filler {
             })
             .await?;
         }
-        let mut left = 0;
+        // What cannot be judged here stays due, and what can is due no more.
+        let mut last = None;
         loop {
-            let due = self.log.due(as_of, left + SESSIONS_MAX).await?.into_iter().skip(left);
-            let keys = due.map(|(_, key)| key);
-            // What cannot be judged here stays due, before all that is.
-            let (ours, others): (Vec<SessionKey>, Vec<_>) = keys.partition(|key| self.can_judge(key));
-            left += others.len();
-            if ours.is_empty() && others.is_empty() {
+            let due = self.log.due(last.as_ref(), as_of, SESSIONS_MAX).await?;
+            if due.is_empty() {
                 return Ok(self.filled);
             }
+            last = due.last().cloned();
+            let ours: Vec<SessionKey> = due.into_iter().map(|(_, key)| key).filter(|key| self.can_judge(key)).collect();
             self.judge(&ours, as_of, |_, _| false).await?;
         }
     }

@@ -63,11 +63,21 @@ pub struct Settings {
     pub sessions_max: usize,
     /// Bytes of the longest body.
     pub body_bytes_max: usize,
+    /// Distinct events of one session that are kept. What comes beyond is quarantined, and from then on the
+    /// record has [`TOO_MANY_EVENTS`](crate::TOO_MANY_EVENTS) among its violations. What is filled in from
+    /// exports or out of quarantine is not bounded by it.
+    pub events_max: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { queue_max: 8192, batch_max: 1024, sessions_max: 100_000, body_bytes_max: 1 << 20 }
+        Settings {
+            queue_max: 8192,
+            batch_max: 1024,
+            sessions_max: 100_000,
+            body_bytes_max: 1 << 20,
+            events_max: 10_000,
+        }
     }
 }
 
@@ -84,7 +94,8 @@ pub enum Receipt {
         /// Of which session it is.
         key: SessionKey,
     },
-    /// It cannot be read, and is kept whole until somebody looks.
+    /// It cannot be read, or its session has as many events as it may have: it is kept whole until somebody
+    /// looks.
     Quarantined {
         /// Why.
         reason: String,

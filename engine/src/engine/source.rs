@@ -92,6 +92,10 @@ impl Source {
             Some((LiveArrival::new(&self.contract, &event), entry.received_at))
         });
         let events: Vec<_> = events.collect();
-        Session::restore(key, events, stored.deadlines, said)
+        let mut session = Session::restore(key, events, stored.deadlines, said);
+        if stored.crowded {
+            session.note_crowded();
+        }
+        session
     }
 }

@@ -20,6 +20,9 @@ const RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 /// Bytes of payloads in one commit. One payload alone may have more.
 const COMMIT_BYTES_MAX: usize = 8 << 20;
 
+/// Events of a session that are read from the log again for each that comes after its end.
+const BROUGHT_BACK_MAX: usize = 64;
+
 /// Deadlines that pass in one commit.
 const DEADLINES_MAX: usize = 256;
 
@@ -44,6 +47,14 @@ pub(super) enum Work {
 /// Whether the log refused one batch, and goes on.
 fn is_passing(error: &LogError) -> bool {
     matches!(error, LogError::Full { .. } | LogError::TooLarge { .. })
+}
+
+/// Why an event that can be read is quarantined.
+fn too_many(max: usize) -> String {
+    format!(
+        "its session has {max} events already, as many as are kept (`events_max`): \
+         `finis quarantine retry` takes it all the same"
+    )
 }
 
 /// How many of these, from the first on, go into one commit.
@@ -94,6 +105,9 @@ pub struct Writer {
     damaged: BTreeMap<SessionKey, String>,
     /// The engine's own time: the latest that the log has. It never goes back.
     latest: Option<Timestamp>,
+    /// The last of those that are due and cannot be judged here, since their source is none of this engine's.
+    /// They stay due for one that has it. What becomes due later stands behind it: the engine's time goes on.
+    passed_over: Option<(Timestamp, SessionKey)>,
 }
 
 /// A session in memory.
@@ -114,7 +128,16 @@ struct Making {
 
 impl Writer {
     pub(super) fn new(inner: Arc<Inner>, jobs: mpsc::Receiver<Job>, say: watch::Sender<u64>) -> Writer {
-        Writer { inner, jobs, say, sessions: BTreeMap::new(), touches: 0, damaged: BTreeMap::new(), latest: None }
+        Writer {
+            inner,
+            jobs,
+            say,
+            sessions: BTreeMap::new(),
+            touches: 0,
+            damaged: BTreeMap::new(),
+            latest: None,
+            passed_over: None,
+        }
     }
 
     /// Runs until every handle of the engine is closed, or the log stops.
@@ -137,7 +160,7 @@ impl Writer {
         let mut waiting = Vec::new();
         loop {
             let next = if self.pass_deadlines().await? {
-                self.inner.log.next_due().await?
+                self.next_due().await?
             } else {
                 Some(self.inner.clock.now().plus(RETRY))
             };
@@ -187,32 +210,42 @@ impl Writer {
         now
     }
 
+    /// When the first session is due that was not passed over.
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        let Some(last) = &self.passed_over else { return self.inner.log.next_due().await };
+        let next = self.inner.log.due(Some(last), Timestamp::MAX, 1).await?;
+        Ok(next.first().map(|(at, _)| *at))
+    }
+
     /// Passes all deadlines that are due. `false` when some cannot pass now, and stay due: the log has no room,
     /// or their sessions are damaged.
     async fn pass_deadlines(&mut self) -> Result<bool, LogError> {
         loop {
             let now = self.inner.clock.now();
             let now = self.latest.map_or(now, |latest| latest.max(now));
-            if self.inner.log.next_due().await?.is_none_or(|due| due > now) {
+            if self.next_due().await?.is_none_or(|due| due > now) {
                 return Ok(true);
             }
-            let mut due = self.inner.log.due(now, DEADLINES_MAX + self.damaged.len()).await?;
+            let limit = DEADLINES_MAX + self.damaged.len();
+            let mut due = self.inner.log.due(self.passed_over.as_ref(), now, limit).await?;
             due.retain(|(_, key)| !self.damaged.contains_key(key));
             if due.is_empty() {
                 // Those that are due are damaged, and stay so. Others are looked for again in a while.
                 return Ok(false);
             }
-            let keys: Vec<SessionKey> = due.iter().map(|(_, key)| key.clone()).collect();
+            let inner = Arc::clone(&self.inner);
+            let under = |key: &SessionKey| inner.sources.get(&key.source).and_then(|source| source.under(key));
+            let (ours, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, key)| under(key).is_some());
+            let keys: Vec<SessionKey> = ours.into_iter().map(|(_, key)| key).collect();
             self.fetch(&keys).await?;
             let mut making = Making::default();
-            for (_, key) in due {
+            for key in keys {
                 if self.damaged.contains_key(&key) {
                     continue;
                 }
                 making.touched.insert(key.clone());
-                let inner = Arc::clone(&self.inner);
-                let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
-                let (Some(under), Some(Held { session, gone: None, .. })) = (under, self.sessions.get_mut(&key)) else {
+                let (Some(under), Some(Held { session, gone: None, .. })) = (under(&key), self.sessions.get_mut(&key))
+                else {
                     continue;
                 };
                 // It may have been put off by what came since, or by other terms.
@@ -224,6 +257,10 @@ impl Writer {
             match self.append(making).await {
                 Err(error) if is_passing(&error) => return Ok(false),
                 outcome => drop(outcome?),
+            }
+            if let Some(last) = others.into_iter().next_back() {
+                // Nothing becomes due before it any more, even if the system's clock should go back.
+                (self.latest, self.passed_over) = (Some(now), Some(last));
             }
         }
     }
@@ -358,6 +395,18 @@ impl Writer {
         }
         // The key was made by the source, of a subject of its contract.
         let Some(under) = under else { return Receipt::Duplicate { key } };
+        let max = inner.settings.events_max.max(1);
+        if session.partial().len() >= max && !session.has(&arrival) {
+            if !session.partial().is_crowded() {
+                making.batch.notices.extend(session.crowd(under));
+                making.batch.crowded.push(key.clone());
+                making.touched.insert(key.clone());
+            }
+            let reason = too_many(max);
+            let refused = Refused { source: key.source, received_at: now, reason: reason.clone(), delivery };
+            making.batch.refused.push(refused);
+            return Receipt::Quarantined { reason };
+        }
         match session.receive(under, &arrival, now) {
             Received::Duplicate => Receipt::Duplicate { key },
             Received::Stored(notices) => {
@@ -432,9 +481,11 @@ impl Writer {
         }
         let appended = outcome?;
         self.inner.counters.appended(&counted, &appended);
-        // What waits for nothing is brought back when something comes.
+        // What waits for nothing is brought back when something comes, unless that is much to read.
         for (key, _) in due.iter().filter(|(_, due)| due.is_none()) {
-            self.sessions.remove(key);
+            if self.sessions.get(key).is_some_and(|held| held.session.partial().len() <= BROUGHT_BACK_MAX) {
+                self.sessions.remove(key);
+            }
         }
         self.evict();
         self.inner.counters.holds(self.sessions.len());

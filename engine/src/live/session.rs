@@ -123,7 +123,7 @@ impl Session {
     /// Takes an event that came at `at`, and says what is to be said. Deadlines that were due before
     /// are passed first, by [`Session::pass`].
     pub fn receive(&mut self, under: Under<'_>, arrival: &Arrival, at: Timestamp) -> Received {
-        if self.partial.place(arrival.digest).is_some() {
+        if self.has(arrival) {
             return Received::Duplicate;
         }
         self.add(arrival, Some(at));
@@ -134,6 +134,23 @@ impl Session {
     pub fn pass(&mut self, under: Under<'_>, due: Timestamp) -> Vec<Notice> {
         self.reach(due);
         self.announce(under)
+    }
+
+    /// Takes note that more events came than are kept, and says what is to be said.
+    pub fn crowd(&mut self, under: Under<'_>) -> Vec<Notice> {
+        self.note_crowded();
+        self.announce(under)
+    }
+
+    /// Takes note that more events came than are kept, and says nothing of it, as a replay of the log does.
+    pub fn note_crowded(&mut self) {
+        self.partial.crowd();
+    }
+
+    /// Whether an event is here.
+    #[must_use]
+    pub fn has(&self, arrival: &Arrival) -> bool {
+        self.partial.place(arrival.digest).is_some()
     }
 
     /// Takes an event, and says nothing of it yet: what came by an import is judged when all of it is in, by
@@ -213,21 +230,25 @@ impl Session {
         if assets.is_empty() && !is_over && status != Status::Stalled {
             return Vec::new();
         }
-        let text = print(under, &record, EVENTS_MAX);
-        let events = record.events.len();
         let series = match status {
             _ if is_over => Some((&self.said.end, NoticeKind::Complete)),
             Status::Stalled => Some((&self.said.stalled, NoticeKind::Stalled)),
             _ => None,
         };
         if let Some((series, first)) = series {
-            let changes = if series.revision == 0 { Vec::new() } else { changes(&series.record, &text) };
+            // Events are no change, and there may be many: all is printed only when there is more to say.
+            let changes = if series.revision == 0 { Vec::new() } else { changes(&series.record, &outline(&record)) };
             if series.revision == 0 || !changes.is_empty() {
                 let later = if first == NoticeKind::Complete { NoticeKind::Amended } else { first };
                 let kind = if series.revision == 0 { first } else { later };
                 kinds.push((kind, series.revision + 1, changes, None));
             }
         }
+        if kinds.is_empty() && assets.is_empty() {
+            return Vec::new();
+        }
+        let text = print(under, &record, EVENTS_MAX);
+        let events = record.events.len();
         let revisions = self.said.assets + 1..;
         kinds.extend(
             assets
@@ -271,6 +292,14 @@ impl Session {
         });
         assets.collect()
     }
+}
+
+/// A record as JSON, without events and certificate.
+fn outline(record: &Record<'_>) -> String {
+    let mut out = Vec::new();
+    record.write_without_events(&mut out);
+    // Made of str and of JSON that is one.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// A record as JSON with its certificate, and its first events alone when there are more than so many.

@@ -1,13 +1,14 @@
 //! A log in memory: what every other log is held against, and enough for a receiver that may forget.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
 use super::{
-    Appended, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Refused, Retained, SourceSettings,
-    Stored, Why,
+    Appended, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Refused, RefusedId, Retained,
+    SourceSettings, Stored, Why,
 };
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};
@@ -27,6 +28,8 @@ struct Kept {
     outbox: Vec<Option<Notice>>,
     consumers: BTreeMap<String, Consumer>,
     refused: Vec<Refused>,
+    /// Identities of these: there may be many.
+    refused_ids: BTreeSet<RefusedId>,
     sources: BTreeMap<String, SourceSettings>,
     latest: Option<Timestamp>,
 }
@@ -35,6 +38,7 @@ struct Kept {
 struct Session {
     events: BTreeMap<Digest, EventEntry>,
     deadlines: BTreeSet<Timestamp>,
+    crowded: bool,
     /// By kind and revision; `complete` and `amended` count together, and are one kind here.
     notices: BTreeMap<(NoticeKind, u32), Notice>,
     due: Option<Timestamp>,
@@ -105,6 +109,11 @@ impl Kept {
                 self.reach(due);
             }
         }
+        for key in batch.crowded {
+            if let Some(session) = self.sessions.get_mut(&key).filter(|session| session.is_live()) {
+                session.crowded = true;
+            }
+        }
         for notice in batch.notices {
             let session = self.sessions.entry(notice.key.clone()).or_default();
             let series = if notice.kind == NoticeKind::Amended { NoticeKind::Complete } else { notice.kind };
@@ -125,11 +134,12 @@ impl Kept {
             session.due = due;
             self.due.extend(due.map(|due| (due, key)));
         }
-        self.refused.retain(|known| !batch.released.contains(&known.id()));
+        if batch.released.iter().filter(|id| self.refused_ids.remove(id)).count() > 0 {
+            self.refused.retain(|known| self.refused_ids.contains(&known.id()));
+        }
         for refused in batch.refused {
             self.reach(refused.received_at);
-            let is_same = |known: &Refused| known.source == refused.source && known.delivery == refused.delivery;
-            if !self.refused.iter().any(is_same) {
+            if self.refused_ids.insert(refused.id()) {
                 self.refused.push(refused);
             }
         }
@@ -182,6 +192,7 @@ impl Kept {
         self.sessions.retain(|_, session| session.gone.is_none_or(is_known));
         let before = self.refused.len();
         self.refused.retain(|refused| !is_before(refused.received_at, keep.refused));
+        self.refused_ids = self.refused.iter().map(Refused::id).collect();
         retained.refused = (before - self.refused.len()) as u64;
         retained
     }
@@ -208,6 +219,7 @@ impl LogRead for MemoryLog {
             kept.sessions.get(key).map_or_else(Stored::default, |session: &Session| Stored {
                 events: session.events.values().cloned().collect(),
                 deadlines: session.deadlines.iter().copied().collect(),
+                crowded: session.crowded,
                 notices: session.notices.values().cloned().collect(),
                 gone: session.gone,
                 damaged: Vec::new(),
@@ -216,8 +228,15 @@ impl LogRead for MemoryLog {
         Ok(keys.iter().map(stored).collect())
     }
 
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        Ok(self.lock().due.iter().take_while(|(at, _)| *at <= until).take(limit).cloned().collect())
+    async fn due(
+        &self,
+        after: Option<&(Timestamp, SessionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        let kept = self.lock();
+        let due = kept.due.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        Ok(due.take_while(|(at, _)| *at <= until).take(limit).cloned().collect())
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {

@@ -3,7 +3,8 @@
 //! It has three laws, and one suite of tests for every implementation:
 //!
 //! 1. **Append twice changes nothing.** An event is known by its session and digest, a passed deadline
-//!    by its session and instant, a notice by its id, a refused delivery by its digest.
+//!    by its session and instant, that more events
+//!    came than are kept by its session, a notice by its id, a refused delivery by its digest.
 //! 2. **Load is a set.** What [`LogRead::load`] gives does not depend on the order of appends; an event that
 //!    came several times has the earliest arrival.
 //! 3. **First is answered once.** Of all who append a notice of one session, kind and revision, one is
@@ -128,6 +129,9 @@ pub struct Batch {
     pub events: Vec<EventEntry>,
     /// Deadlines that passed: of which session, and when they were due.
     pub deadlines: Vec<(SessionKey, Timestamp)>,
+    /// Sessions of which more events came than are kept. Nothing is kept of one of which there is no event
+    /// and no notice.
+    pub crowded: Vec<SessionKey>,
     /// What these caused to be said, in order.
     pub notices: Vec<Notice>,
     /// What is said here is remembered as said, so that it is never said again, but gets no place in the
@@ -162,6 +166,8 @@ pub struct Stored {
     pub events: Vec<EventEntry>,
     /// When deadlines that passed were due, sorted.
     pub deadlines: Vec<Timestamp>,
+    /// More events of it came than are kept.
+    pub crowded: bool,
     /// What was said of it, by kind and revision.
     pub notices: Vec<Notice>,
     /// It was let go, and this is what is left of it; perhaps its [last word](Keep::last_word), too.
@@ -227,8 +233,14 @@ pub trait LogRead: Send + Sync {
     /// All that is known of sessions, in the order in which they are asked for.
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError>;
 
-    /// Sessions that have to be judged again by this time, the earliest first, up to this many.
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError>;
+    /// Sessions that have to be judged again by this time, the earliest first, up to this many; with `after`,
+    /// those that stand behind that one, whether it is still due or not.
+    async fn due(
+        &self,
+        after: Option<&(Timestamp, SessionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError>;
 
     /// When the first session has to be judged again.
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError>;

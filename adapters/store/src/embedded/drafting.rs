@@ -56,6 +56,12 @@ impl<'j, 'i> Drafting<'j, 'i> {
                 self.add(&Head::Passed { tag: *tag, at: *at, due }, None)?;
             }
         }
+        for tag in &batch.crowded {
+            let session = self.index.session(*tag).map_err(|error| stopped(&error))?;
+            if session.is_known() && session.gone.is_none() && !session.crowded {
+                self.add(&Head::Crowded { tag: *tag }, None)?;
+            }
+        }
         for notice in &batch.notices {
             let session = self.index.session(notice.tag).map_err(|error| stopped(&error))?;
             let first = !session.has_said(series(notice.kind), notice.revision) && session.gone.is_none();
@@ -187,6 +193,11 @@ impl Prepared {
         }
         for (tag, at) in &self.deadlines {
             if !index.session(*tag).ok()?.has_passed(*at) {
+                return None;
+            }
+        }
+        for tag in &self.crowded {
+            if !index.session(*tag).ok()?.crowded {
                 return None;
             }
         }

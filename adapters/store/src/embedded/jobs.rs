@@ -47,6 +47,7 @@ pub(super) enum Job {
 pub(super) struct Prepared {
     pub(super) events: Vec<PreparedEvent>,
     pub(super) deadlines: Vec<(Tag, Timestamp)>,
+    pub(super) crowded: Vec<Tag>,
     pub(super) notices: Vec<PreparedNotice>,
     /// They get no place in the outbox.
     pub(super) quiet: bool,
@@ -124,6 +125,7 @@ impl Prepared {
         let refused = refused.collect::<Result<_, LogError>>()?;
         let tagged = |(key, at): (SessionKey, Timestamp)| (tags.of(&key), at);
         let deadlines: Vec<_> = batch.deadlines.into_iter().map(tagged).collect();
+        let crowded: Vec<Tag> = batch.crowded.iter().map(|key| tags.of(key)).collect();
         let due: BTreeMap<_, _> = batch.due.into_iter().map(|(key, due)| (tags.of(&key), due)).collect();
         let (released, sources) = (batch.released, batch.sources);
         for settings in &sources {
@@ -133,11 +135,11 @@ impl Prepared {
             size.bytes += head_bytes;
         }
         // And perhaps the time.
-        let others = deadlines.len() + due.len() + released.len() + sources.len() + 1;
+        let others = deadlines.len() + crowded.len() + due.len() + released.len() + sources.len() + 1;
         let (records, bytes) = (size.records + others, size.bytes + others * RECORD_BYTES);
         within("a batch", bytes, BATCH_BYTES_MAX)?;
         let quiet = batch.quiet;
-        Ok(Prepared { events, deadlines, notices, quiet, due, refused, released, sources, records, bytes })
+        Ok(Prepared { events, deadlines, crowded, notices, quiet, due, refused, released, sources, records, bytes })
     }
 }
 

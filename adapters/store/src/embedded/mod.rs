@@ -238,8 +238,14 @@ impl LogRead for EmbeddedLog {
         self.read(move |readers| keys.iter().map(|key| readers.entries().load(key)).collect()).await
     }
 
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.read(move |readers| readers.entries().due(until, limit)).await
+    async fn due(
+        &self,
+        after: Option<&(Timestamp, SessionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        let after = after.cloned();
+        self.read(move |readers| readers.entries().due(after.as_ref(), until, limit)).await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {

@@ -38,8 +38,8 @@ impl Places for View {
         Ok(value.map(|value| index::read_outbox(&value)).transpose()?.unwrap_or_default())
     }
 
-    fn due(&self, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
-        View::due(self, until, limit)
+    fn due(&self, after: Option<(Timestamp, Tag)>, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
+        View::due(self, after, until, limit)
     }
 
     fn refused(&self, limit: usize) -> Result<Vec<Place>, IndexError> {

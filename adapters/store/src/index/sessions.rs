@@ -30,6 +30,8 @@ pub(crate) struct Session {
     events: Vec<(Digest, Option<Timestamp>)>,
     /// When deadlines that passed were due, sorted.
     passed: Vec<Timestamp>,
+    /// More events came than are kept.
+    pub(crate) crowded: bool,
     /// Series, revision and place in the outbox of what was said, sorted.
     said: Vec<(u8, u32, u64)>,
     /// Where its records lie, sorted.
@@ -136,6 +138,7 @@ impl Session {
                 insert(&mut self.passed, *at);
                 self.set_due(*due);
             }
+            Head::Crowded { .. } => self.crowded = true,
             Head::Notice { seq, kind, revision, .. } => insert(&mut self.said, (series(*kind), *revision, *seq)),
             Head::LastWord { .. } => {}
             // It is where the session is, and nowhere else.
@@ -159,6 +162,7 @@ impl Session {
             Head::Event { digest, received_at, .. } => self.see(*digest, *received_at),
             Head::Arrival { digest, received_at, .. } => self.see(*digest, Some(*received_at)),
             Head::Passed { at, .. } => insert(&mut self.passed, *at),
+            Head::Crowded { .. } => self.crowded = true,
             Head::Notice { seq, kind, revision, .. } => insert(&mut self.said, (series(*kind), *revision, *seq)),
             Head::Gone { why, at, revisions, .. } => {
                 self.gone = Some(Gone { why: *why, at: *at });
@@ -188,7 +192,7 @@ impl Session {
         self.events.clear();
         self.passed.clear();
         self.places.clear();
-        (self.due, self.gone, self.clean) = (None, Some(gone), 0);
+        (self.due, self.crowded, self.gone, self.clean) = (None, false, Some(gone), 0);
     }
 
     fn see(&mut self, digest: Digest, at: Option<Timestamp>) {

@@ -140,7 +140,9 @@ impl Index {
                 self.change(*tag, head, place)?;
                 self.meta.reach(*at);
             }
-            Head::Due { tag, .. } | Head::LastWord { tag, .. } => self.change(*tag, head, place)?,
+            Head::Due { tag, .. } | Head::Crowded { tag } | Head::LastWord { tag, .. } => {
+                self.change(*tag, head, place)?;
+            }
             Head::Notice { seq, tag, .. } => {
                 self.change(*tag, head, place)?;
                 if *seq > 0 {

@@ -182,9 +182,11 @@ impl View {
         rows.iter().map(|(_, value)| decode_settings(value)).collect()
     }
 
-    /// Sessions that are due at this time, the earliest first, up to this many.
-    pub(crate) fn due(&self, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
-        self.read().due.iter().take_while(|(at, _)| *at <= until).take(limit).copied().collect()
+    /// Sessions that are due by this time, behind this one, the earliest first, up to this many.
+    pub(crate) fn due(&self, after: Option<(Timestamp, Tag)>, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
+        let shared = self.read();
+        let due = shared.due.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        due.take_while(|(at, _)| *at <= until).take(limit).copied().collect()
     }
 
     /// When the first session is due.

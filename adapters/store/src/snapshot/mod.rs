@@ -133,8 +133,13 @@ impl LogRead for Snapshot {
         keys.iter().map(|key| self.entries().load(key)).collect()
     }
 
-    async fn due(&self, until: Timestamp, limit: usize) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.entries().due(until, limit)
+    async fn due(
+        &self,
+        after: Option<&(Timestamp, SessionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.entries().due(after, until, limit)
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {

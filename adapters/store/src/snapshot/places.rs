@@ -58,7 +58,7 @@ impl Found {
                 self.outbox.insert(seq, place);
                 self.meta.seq = self.meta.seq.max(seq);
             }
-            Head::Notice { .. } | Head::Due { .. } | Head::LastWord { .. } => {}
+            Head::Notice { .. } | Head::Due { .. } | Head::Crowded { .. } | Head::LastWord { .. } => {}
             Head::Refused { identity, received_at } => {
                 self.refused.insert(identity, place);
                 self.meta.reach(received_at);
@@ -133,8 +133,9 @@ impl Places for Found {
         Ok(seqs.map(|seq| self.outbox.get(&seq).copied()).collect())
     }
 
-    fn due(&self, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
-        self.all_due().into_iter().take_while(|(at, _)| *at <= until).take(limit).collect()
+    fn due(&self, after: Option<(Timestamp, Tag)>, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
+        let due = self.all_due().into_iter().skip_while(|due| after.is_some_and(|after| *due <= after));
+        due.take_while(|(at, _)| *at <= until).take(limit).collect()
     }
 
     fn refused(&self, limit: usize) -> Result<Vec<Place>, IndexError> {

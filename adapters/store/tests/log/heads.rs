@@ -93,6 +93,7 @@ fn heads() -> impl Strategy<Value = Head> {
         any::<(u64, u64)>().prop_map(|(last, first)| Head::Outbox { last, first }),
         any::<[u8; 16]>().prop_map(|identity| Head::Answered { identity }),
         sources().prop_map(Head::Source),
+        tags().prop_map(|tag| Head::Crowded { tag }),
     ]
 }
 
@@ -185,7 +186,7 @@ proptest! {
 #[test]
 fn what_came_later_is_told_from_what_is_malformed() {
     assert_eq!(Head::decode(&[2, 1]), Err(HeadError::Newer));
-    assert_eq!(Head::decode(&[1, 20]), Err(HeadError::Newer));
+    assert_eq!(Head::decode(&[1, 21]), Err(HeadError::Newer));
     assert_eq!(Head::decode(&[]), Err(HeadError::Malformed));
     assert_eq!(Head::decode(&[1, 9]), Err(HeadError::Malformed));
 }

@@ -64,6 +64,7 @@ fn some() -> Batch {
         events: vec![event(0, 1, 5), event(0, 2, 6), event(1, 1, 7), event(0, 1, 3)],
         deadlines: vec![(key(0), at(8)), (key(0), at(8))],
         notices: vec![notice(0, NoticeKind::Complete, 1), notice(0, NoticeKind::Asset, 1)],
+        crowded: vec![key(1), key(1), key(3)],
         due: vec![(key(1), Some(at(90))), (key(2), None)],
         refused: vec![refused(1, 9), refused(1, 30)],
         sources: vec![source(4), source(4), source(1)],
@@ -78,6 +79,7 @@ pub(crate) async fn append_twice_changes_nothing(log: &dyn Log) {
     assert_eq!(before.stored[0].events.len(), 2);
     assert_eq!(before.stored[0].events[0].received_at, Some(at(3)));
     assert_eq!(before.stored[0].deadlines, [at(8)]);
+    assert_eq!(before.stored.iter().map(|stored| stored.crowded).collect::<Vec<_>>(), [false, true]);
     assert_eq!((before.refused.len(), before.latest), (1, Some(at(30))));
     let again = log.append(some()).await.unwrap();
     assert_eq!((again.new, again.first), (vec![false; 4], vec![false, false]));
@@ -145,8 +147,10 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
     }
     let all = everything(log).await;
     assert!(all.sessions.is_sorted() && all.due.is_sorted() && all.sessions.len() == 6 && all.due.len() == 6);
-    assert_eq!(log.due(at(90), 2).await.unwrap(), all.due[..2]);
-    assert_eq!(log.due(at(17), 9).await.unwrap(), all.due[..3]);
+    assert_eq!(log.due(None, at(90), 2).await.unwrap(), all.due[..2]);
+    assert_eq!(log.due(None, at(17), 9).await.unwrap(), all.due[..3]);
+    assert_eq!(log.due(Some(&all.due[1]), at(90), 2).await.unwrap(), all.due[2..4]);
+    assert_eq!(log.due(Some(&all.due[1]), at(16), 9).await.unwrap(), []);
     assert_eq!(log.next_due().await.unwrap(), Some(at(15)));
     assert_eq!(log.notices(2, 3).await.unwrap(), all.notices[2..5]);
     assert_eq!(log.notices(6, 3).await.unwrap(), []);
@@ -160,7 +164,7 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
     let some = log.load(&[key(4), nobody, key(0)]).await.unwrap();
     assert_eq!((&some[0].events[0].key, some[1].events.len(), &some[2].events[0].key), (&key(4), 0, &key(0)));
     log.append(Batch { due: vec![(key(0), None), (key(1), Some(at(1)))], ..Batch::default() }).await.unwrap();
-    let due = log.due(at(19), 9).await.unwrap();
+    let due = log.due(None, at(19), 9).await.unwrap();
     assert_eq!((due.len(), &due[0]), (5, &(at(1), key(1))));
 }
 

@@ -31,7 +31,7 @@ pub(crate) async fn everything(log: &dyn LogRead) -> Everything {
     // The order is the log's own.
     let mut sessions = log.sessions(None, usize::MAX).await.unwrap();
     sessions.sort_unstable();
-    let mut due = log.due(Timestamp::MAX, usize::MAX).await.unwrap();
+    let mut due = log.due(None, Timestamp::MAX, usize::MAX).await.unwrap();
     assert!(due.is_sorted_by_key(|(at, _)| *at));
     due.sort_unstable();
     Everything {
@@ -129,16 +129,18 @@ pub(crate) fn batches() -> impl Strategy<Value = Batch> {
         vec((session(), 0_u32..40, prop_oneof![8 => second(), 1 => Just(3600)]), 0..6),
         vec((session(), second()), 0..2),
         vec((session(), kinds(), 1_u32..4), 0..3),
+        vec(session(), 0..2),
         vec((session(), option::of(second())), 0..3),
         vec((0_u32..4, second()), 0..2),
         vec((0_u32..4, second()), 0..2),
         vec((0_u8..5).prop_map(source), 0..2),
         any::<bool>(),
     );
-    parts.prop_map(|(events, deadlines, notices, due, bad, released, sources, quiet)| Batch {
+    parts.prop_map(|(events, deadlines, notices, crowded, due, bad, released, sources, quiet)| Batch {
         events: events.into_iter().map(|(session, number, second)| event(session, number, second)).collect(),
         deadlines: deadlines.into_iter().map(|(session, second)| (key(session), at(second))).collect(),
         notices: notices.into_iter().map(|(session, kind, revision)| notice(session, kind, revision)).collect(),
+        crowded: crowded.into_iter().map(key).collect(),
         due: due.into_iter().map(|(session, second)| (key(session), second.map(at))).collect(),
         quiet,
         released: released.into_iter().map(|(number, second)| refused(number, second).id()).collect(),

@@ -34,6 +34,8 @@ fn session(number: u32, second: i64, is_over: bool) -> Batch {
     Batch {
         events: vec![event(0), event(1)],
         notices: if is_over { vec![said] } else { Vec::new() },
+        // Some of those that stay, and some that go.
+        crowded: if number.is_multiple_of(10) { vec![key.clone()] } else { Vec::new() },
         due: vec![(key, (!is_over).then(|| at(100_000)))],
         ..Batch::default()
     }
