@@ -3,6 +3,7 @@
 mod contract; // check a contract, or say it in words
 mod csv; // records as a table
 mod export; // a store into an export
+mod forget; // a session, for good
 mod import; // exports into a store
 mod inputs; // which exports, of which provider, on which terms
 mod notices; // what was said
@@ -54,6 +55,8 @@ enum Command {
     /// Look at deliveries that could not be read, and read them again
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    /// Erase all that a store says of a session, for good
+    Forget(forget::Args),
     /// Look at what a provider promises
     #[command(subcommand)]
     Contract(contract::Command),
@@ -135,6 +138,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Notices(args) => notices::run(&args),
         Command::Quarantine(command) => quarantine::run(command),
+        Command::Forget(args) => forget::run(&args),
         Command::Contract(command) => contract::run(&command),
     };
     match outcome {

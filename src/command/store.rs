@@ -131,10 +131,15 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 
 /// Checks that a source which was named is one of the store.
 pub(crate) fn check_source(look: &Look, source: Option<&str>) -> Result<(), Failure> {
-    let Some(name) = source.filter(|name| !look.settings().iter().any(|known| known.name == *name)) else {
+    check_name(look.settings(), source)
+}
+
+/// As [`check_source`], with what a store remembers of its sources.
+pub(crate) fn check_name(settings: &[SourceSettings], source: Option<&str>) -> Result<(), Failure> {
+    let Some(name) = source.filter(|name| !settings.iter().any(|known| known.name == *name)) else {
         return Ok(());
     };
-    let known: Vec<&str> = look.settings().iter().map(|settings| settings.name.as_str()).collect();
+    let known: Vec<&str> = settings.iter().map(|settings| settings.name.as_str()).collect();
     let known = if known.is_empty() { "it has none".to_owned() } else { format!("there are {}", known.join(", ")) };
     Err(Failure(format!("--source {name}: no source of the store is called so: {known}")))
 }

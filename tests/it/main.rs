@@ -30,6 +30,7 @@ mod packed; // events read by comparing
 mod readme; // what the README shows
 mod stats; // what an engine did, in numbers
 mod store_commands; // a store looked into, beside whoever has it
+mod store_tools; // a store erased from, checked, copied, refolded
 mod stories; // deliveries in, records out
 mod verify; // records held against exports
 mod world; // a live engine to be tested
