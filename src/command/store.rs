@@ -33,7 +33,7 @@ pub(crate) struct ReadArgs {
 }
 
 impl StoreArgs {
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         shown(&self.store.display().to_string())
     }
 
@@ -68,7 +68,7 @@ impl StoreArgs {
         }
     }
 
-    fn not_there(&self) -> Failure {
+    pub(crate) fn not_there(&self) -> Failure {
         Failure(format!("there is no store at `{}`: name it with --store DIR, or with FINIS_STORE", self.name()))
     }
 
@@ -82,7 +82,19 @@ impl StoreArgs {
         if !make && !self.is_there() {
             return Err(self.not_there());
         }
-        let (log, report) = EmbeddedLog::open(&self.store, &StoreSettings::default()).map_err(|error| match error {
+        let (log, report) =
+            EmbeddedLog::open(&self.store, &StoreSettings::default()).map_err(|error| self.why_not_open(error))?;
+        if !report.journal.damage.is_empty() {
+            warn(&format!("{} {report}", bad("Damaged:")));
+        }
+        Ok(log)
+    }
+}
+
+impl StoreArgs {
+    /// Why it cannot be written to.
+    pub(crate) fn why_not_open(&self, error: StoreOpenError) -> Failure {
+        match error {
             StoreOpenError::Held { pid, .. } => {
                 let (name, holder) = (self.name(), Holder { pid });
                 Failure(format!(
@@ -90,11 +102,7 @@ impl StoreArgs {
                 ))
             }
             error => Failure::from(error),
-        })?;
-        if !report.journal.damage.is_empty() {
-            warn(&format!("{} {report}", bad("Damaged:")));
         }
-        Ok(log)
     }
 }
 

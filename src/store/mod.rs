@@ -20,4 +20,7 @@ pub use look::{Look, LookError, Viewed, remembered_source};
 pub use retry::{Retried, retry};
 pub use timeline::{Step, What};
 
-pub use finis_store::{EmbeddedLog, Holder, Snapshot, SnapshotError};
+pub use finis_store::{
+    CheckError, Checkup, CopyError, EmbeddedLog, Holder, IndexCheck, MendError, Mended, Snapshot, SnapshotError, check,
+    copy, journal::Copied, mend,
+};

@@ -7,7 +7,8 @@ use finis_engine::log::{Appended, Batch, Cause, Gone, Keep, LogError, Mark, Refu
 use finis_engine::{Digest, Timestamp};
 use tokio::sync::oneshot;
 
-use super::retain::{Carried, Leaving};
+use super::mend::MendJob;
+use super::retain::{Carried, Leaving, Retiring};
 use crate::body::{encode_event, encode_notice, encode_refused};
 use crate::head::Head;
 use crate::index::NAME_BYTES_MAX;
@@ -38,7 +39,9 @@ pub(super) enum Job {
     /// Copy these to the end of the journal, as far as they are still wanted.
     Carry(Vec<Carried>, Answer<()>),
     /// Let a segment go, and what of it is not wanted; its bytes, and how many of them were refused.
-    Retire(u64, Vec<Carried>, Answer<(u64, u64)>),
+    /// The outbox ends before it, unless older segments stay.
+    Retire(Retiring, Answer<(u64, u64)>),
+    Mend(MendJob, Answer<()>),
     Close(Answer<()>),
 }
 

@@ -15,6 +15,7 @@
 
 mod drafting; // what of a batch is new
 mod jobs; // what the writer is asked
+mod mend; // damaged segments go
 mod open; // putting together what is in the folder
 mod read; // who reads while it is written
 mod replay; // what the journal has and the index has not
@@ -40,8 +41,8 @@ use crate::journal::{self, Disk};
 use crate::tag::Tags;
 
 use jobs::{Job, Prepared};
+pub(crate) use open::{INDEX, INDEX_ASIDE, JOURNAL, LOCK_FILE, lock};
 pub use open::{IndexState, OpenError, Report};
-pub(crate) use open::{JOURNAL, LOCK_FILE};
 use read::Readers;
 
 /// Payloads of a batch, in bytes, from which on it is made ready on a thread of its own.
