@@ -169,7 +169,7 @@ impl Imported<'_> {
         };
         let gone = [(filled.forgotten, "of forgotten sessions"), (filled.expired, "of sessions that have expired")];
         let gone = gone.iter().filter(|(events, _)| *events > 0);
-        let gone: String = gone.map(|(events, which)| format!(", {} {which}", number(*events))).collect();
+        let gone = gone.fold(String::new(), |out, (events, which)| format!("{out}, {} {which}", number(*events)));
         writeln!(out, "  events    {} new, {} here before{earlier}{gone}", number(filled.new), number(filled.known))?;
         if let Some((first, last)) = reading.time_range() {
             writeln!(out, "  times     {first} to {last}")?;

@@ -12,6 +12,7 @@
 //! | `journal/` | the journal |
 //! | `index/` | sled's files |
 //! | `index.aside/` | an index that was not as it should be, the last one |
+//! | `aside/` | what of the journal was damaged when it was mended, with place and reason |
 
 mod drafting; // what of a batch is new
 mod jobs; // what the writer is asked
