@@ -167,7 +167,10 @@ impl Imported<'_> {
             0 => String::new(),
             earlier => format!(", {} here before with a later arrival", number(earlier)),
         };
-        writeln!(out, "  events    {} new, {} here before{earlier}", number(filled.new), number(filled.known))?;
+        let gone = [(filled.forgotten, "of forgotten sessions"), (filled.expired, "of sessions that have expired")];
+        let gone = gone.iter().filter(|(events, _)| *events > 0);
+        let gone = gone.fold(String::new(), |out, (events, which)| format!("{out}, {} {which}", number(*events)));
+        writeln!(out, "  events    {} new, {} here before{earlier}{gone}", number(filled.new), number(filled.known))?;
         if let Some((first, last)) = reading.time_range() {
             writeln!(out, "  times     {first} to {last}")?;
         }
@@ -212,6 +215,8 @@ impl Imported<'_> {
             "new": filled.new,
             "earlier": filled.earlier,
             "known": filled.known,
+            "forgotten": filled.forgotten,
+            "expired": filled.expired,
             "sessions": filled.sessions,
             "as_of": as_of,
             "as_of_from": from,

@@ -1,8 +1,11 @@
 //! The command line: what can be asked, and how it ends.
 
+mod backup; // a store elsewhere, and back
 mod contract; // check a contract, or say it in words
 mod csv; // records as a table
+mod doctor; // whether a store is as it was written
 mod export; // a store into an export
+mod forget; // a session, for good
 mod import; // exports into a store
 mod inputs; // which exports, of which provider, on which terms
 mod notices; // what was said
@@ -54,6 +57,14 @@ enum Command {
     /// Look at deliveries that could not be read, and read them again
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    /// Erase all that a store says of a session, for good
+    Forget(forget::Args),
+    /// Check all of a store, and mend it
+    Doctor(doctor::Args),
+    /// Copy a store, in use or not
+    Backup(backup::BackupArgs),
+    /// Put a backup in place of a store that is lost
+    Restore(backup::RestoreArgs),
     /// Look at what a provider promises
     #[command(subcommand)]
     Contract(contract::Command),
@@ -135,6 +146,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Notices(args) => notices::run(&args),
         Command::Quarantine(command) => quarantine::run(command),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Forget(args) => forget::run(&args),
         Command::Contract(command) => contract::run(&command),
     };
     match outcome {

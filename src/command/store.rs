@@ -33,7 +33,7 @@ pub(crate) struct ReadArgs {
 }
 
 impl StoreArgs {
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         shown(&self.store.display().to_string())
     }
 
@@ -68,7 +68,7 @@ impl StoreArgs {
         }
     }
 
-    fn not_there(&self) -> Failure {
+    pub(crate) fn not_there(&self) -> Failure {
         Failure(format!("there is no store at `{}`: name it with --store DIR, or with FINIS_STORE", self.name()))
     }
 
@@ -82,7 +82,19 @@ impl StoreArgs {
         if !make && !self.is_there() {
             return Err(self.not_there());
         }
-        let (log, report) = EmbeddedLog::open(&self.store, &StoreSettings::default()).map_err(|error| match error {
+        let (log, report) =
+            EmbeddedLog::open(&self.store, &StoreSettings::default()).map_err(|error| self.why_not_open(error))?;
+        if !report.journal.damage.is_empty() {
+            warn(&format!("{} {report}", bad("Damaged:")));
+        }
+        Ok(log)
+    }
+}
+
+impl StoreArgs {
+    /// Why it cannot be written to.
+    pub(crate) fn why_not_open(&self, error: StoreOpenError) -> Failure {
+        match error {
             StoreOpenError::Held { pid, .. } => {
                 let (name, holder) = (self.name(), Holder { pid });
                 Failure(format!(
@@ -90,11 +102,7 @@ impl StoreArgs {
                 ))
             }
             error => Failure::from(error),
-        })?;
-        if !report.journal.damage.is_empty() {
-            warn(&format!("{} {report}", bad("Damaged:")));
         }
-        Ok(log)
     }
 }
 
@@ -131,10 +139,15 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 
 /// Checks that a source which was named is one of the store.
 pub(crate) fn check_source(look: &Look, source: Option<&str>) -> Result<(), Failure> {
-    let Some(name) = source.filter(|name| !look.settings().iter().any(|known| known.name == *name)) else {
+    check_name(look.settings(), source)
+}
+
+/// As [`check_source`], with what a store remembers of its sources.
+pub(crate) fn check_name(settings: &[SourceSettings], source: Option<&str>) -> Result<(), Failure> {
+    let Some(name) = source.filter(|name| !settings.iter().any(|known| known.name == *name)) else {
         return Ok(());
     };
-    let known: Vec<&str> = look.settings().iter().map(|settings| settings.name.as_str()).collect();
+    let known: Vec<&str> = settings.iter().map(|settings| settings.name.as_str()).collect();
     let known = if known.is_empty() { "it has none".to_owned() } else { format!("there are {}", known.join(", ")) };
     Err(Failure(format!("--source {name}: no source of the store is called so: {known}")))
 }

@@ -2,20 +2,25 @@
 //!
 //! A [`Look`] reads a store from its journal alone: it takes no lock and writes nothing, so it works beside
 //! whoever has the store, keeps nobody from it, and leaves what a crash left as it is. What fills a store,
-//! [`import`] and [`retry`], has it for itself.
+//! [`import`] and [`retry`], or erases from it, [`Known::forget`], has it for itself.
 //!
 //! A store knows by itself what its sources are read under; contracts come from a catalogue.
 
 mod export; // a store into an export
+mod forget; // a session, for good
 mod import; // exports into a store
 mod look; // what is in a store
 mod retry; // out of quarantine
 mod timeline; // a session, entry by entry
 
 pub use export::{ExportError, Exported, export};
+pub use forget::Known;
 pub use import::{ImportError, import};
 pub use look::{Look, LookError, Viewed, remembered_source};
 pub use retry::{Retried, retry};
 pub use timeline::{Step, What};
 
-pub use finis_store::{EmbeddedLog, Holder, Snapshot, SnapshotError};
+pub use finis_store::{
+    CheckError, Checkup, CopyError, EmbeddedLog, Holder, IndexCheck, MendError, Mended, Snapshot, SnapshotError, check,
+    copy, journal::Copied, mend,
+};

@@ -32,6 +32,7 @@ mod readme; // what the README shows
 mod retention; // what is over leaves
 mod stats; // what an engine did, in numbers
 mod store_commands; // a store looked into, beside whoever has it
+mod store_tools; // a store erased from, checked, copied, refolded
 mod stories; // deliveries in, records out
 mod verify; // records held against exports
 mod world; // a live engine to be tested

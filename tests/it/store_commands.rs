@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::door::{Scratch, check_snapshot, fixtures, json_lines, pathors};
 
 /// A delivery of an event of a session, that came a second after it happened.
-fn came(kind: &str, session: &str, second: u32, more: &str) -> String {
+pub(crate) fn came(kind: &str, session: &str, second: u32, more: &str) -> String {
     format!(
         r#"{{"received_at":"2026-05-03T08:42:{:02}.250Z","body":{{"event":"{kind}","sessionId":"{session}","timestamp":"2026-05-03T08:42:{second:02}Z"{more}}}}}"#,
         second + 1
@@ -128,13 +128,13 @@ fn what_is_not_there_is_said_with_what_to_do() {
 }
 
 /// A live store in a folder, held by this process.
-async fn live(folder: &Path, catalogue: &Catalogue) -> Finis {
+pub(crate) async fn live(folder: &Path, catalogue: &Catalogue) -> Finis {
     let source = SourceSetup::new("desk", "pathors").unsigned();
     Finis::open_with(folder.join("finis.db"), [source], catalogue, Settings::default()).await.unwrap()
 }
 
 /// Closes it, and waits until nobody has the folder.
-async fn close(finis: Finis, scratch: &Scratch) {
+pub(crate) async fn close(finis: Finis, scratch: &Scratch) {
     finis.close().await.unwrap();
     drop(finis);
     for _ in 0..1000 {

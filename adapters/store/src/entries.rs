@@ -200,7 +200,7 @@ impl<P: Places> Entries<'_, P> {
     }
 
     /// The key of a session, as one of its records says; nothing when none does.
-    fn key(&self, tag: Tag) -> Result<Option<SessionKey>, LogError> {
+    pub(crate) fn key(&self, tag: Tag) -> Result<Option<SessionKey>, LogError> {
         let Some(session) = self.places.session(tag).map_err(|error| stopped(&error))? else { return Ok(None) };
         for place in session.places() {
             match self.entry(*place) {

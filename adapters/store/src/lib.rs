@@ -11,6 +11,8 @@
 
 pub mod body; // what of a record can be erased
 mod bytes; // values as bytes
+mod checkup; // whether all of it is as it was written
+mod copy; // the log elsewhere
 pub mod crash; // points at which a test ends the process
 mod embedded; // the log of sessions, in a folder
 mod entries; // from places to entries
@@ -20,5 +22,7 @@ pub mod journal; // the truth: appended once, read for ever, or said to be damag
 mod snapshot; // the log as it is now, read from the journal alone
 pub mod tag; // what a session is called in the store
 
+pub use checkup::{CheckError, Checkup, IndexCheck, MendError, Mended, check, mend};
+pub use copy::{CopyError, copy};
 pub use embedded::{EmbeddedLog, IndexState, OpenError, Report, Settings};
 pub use snapshot::{Holder, Snapshot, SnapshotError};

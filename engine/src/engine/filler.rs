@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Source;
 use crate::live::{NoticeKind, SessionKey};
-use crate::log::{Batch, EventEntry, Log, LogError, RefusedId, SourceSettings, Stored};
+use crate::log::{Batch, EventEntry, Log, LogError, RefusedId, SourceSettings, Stored, Why};
 use crate::timestamp::Timestamp;
 
 /// Sessions that are judged in one commit.
@@ -23,9 +23,18 @@ pub struct Filler {
     sources: BTreeMap<String, Source>,
     /// What the log remembers of sources.
     known: BTreeMap<String, SourceSettings>,
-    /// Sessions that the events were of, and whether any of these changed it.
-    touched: BTreeMap<SessionKey, bool>,
+    /// Sessions that the events were of.
+    touched: BTreeMap<SessionKey, Touched>,
     filled: Filled,
+}
+
+/// What events did to a session.
+#[derive(Clone, Copy, Debug, Default)]
+struct Touched {
+    /// Any of them changed it.
+    is_changed: bool,
+    /// So many of them changed nothing.
+    repeats: u64,
 }
 
 /// What became of it.
@@ -37,6 +46,10 @@ pub struct Filled {
     pub earlier: u64,
     /// Events that were there as they came.
     pub known: u64,
+    /// Events of sessions that were forgotten: none of them is kept.
+    pub forgotten: u64,
+    /// Events of sessions that were let go by age: none of them is kept.
+    pub expired: u64,
     /// Sessions that the events were of.
     pub sessions: u64,
     /// Sources whose settings the log did not have so, by name.
@@ -53,7 +66,7 @@ impl Filled {
     /// Whether the log is as it was before.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        let Filled { new, earlier, known: _, sessions: _, settings, deadlines, notices, quiet } = self;
+        let Filled { new, earlier, settings, deadlines, notices, quiet, .. } = self;
         *new + *earlier + *deadlines == 0 && settings.is_empty() && notices.is_empty() && quiet.is_empty()
     }
 }
@@ -103,7 +116,9 @@ impl Filler {
         self.filled.known += keys.len() as u64 - new - earlier;
         for (place, key) in keys.into_iter().enumerate() {
             let is_change = [&appended.new, &appended.earlier].into_iter().any(|of| of.get(place) == Some(&true));
-            *self.touched.entry(key).or_default() |= is_change;
+            let touched = self.touched.entry(key).or_default();
+            touched.is_changed |= is_change;
+            touched.repeats += u64::from(!is_change);
         }
         Ok(())
     }
@@ -118,14 +133,15 @@ impl Filler {
     /// When the log does not take it. What it has taken stays; to fill it again does the rest.
     pub async fn settle(mut self, as_of: Timestamp, quiet: bool) -> Result<Filled, LogError> {
         let as_of = self.log.latest().await?.map_or(as_of, |latest| latest.max(as_of));
-        let touched: Vec<(SessionKey, bool)> = std::mem::take(&mut self.touched).into_iter().collect();
+        let touched: Vec<(SessionKey, Touched)> = std::mem::take(&mut self.touched).into_iter().collect();
         self.filled.sessions = touched.len() as u64;
         let waiting = if quiet { self.log.due(None, Timestamp::MAX, usize::MAX).await? } else { Vec::new() };
         let waiting: BTreeSet<SessionKey> = waiting.into_iter().map(|(_, key)| key).collect();
         for some in touched.chunks(SESSIONS_MAX) {
             let keys: Vec<SessionKey> = some.iter().map(|(key, _)| key.clone()).collect();
-            self.judge(&keys, as_of, |place, stored| {
-                let (key, is_changed) = &some[place];
+            let repeats: Vec<u64> = some.iter().map(|(_, touched)| touched.repeats).collect();
+            self.judge(&keys, &repeats, as_of, |place, stored| {
+                let (key, Touched { is_changed, .. }) = &some[place];
                 // One that nobody ever judged was left by an import that did not come to its end.
                 let is_judged = !stored.notices.is_empty() || !stored.deadlines.is_empty() || waiting.contains(key);
                 quiet && (*is_changed || !is_judged)
@@ -141,7 +157,7 @@ impl Filler {
             }
             last = due.last().cloned();
             let ours: Vec<SessionKey> = due.into_iter().map(|(_, key)| key).filter(|key| self.can_judge(key)).collect();
-            self.judge(&ours, as_of, |_, _| false).await?;
+            self.judge(&ours, &[], as_of, |_, _| false).await?;
         }
     }
 
@@ -149,15 +165,26 @@ impl Filler {
         self.sources.get(&key.source).is_some_and(|source| source.under(key).is_some())
     }
 
+    /// Judges sessions, of each of which so many events changed nothing.
     async fn judge(
         &mut self,
         keys: &[SessionKey],
+        repeats: &[u64],
         as_of: Timestamp,
         is_quiet: impl Fn(usize, &Stored) -> bool + Send,
     ) -> Result<(), LogError> {
         let empty = |quiet| Batch { quiet, ..Batch::default() };
         let (mut batches, mut bytes) = ([empty(false), empty(true)], 0);
         for (place, (key, stored)) in keys.iter().zip(self.log.load(keys).await?).enumerate() {
+            if let Some(gone) = stored.gone {
+                let repeats = repeats.get(place).copied().unwrap_or(0);
+                self.filled.known -= repeats;
+                match gone.why {
+                    Why::Forgotten => self.filled.forgotten += repeats,
+                    Why::Expired => self.filled.expired += repeats,
+                }
+                continue;
+            }
             let Some(source) = self.sources.get(&key.source) else { continue };
             let Some(under) = source.under(key) else { continue };
             let batch = &mut batches[usize::from(is_quiet(place, &stored))];

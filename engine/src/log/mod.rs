@@ -142,7 +142,8 @@ pub struct Batch {
     pub due: Vec<(SessionKey, Option<Timestamp>)>,
     /// Deliveries that cannot be read.
     pub refused: Vec<Refused>,
-    /// Deliveries that could not be read and are dealt with, by their identity.
+    /// Deliveries that could not be read and are dealt with, by their identity. Every byte of their content
+    /// is erased when the batch is appended.
     pub released: Vec<RefusedId>,
     /// What sources are read under from here on, so that whoever looks later needs not be told.
     pub sources: Vec<SourceSettings>,

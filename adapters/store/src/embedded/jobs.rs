@@ -7,7 +7,8 @@ use finis_engine::log::{Appended, Batch, Cause, EventEntry, Gone, Keep, LogError
 use finis_engine::{Digest, Timestamp};
 use tokio::sync::oneshot;
 
-use super::retain::{Carried, Leaving};
+use super::mend::MendJob;
+use super::retain::{Carried, Leaving, Retiring};
 use crate::body::{encode_event, encode_notice, encode_refused};
 use crate::head::Head;
 use crate::index::NAME_BYTES_MAX;
@@ -37,9 +38,10 @@ pub(super) enum Job {
     Wanted(Vec<Carried>, Keep, bool, Answer<(Vec<Carried>, Vec<Carried>)>),
     /// Copy these to the end of the journal, as far as they are still wanted.
     Carry(Vec<Carried>, Answer<()>),
-    /// Let a segment go with all its records, those that were copied without their bodies; its bytes, and how
-    /// many refused deliveries went.
-    Retire(u64, Vec<Carried>, Answer<(u64, u64)>),
+    /// Let a segment go, and what of it is not wanted; its bytes, and how many of them were refused.
+    /// The outbox ends before it, unless older segments stay.
+    Retire(Retiring, Answer<(u64, u64)>),
+    Mend(MendJob, Answer<()>),
     Close(Answer<()>),
 }
 

@@ -13,9 +13,11 @@
 //! | `index/` | sled's files |
 //! | `index.new/`, `index.old/` | the index while it is written anew |
 //! | `index.aside/` | an index that was not as it should be, the last one |
+//! | `aside/` | what of the journal was damaged when it was mended, with place and reason |
 
 mod drafting; // what of a batch is new
 mod jobs; // what the writer is asked
+mod mend; // damaged segments go
 mod open; // putting together what is in the folder
 mod read; // who reads while it is written
 mod replay; // what the journal has and the index has not
@@ -43,8 +45,8 @@ use crate::journal::{self, Disk};
 use crate::tag::Tags;
 
 use jobs::{Job, Prepared};
+pub(crate) use open::{INDEX, INDEX_ASIDE, JOURNAL, LOCK_FILE, lock};
 pub use open::{IndexState, OpenError, Report};
-pub(crate) use open::{JOURNAL, LOCK_FILE};
 use read::Readers;
 
 /// Payloads of a batch, in bytes, from which on it is made ready on a thread of its own.

@@ -23,8 +23,8 @@ use crate::tag::Tags;
 
 pub(crate) const LOCK_FILE: &str = "lock";
 pub(crate) const JOURNAL: &str = "journal";
-const INDEX: &str = "index";
-const INDEX_ASIDE: &str = "index.aside";
+pub(crate) const INDEX: &str = "index";
+pub(crate) const INDEX_ASIDE: &str = "index.aside";
 const SNAPSHOTS_ASIDE: &str = "snapshots.aside";
 
 /// For as long somebody may look who has the folder.
@@ -259,7 +259,7 @@ fn distrust(checked: Checked, reason: &str) -> Result<Checked, String> {
 }
 
 /// Takes the lock of the folder, which it makes when it is not there.
-fn lock(folder: &Path) -> Result<Box<dyn Any + Send>, OpenError> {
+pub(crate) fn lock(folder: &Path) -> Result<Box<dyn Any + Send>, OpenError> {
     let disk = Folder::make(folder).map_err(fault("make", folder))?;
     let (until, looked) = (Instant::now() + LOCK_PATIENCE, Instant::now() + LOOK_PATIENCE);
     loop {

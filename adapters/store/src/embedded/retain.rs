@@ -38,10 +38,23 @@ pub(super) struct Carried {
     pub(super) body: Option<Body>,
 }
 
+/// A segment that goes, with what of it is not kept.
+pub(super) struct Retiring {
+    pub(super) segment: u64,
+    pub(super) dropped: Vec<Carried>,
+    /// What was copied, without bodies.
+    pub(super) copied: Vec<Carried>,
+    /// Nothing for the oldest. Where older ones stay, what it said of theirs has to be said again: sessions that
+    /// it was about.
+    pub(super) amidst: Option<BTreeSet<Tag>>,
+}
+
 /// A sealed segment, read through.
-struct Segment {
+pub(super) struct Segment {
     number: u64,
     records: Vec<Carried>,
+    /// Those of which nothing is left that could be copied.
+    lost: Vec<Carried>,
     /// When the last of it came.
     latest: Option<Timestamp>,
     /// Nothing older is there.
@@ -66,7 +79,7 @@ impl EmbeddedLog {
         retained.more = true;
         self.expire(&segment, keep, now, &mut retained).await?;
         let number = segment.number;
-        match self.evacuate(segment, keep).await? {
+        match self.evacuate(segment, keep, false).await? {
             Some((bytes, refused)) => {
                 retained.bytes += bytes;
                 retained.refused += refused;
@@ -107,19 +120,29 @@ impl EmbeddedLog {
     }
 
     /// Copies what is wanted of a segment to the end of the journal, and lets it go. Nothing when too much
-    /// of it is wanted; else the bytes that it had, and how many of its records were refused deliveries.
-    async fn evacuate(&self, segment: Segment, keep: &Keep) -> Result<Option<(u64, u64)>, LogError> {
+    /// of it is wanted, unless it must go; else the bytes that it had, and how many of its records were refused
+    /// deliveries.
+    pub(super) async fn evacuate(
+        &self,
+        segment: Segment,
+        keep: &Keep,
+        must_go: bool,
+    ) -> Result<Option<(u64, u64)>, LogError> {
         let (number, is_oldest) = (segment.number, segment.is_oldest);
+        let tags = || segment.records.iter().chain(&segment.lost).filter_map(|record| record.head.tag()).collect();
+        let amidst = must_go.then(tags);
         let all: u64 = segment.records.iter().map(Carried::bytes).sum();
         let (answer, answered) = oneshot::channel();
-        let (wanted, dropped) = self.ask(Job::Wanted(segment.records, *keep, is_oldest, answer), answered).await?;
+        let (wanted, mut dropped) = self.ask(Job::Wanted(segment.records, *keep, is_oldest, answer), answered).await?;
         let bytes: u64 = wanted.iter().map(Carried::bytes).sum();
-        if bytes * 100 > all * WANTED_MAX {
+        if !must_go && bytes * 100 > all * WANTED_MAX {
             return Ok(None);
         }
+        dropped.extend(segment.lost);
+        // As long as the segment is there, what was copied can still have to be erased in it.
         let copied =
             wanted.iter().map(|Carried { place, head, .. }| Carried { place: *place, head: head.clone(), body: None });
-        let records = dropped.into_iter().chain(copied).collect();
+        let copied = copied.collect();
         let mut wanted = wanted.into_iter().peekable();
         while wanted.peek().is_some() {
             let part = wanted.by_ref().take(AT_ONCE).collect();
@@ -127,7 +150,8 @@ impl EmbeddedLog {
             self.ask(Job::Carry(part, answer), answered).await?;
         }
         let (answer, answered) = oneshot::channel();
-        self.ask(Job::Retire(number, records, answer), answered).await.map(Some)
+        let retiring = Retiring { segment: number, dropped, copied, amidst };
+        self.ask(Job::Retire(retiring, answer), answered).await.map(Some)
     }
 }
 
@@ -140,14 +164,24 @@ impl Carried {
 
 /// The oldest sealed segment past this one.
 fn next_segment(readers: &Readers, after: u64) -> Result<Option<Segment>, LogError> {
-    let failed = |error: OpenError| LogError::Stopped { reason: error.to_string() };
-    let numbers = readers.journal.segments().map_err(failed)?;
+    let numbers = readers.journal.segments().map_err(|error| open_failed(&error))?;
     // The last is written to.
     let sealed = numbers.split_last().map_or(&[][..], |(_, sealed)| sealed);
     let Some(&number) = sealed.iter().find(|number| **number > after) else { return Ok(None) };
-    let mut segment = Segment { number, records: Vec::new(), latest: None, is_oldest: sealed.first() == Some(&number) };
-    for scanned in readers.journal.scan_segment(number).map_err(failed)? {
-        let Scanned::Record(Entry { place, head, body, .. }) = scanned.map_err(failed)? else { continue };
+    read_segment(readers, number, sealed.first() == Some(&number)).map(Some)
+}
+
+pub(super) fn open_failed(error: &OpenError) -> LogError {
+    LogError::Stopped { reason: error.to_string() }
+}
+
+/// Reads a segment through.
+pub(super) fn read_segment(readers: &Readers, number: u64, is_oldest: bool) -> Result<Segment, LogError> {
+    let mut segment = Segment { number, records: Vec::new(), lost: Vec::new(), latest: None, is_oldest };
+    for scanned in readers.journal.scan_segment(number).map_err(|error| open_failed(&error))? {
+        let Scanned::Record(Entry { place, head, body, .. }) = scanned.map_err(|error| open_failed(&error))? else {
+            continue;
+        };
         // What is unreadable stands for nothing.
         let Ok(head) = Head::decode(&head) else { continue };
         let at = match &head {
@@ -160,13 +194,16 @@ fn next_segment(readers: &Readers, after: u64) -> Result<Option<Segment>, LogErr
         let body = match body {
             Content::Here(content) => Some(Body::new(&content)),
             // There is nothing to be copied; that it is forgotten, its session says.
-            Content::Erased | Content::Damaged if matches!(head, Head::Event { .. } | Head::Refused { .. }) => continue,
+            Content::Erased | Content::Damaged if matches!(head, Head::Event { .. } | Head::Refused { .. }) => {
+                segment.lost.push(Carried { place, head, body: None });
+                continue;
+            }
             // A head by itself; bodies are read, all of them.
             Content::None | Content::Unread | Content::Erased | Content::Damaged => None,
         };
         segment.records.push(Carried { place, head, body });
     }
-    Ok(Some(segment))
+    Ok(segment)
 }
 
 /// A session that may go, as far as can be seen from here.

@@ -7,13 +7,14 @@ use finis_engine::log::{Consumer, Gone, Keep, LogError, REASON_BYTES_MAX, Source
 
 use super::drafting::Drafting;
 use super::jobs::{Answer, Job, SETTINGS_BYTES_MAX, bare_bytes};
-use super::retain::{Carried, Leaving};
+use super::retain::{Carried, Leaving, Retiring};
 
 use super::writer::{Writer, stop};
 use crate::crash::crash_point;
 use crate::entries::stopped;
 use crate::head::{Due, Head};
-use crate::index::Index;
+use crate::index::{Index, NAME_BYTES_MAX};
+use crate::tag::Tag;
 
 impl Writer {
     /// Does one such job, and answers.
@@ -33,8 +34,12 @@ impl Writer {
                 crash_point!("retain.carried");
                 self.say(answer, done);
             }
-            Job::Retire(segment, dropped, answer) => {
-                let done = self.retire(segment, &dropped);
+            Job::Retire(retiring, answer) => {
+                let done = self.retire(&retiring);
+                self.say(answer, done);
+            }
+            Job::Mend(job, answer) => {
+                let done = self.mend(job);
                 self.say(answer, done);
             }
             // Those are gathered, or end it.
@@ -78,28 +83,34 @@ impl Writer {
 
     /// Nothing in the segment is wanted but what was copied, and what the last records of some kinds say,
     /// which are written again.
-    fn retire(&mut self, segment: u64, records: &[Carried]) -> Result<(u64, u64), LogError> {
+    fn retire(&mut self, retiring: &Retiring) -> Result<(u64, u64), LogError> {
+        let Retiring { segment, dropped, copied, amidst } = retiring;
+        let records = || dropped.iter().chain(copied);
         // Between two commits, all is published.
         let sources = self.index.view().sources().map_err(|error| stopped(&error))?;
         let consumers = self.index.view().consumers().map_err(|error| stopped(&error))?;
         let bytes: usize = consumers.iter().map(consumer_bytes).sum();
+        let again = amidst.as_ref().map_or(0, |tags| (tags.len() + dropped.len()) * bare_bytes(NAME_BYTES_MAX));
         let settings = sources.len() * bare_bytes(SETTINGS_BYTES_MAX);
-        let refused = self.commit_with(bytes + settings + 2 * bare_bytes(0), |drafting| {
+        let refused = self.commit_with(bytes + settings + again + 2 * bare_bytes(0), |drafting| {
             let mut refused = 0;
-            for Carried { place, head, .. } in records.iter().filter(|record| is_refused(&record.head)) {
+            for Carried { place, head, .. } in records().filter(|record| is_refused(&record.head)) {
                 refused += u64::from(drafting.index.let_lie(head, *place).map_err(|error| stopped(&error))?);
             }
-            drafting.index.trim_outbox(segment).map_err(|error| stopped(&error))?;
+            match amidst {
+                None => drafting.index.trim_outbox(*segment).map_err(|error| stopped(&error))?,
+                Some(tags) => drafting.say_again(tags, dropped)?,
+            }
             drafting.restate(&consumers, &sources)?;
             Ok(refused)
         })?;
         crash_point!("retain.restated");
         let segments = self.journal.segments().map_err(|error| stop(&error))?;
-        let bytes = segments.iter().find(|known| known.number == segment).map_or(0, |known| known.bytes);
-        self.journal.retire(&[segment]).map_err(|error| stop(&error))?;
+        let bytes = segments.iter().find(|known| known.number == *segment).map_or(0, |known| known.bytes);
+        self.journal.retire(&[*segment]).map_err(|error| stop(&error))?;
         crash_point!("retain.retired");
         // Not before: as long as they are there, what they say can still have to be erased.
-        for Carried { place, head, .. } in records.iter().filter(|record| !is_refused(&record.head)) {
+        for Carried { place, head, .. } in records().filter(|record| !is_refused(&record.head)) {
             self.index.let_lie(head, *place).map_err(|error| stopped(&error))?;
         }
         self.index.publish(self.journal.end(), self.journal.records());
@@ -196,6 +207,28 @@ impl Drafting<'_, '_> {
             let session = self.index.session(tag).map_err(|error| stopped(&error))?;
             if let Some(at) = session.due {
                 self.push(&Head::Due { tag, due: Due::At(at) }, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says again what records said of others that lie in older segments: these would count as before.
+    fn say_again(&mut self, tags: &BTreeSet<Tag>, dropped: &[Carried]) -> Result<(), LogError> {
+        for tag in tags {
+            let session = self.index.session(*tag).map_err(|error| stopped(&error))?;
+            if session.is_known() && session.gone.is_none() {
+                let due = Due::from(session.due);
+                self.push(&Head::Due { tag: *tag, due }, None)?;
+            }
+        }
+        for Carried { head, .. } in dropped {
+            let is_so = match head {
+                Head::Answered { identity } => self.index.refused(*identity).map(|place| place.is_none()),
+                Head::Removed { consumer } => self.index.consumer(consumer).map(|consumer| consumer.is_none()),
+                _ => Ok(false),
+            };
+            if is_so.map_err(|error| stopped(&error))? {
+                self.push(head, None)?;
             }
         }
         Ok(())

@@ -162,14 +162,18 @@ pub(super) fn stop(error: &JournalError) -> LogError {
 /// Erases what is to be forgotten. What lies in a segment that is gone is gone; where a head cannot be
 /// read, nobody knows where its body is, and that segment has to go.
 pub(super) fn erase(journal: &mut Journal, index: &mut Index) -> Result<(), JournalError> {
-    for place in index.take_erasable() {
+    let places = index.take_erasable();
+    let is_lost = |error: &JournalError| matches!(error, JournalError::NoSuchRecord(_) | JournalError::Damaged(_));
+    if !places.is_empty() {
         crash_point!("erase.due");
-        match journal.erase(&[place]) {
-            Err(JournalError::NoSuchRecord(_) | JournalError::Damaged(_)) => {}
-            erased => erased?,
-        }
     }
-    Ok(())
+    match journal.erase(&places) {
+        // Nothing was written yet, and the others are there.
+        Err(error) if is_lost(&error) => places.iter().try_for_each(|place| {
+            journal.erase(&[*place]).or_else(|error| if is_lost(&error) { Ok(()) } else { Err(error) })
+        }),
+        erased => erased,
+    }
 }
 
 /// What the journal says before anything was taken. Whatever cannot be asked of the disk, nobody knows

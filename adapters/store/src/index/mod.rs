@@ -25,7 +25,7 @@ pub(crate) use keys::{NAME_BYTES_MAX, OUTBOX_PAGE, REFUSED, outbox};
 pub(crate) use meta::Meta;
 pub(crate) use open::{Checked, Settings, open, remove_unfinished, set_aside, set_aside_unfinished};
 pub(crate) use sessions::{Session, earliest};
-pub(crate) use state::{Index, read_outbox};
+pub(crate) use state::{Index, read_outbox, recall};
 pub(crate) use tree::Behind;
 pub(crate) use view::View;
 

@@ -128,6 +128,12 @@ impl Checked {
         Ok(Opened { index: Index::new(view, journal, self.filter), behind })
     }
 
+    /// What it knows, for whoever only looks.
+    pub(crate) fn look(self, salt: u64) -> Result<View, IndexError> {
+        let meta = self.meta.unwrap_or_else(|| Meta::new(salt));
+        View::new(self.tree, meta, None, self.settings.layer_keys, self.settings.patience)
+    }
+
     /// Drops it where nobody waits for it.
     pub(crate) fn leave(self) {
         leave(self);

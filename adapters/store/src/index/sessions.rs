@@ -121,6 +121,15 @@ impl Session {
         last(0).or_else(|| last(1))
     }
 
+    /// Whether both say the same of a session, wherever their records lie.
+    pub(crate) fn says_as(&self, other: &Session) -> bool {
+        self.events == other.events
+            && self.passed == other.passed
+            && self.said == other.said
+            && self.due == other.due
+            && self.gone == other.gone
+    }
+
     /// How much memory it takes, in entries.
     pub(super) fn weight(&self) -> usize {
         1 + self.places.len()

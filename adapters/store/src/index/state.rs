@@ -40,7 +40,7 @@ pub(crate) struct Index {
     rest: HashMap<Vec<u8>, Option<Vec<u8>>>,
     /// The page of the outbox that was written to last.
     outbox: OutboxPage,
-    /// Bodies of sessions that were to be forgotten.
+    /// Bodies of sessions that were to be forgotten, and of what was refused and is dealt with.
     erasable: Vec<Place>,
     /// Those that were asked for since it was opened; nothing for a name that is not known.
     pub(super) consumers: BTreeMap<String, Option<Consumer>>,
@@ -151,10 +151,13 @@ impl Index {
                 }
             }
             Head::Refused { identity, received_at } => {
-                if self.refused(*identity)?.is_none_or(|known| known == place) {
-                    self.put(keys::refused(place), Some(Vec::new()));
-                    self.put(keys::identity(*identity), Some(place.to_bytes().to_vec()));
+                // A crash can leave one in two places, of which the first is soon gone.
+                if let Some(known) = self.refused(*identity)?.filter(|known| *known != place) {
+                    self.put(keys::refused(known), None);
+                    self.erasable.push(known);
                 }
+                self.put(keys::refused(place), Some(Vec::new()));
+                self.put(keys::identity(*identity), Some(place.to_bytes().to_vec()));
                 self.meta.reach(*received_at);
             }
             Head::Acknowledged { consumer, seq } => self.mark(consumer, &Mark::UpTo(*seq))?,
@@ -172,6 +175,8 @@ impl Index {
                 if let Some(place) = self.refused(*identity)? {
                     self.put(keys::refused(place), None);
                     self.put(keys::identity(*identity), None);
+                    // What it said is elsewhere by now, or is to be nowhere.
+                    self.erasable.push(place);
                 }
             }
             Head::Source(settings) => {
@@ -362,7 +367,7 @@ impl Index {
 
 /// A session as the journal has it. Records that are damaged are passed over: opening and checking name
 /// them, and the rest is served.
-fn recall(view: &View, journal: &Reader, tag: Tag) -> Result<Session, IndexError> {
+pub(crate) fn recall(view: &View, journal: &Reader, tag: Tag) -> Result<Session, IndexError> {
     let Some(mut session) = view.session(tag)? else { return Ok(Session::default()) };
     for place in session.places().to_vec() {
         match journal.head(place) {

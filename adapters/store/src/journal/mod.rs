@@ -138,6 +138,7 @@
 
 pub mod codec; // bytes, apart from any file
 mod commit; // one, record by record
+mod copy; // all of it elsewhere, beside a writer
 mod damage; // what no crash leaves behind
 mod disk; // the seam to the file system
 mod erase; // bodies that go
@@ -155,6 +156,7 @@ mod writer; // the journal itself
 
 pub use codec::{BODY_BYTES_MAX, Body, Chain, FRAME_BYTES_MAX, FrameError, HEAD_BYTES_MAX, HeaderError, TooLarge};
 pub use commit::Commit;
+pub use copy::Copied;
 pub use damage::{Damage, Reason};
 pub use disk::{Access, Disk, DiskFile, Folder, LockError};
 pub use error::{IoFault, JournalError, OpenError};

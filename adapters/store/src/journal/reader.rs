@@ -22,7 +22,7 @@ const FIRST_READ_BYTES: usize = 4096;
 /// Reads a journal. Cheap to clone; clones share their open files.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    disk: Arc<dyn Disk>,
+    pub(super) disk: Arc<dyn Disk>,
     salt: u64,
     files: Arc<Mutex<BTreeMap<u64, Arc<dyn DiskFile>>>>,
 }

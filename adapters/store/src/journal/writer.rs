@@ -343,6 +343,21 @@ impl Journal {
         Ok(())
     }
 
+    /// Goes on to a new segment, so that the one before it can be retired.
+    ///
+    /// # Errors
+    /// [`JournalError::Full`] before anything is written; [`JournalError::Io`] when writing failed, and
+    /// [`JournalError::Broken`] ever after.
+    pub fn begin_segment(&mut self) -> Result<(), JournalError> {
+        self.usable()?;
+        if self.active.end.offset <= FRAMES_START {
+            return Ok(());
+        }
+        let bytes = self.settings.segment_bytes;
+        self.space.check(&*self.disk, bytes)?;
+        self.roll(bytes)
+    }
+
     /// Goes on to a new segment, which says where this one ends.
     pub(super) fn roll(&mut self, bytes: u64) -> Result<(), JournalError> {
         let header = SegmentHeader {

@@ -25,7 +25,7 @@ use crate::entries::{Entries, Places};
 use crate::head::HeadError;
 use crate::journal::{self, Damage, Place, Position, Reader, Scanned};
 use crate::tag::Tags;
-use places::Found;
+pub(crate) use places::Found;
 
 /// The log of a folder, for whoever only looks.
 #[derive(Debug)]
@@ -113,6 +113,18 @@ impl Snapshot {
     #[must_use]
     pub fn unreadable(&self) -> u64 {
         self.unreadable
+    }
+
+    /// Sessions that were not let go, and whatever else events are about.
+    #[must_use]
+    pub fn session_count(&self) -> u64 {
+        self.found.live_count()
+    }
+
+    /// Notices that are kept in the outbox.
+    #[must_use]
+    pub fn notice_count(&self) -> u64 {
+        self.found.notice_count()
     }
 
     /// Deliveries that could not be read.

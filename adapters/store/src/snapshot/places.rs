@@ -13,7 +13,7 @@ use crate::tag::Tag;
 
 /// Everything that can be found. It takes records as the index does: twice changes nothing.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     sessions: BTreeMap<Tag, Session>,
     /// Notices by their place in the outbox.
     outbox: BTreeMap<u64, Place>,
@@ -24,7 +24,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn new(salt: u64) -> Found {
+    pub(crate) fn new(salt: u64) -> Found {
         Found {
             sessions: BTreeMap::new(),
             outbox: BTreeMap::new(),
@@ -36,7 +36,7 @@ impl Found {
     }
 
     /// Takes the next record of the journal.
-    pub(super) fn take(&mut self, entry: &Entry) -> Result<(), HeadError> {
+    pub(crate) fn take(&mut self, entry: &Entry) -> Result<(), HeadError> {
         let (head, place) = (Head::decode(&entry.head)?, entry.place);
         if let Some(tag) = head.tag() {
             let session = self.sessions.entry(tag).or_default();
@@ -96,23 +96,33 @@ impl Found {
         }
     }
 
-    pub(super) fn consumers(&self) -> Vec<Consumer> {
+    pub(crate) fn consumers(&self) -> Vec<Consumer> {
         self.consumers.values().cloned().collect()
     }
 
-    pub(super) fn sources(&self) -> Vec<SourceSettings> {
+    pub(crate) fn sources(&self) -> Vec<SourceSettings> {
         self.sources.values().cloned().collect()
     }
 
-    pub(super) fn refused_count(&self) -> usize {
+    pub(crate) fn refused_count(&self) -> usize {
         self.refused.len()
+    }
+
+    /// Sessions that were not let go.
+    pub(crate) fn live_count(&self) -> u64 {
+        self.sessions.values().filter(|session| session.is_known() && session.gone.is_none()).count() as u64
+    }
+
+    /// Notices that have a place in the outbox.
+    pub(crate) fn notice_count(&self) -> u64 {
+        self.outbox.len() as u64
     }
 
     fn all_due(&self) -> BTreeSet<(Timestamp, Tag)> {
         self.sessions.iter().filter_map(|(tag, session)| Some((session.due?, *tag))).collect()
     }
 
-    pub(super) fn next_due(&self) -> Option<Timestamp> {
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.all_due().first().map(|(at, _)| *at)
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use finis_engine::live::{NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Batch, Delivery, EventEntry, Gone, Log, LogRead, Why};
+use finis_engine::log::{Batch, Delivery, EventEntry, Gone, Log, LogRead, Refused, Why};
 use finis_store::EmbeddedLog;
 
 use crate::model::{at, digest, event, everything, key, notice};
@@ -82,5 +82,32 @@ fn no_file_says_it_any_more() {
         check(&log).await;
         log.close().await.unwrap();
         assert_eq!(who_says(folder.path()), Vec::<String>::new());
+    });
+}
+
+/// What it said is in a session by then, or is to be nowhere.
+#[test]
+fn what_is_out_of_quarantine_is_erased_there() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let (log, _report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        let refused = |reason: &str, number: u8| Refused {
+            source: "desk".to_owned(),
+            received_at: at(number.into()),
+            reason: reason.to_owned(),
+            delivery: Delivery { headers: Vec::new(), body: [number; 4].into() },
+        };
+        let (named, other) = (refused(CANARY, 1), refused("other", 2));
+        log.append(Batch { refused: vec![named.clone(), other.clone()], ..Batch::default() }).await.unwrap();
+        assert_eq!(who_says(folder.path()).len(), 1);
+        log.append(Batch { released: vec![named.id()], ..Batch::default() }).await.unwrap();
+        assert_eq!(who_says(folder.path()), Vec::<String>::new());
+        log.close().await.unwrap();
+        // Nor does it come back when the index is made anew.
+        std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+        let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        assert!(report.journal.damage.is_empty(), "{report}");
+        assert_eq!(log.refused(9).await.unwrap(), [other]);
+        log.close().await.unwrap();
     });
 }

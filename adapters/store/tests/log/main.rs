@@ -8,6 +8,7 @@ mod heads; // bytes of records, there and back
 mod index; // an index that is not as it should be
 mod kill; // processes that end without a word
 mod laws; // the three laws, for any log
+mod mended; // damage amid a journal
 mod model; // small worlds: batches, and all that a log says
 mod restarts;
 mod retain; // what need not be kept goes, and the rest stays

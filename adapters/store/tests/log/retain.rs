@@ -116,6 +116,8 @@ fn what_is_over_goes_and_the_rest_stays() {
         let log = open(folder.path());
         assert_eq!(everything(&log).await, all);
         log.close().await.unwrap();
+        let checkup = finis_store::check(folder.path()).unwrap();
+        assert!(checkup.is_sound(), "{checkup:?}");
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
         let log = open(folder.path());
         assert_eq!(everything(&log).await, all);
@@ -146,6 +148,8 @@ fn who_was_not_told_holds_it_back_for_a_while() {
         assert!((100..150).contains(&empty), "{empty}");
         let all = everything(&log).await;
         log.close().await.unwrap();
+        let checkup = finis_store::check(folder.path()).unwrap();
+        assert!(checkup.is_sound(), "{checkup:?}");
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
         assert_eq!(everything(&open(folder.path())).await, all);
     });

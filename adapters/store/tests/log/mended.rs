@@ -1,0 +1,73 @@
+//! What is damaged amid a journal is set aside, and all else stays as it was.
+
+use finis_engine::live::NoticeKind;
+use finis_engine::log::{Batch, Log, LogRead, Mark, Refused};
+use finis_store::{EmbeddedLog, check, mend};
+
+use crate::model::{at, event, everything, key, notice};
+use crate::{runtime, small};
+
+#[test]
+fn a_segment_amid_others_goes_and_takes_nothing_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let (log, _report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        let refused = Refused {
+            source: "desk".to_owned(),
+            received_at: at(1),
+            reason: "no".to_owned(),
+            delivery: finis_engine::log::Delivery { headers: Vec::new(), body: [1; 4].into() },
+        };
+        log.append(Batch { refused: vec![refused.clone()], ..Batch::default() }).await.unwrap();
+        log.mark("gone", &[Mark::Begin(0)]).await.unwrap();
+        // Payloads that no dictionary makes small, so that there are segments.
+        for number in 0..60_u8 {
+            let mut event = event(number % 20, number.into(), number.into());
+            let noise = (0..2000_u32).flat_map(|n| noise_of(number.into(), n));
+            event.delivery.body = noise.collect::<Vec<u8>>().into();
+            let due = vec![(key(number % 20), (number < 40).then(|| at(900)))];
+            let said = if number < 20 { vec![notice(number, NoticeKind::Complete, 1)] } else { Vec::new() };
+            log.append(Batch { events: vec![event], notices: said, due, ..Batch::default() }).await.unwrap();
+            if number == 30 {
+                log.append(Batch { released: vec![refused.id()], ..Batch::default() }).await.unwrap();
+                log.remove_consumer("gone").await.unwrap();
+                log.mark("crm", &[Mark::Begin(0), Mark::UpTo(7)]).await.unwrap();
+            }
+        }
+        let before = everything(&log).await;
+        log.close().await.unwrap();
+
+        let journal = folder.path().join("journal");
+        let count = std::fs::read_dir(&journal).unwrap().count();
+        assert!(count > 5, "{count} files");
+        for segment in [2, 3, 4] {
+            let path = journal.join(format!("{segment:08}.log"));
+            let mut bytes = std::fs::read(&path).unwrap();
+            let at = bytes.windows(4).position(|part| part == b"body").unwrap();
+            bytes[at + 20] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        }
+        let mended = mend(folder.path(), &small()).await.unwrap();
+        assert_eq!((mended.before.damage.len(), mended.segments.len()), (3, 3), "{mended:?}");
+        assert!(mended.after.is_sound(), "{:?}", mended.after);
+
+        let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        assert!(report.journal.damage.is_empty(), "{report}");
+        let after = everything(&log).await;
+        assert_eq!((&after.sessions, &after.due), (&before.sessions, &before.due));
+        let events =
+            |all: &crate::model::Everything| all.stored.iter().map(|stored| stored.events.len()).sum::<usize>();
+        assert!(events(&after) + 3 >= events(&before));
+        assert_eq!((log.consumers().await.unwrap().len(), log.refused(9).await.unwrap()), (1, Vec::new()));
+        assert_eq!((after.last_seq, after.latest), (before.last_seq, before.latest));
+        assert_eq!(after.consumers, before.consumers);
+        log.close().await.unwrap();
+        assert!(check(folder.path()).unwrap().is_sound());
+    });
+}
+
+/// Bytes that look like nothing.
+fn noise_of(seed: u32, number: u32) -> [u8; 4] {
+    let mixed = (seed.wrapping_mul(0x9E37_79B9) ^ number).wrapping_mul(0x85EB_CA6B);
+    (mixed ^ (mixed >> 13)).wrapping_mul(0xC2B2_AE35).to_le_bytes()
+}
