@@ -54,12 +54,23 @@ pub struct Finis {
     /// Those who hand over.
     workers: Arc<Mutex<Vec<Running>>>,
     /// Who lets go of what is over.
-    retaining: Arc<Mutex<Option<JoinHandle<()>>>>,
+    retaining: Arc<Mutex<Option<Retaining>>>,
     report: Arc<Report>,
 }
 
 /// A part of the engine while it runs, and how it ended.
 type Running = JoinHandle<Result<(), LogError>>;
+
+/// Who lets go of what is over, until this is dropped: it has a handle of the engine, which would else never
+/// end when every other is gone. What it has begun is in the store, or is begun again.
+#[derive(Debug)]
+struct Retaining(JoinHandle<()>);
+
+impl Drop for Retaining {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 /// Why a store was not opened.
 #[derive(Debug)]
@@ -323,10 +334,7 @@ impl Finis {
                 clock.sleep_until(clock.now().plus(RETAIN_EVERY)).await;
             }
         };
-        let mut retaining = self.retaining.lock().await;
-        if let Some(before) = retaining.replace(tokio::spawn(work)) {
-            before.abort();
-        }
+        *self.retaining.lock().await = Some(Retaining(tokio::spawn(work)));
     }
 
     /// Erases all that is kept of a session, for good, as [`Engine::forget`] has it. Whether there was anything.
@@ -356,10 +364,7 @@ impl Finis {
     /// # Errors
     /// When the store had stopped before. Nothing that was acknowledged is lost by that.
     pub async fn close(&self) -> Result<(), LogError> {
-        if let Some(retaining) = self.retaining.lock().await.take() {
-            // What it has begun is in the store, or is begun again.
-            retaining.abort();
-        }
+        *self.retaining.lock().await = None;
         self.engine.close().await;
         let outcome = match self.writer.lock().await.take() {
             // A writer does not panic; if it did, the store is left as by a crash, which loses nothing.

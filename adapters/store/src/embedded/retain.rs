@@ -130,7 +130,7 @@ impl EmbeddedLog {
     ) -> Result<Option<(u64, u64)>, LogError> {
         let (number, is_oldest) = (segment.number, segment.is_oldest);
         let tags = || segment.records.iter().chain(&segment.lost).filter_map(|record| record.head.tag()).collect();
-        let amidst = must_go.then(tags);
+        let amidst = (!is_oldest).then(tags);
         let all: u64 = segment.records.iter().map(Carried::bytes).sum();
         let (answer, answered) = oneshot::channel();
         let (wanted, mut dropped) = self.ask(Job::Wanted(segment.records, *keep, is_oldest, answer), answered).await?;

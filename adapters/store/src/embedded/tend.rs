@@ -8,7 +8,6 @@ use finis_engine::log::{Consumer, Gone, Keep, LogError, REASON_BYTES_MAX, Source
 use super::drafting::Drafting;
 use super::jobs::{Answer, Job, SETTINGS_BYTES_MAX, bare_bytes};
 use super::retain::{Carried, Leaving, Retiring};
-
 use super::writer::{Writer, stop};
 use crate::crash::crash_point;
 use crate::entries::stopped;
@@ -141,6 +140,12 @@ fn is_wanted(index: &mut Index, record: &Carried, keep: &Keep, is_oldest: bool) 
         Head::Gone { at, why, .. } => {
             let is_over = is_oldest && *why == Why::Expired && keep.gone.is_some_and(|bound| *at < bound);
             !is_over && lies_there(index)?
+        }
+        // It goes with what says that its session is gone.
+        Head::LastWord { tag, .. } => {
+            let gone = index.session(*tag).map_err(|error| stopped(&error))?.gone;
+            let is_over = |gone: Gone| is_oldest && keep.gone.is_some_and(|bound| gone.at < bound);
+            gone.is_some_and(|gone| !is_over(gone)) && lies_there(index)?
         }
         // What is left of one whose session was forgotten is told to those who lag.
         Head::Notice { seq, .. } => {

@@ -126,6 +126,7 @@ impl Session {
         self.events == other.events
             && self.passed == other.passed
             && self.said == other.said
+            && self.crowded == other.crowded
             && self.due == other.due
             && self.gone == other.gone
     }

@@ -40,7 +40,7 @@ pub(crate) struct Index {
     rest: HashMap<Vec<u8>, Option<Vec<u8>>>,
     /// The page of the outbox that was written to last.
     outbox: OutboxPage,
-    /// Bodies of sessions that were to be forgotten, and of what was refused and is dealt with.
+    /// Bodies of sessions that were let go, and of what was refused and is dealt with.
     erasable: Vec<Place>,
     /// Those that were asked for since it was opened; nothing for a name that is not known.
     pub(super) consumers: BTreeMap<String, Option<Consumer>>,

@@ -180,3 +180,42 @@ fn the_last_word_can_stay() {
         assert!(journal_bytes(folder.path()) < before);
     });
 }
+
+/// A segment that stays because most of it is wanted keeps its notices in the outbox when a later one goes.
+#[test]
+fn what_an_older_segment_says_stays_when_a_later_one_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let log = open(folder.path());
+        // These wait for more, and something was said of each; after them come some that are over.
+        for number in 0..60 {
+            let mut batch = session(number, number.into(), true);
+            batch.due[0].1 = Some(at(100_000));
+            log.append(batch).await.unwrap();
+        }
+        for number in 100..400 {
+            log.append(session(number, number.into(), true)).await.unwrap();
+        }
+        // When a session is due is said anew, in a segment that goes.
+        let open_one = session(0, 0, true).due[0].0.clone();
+        let due = vec![(open_one, Some(at(200_000)))];
+        log.append(Batch { due, ..Batch::default() }).await.unwrap();
+        for number in 400..600 {
+            log.append(session(number, 450, true)).await.unwrap();
+        }
+        let before = everything(&log).await;
+        let keys: Vec<_> = before.due.iter().map(|(_, key)| key.clone()).collect();
+        let stored = log.load(&keys).await.unwrap();
+        let keep = Keep { sessions: Some(at(460)), told: 600, ..Keep::default() };
+        assert!(retain(&log, &keep, at(1000)).await.expired > 300);
+        let check = async |log: &EmbeddedLog| {
+            let all = everything(log).await;
+            assert_eq!(all.notices[..60], before.notices[..60]);
+            assert_eq!((&all.due, &log.load(&keys).await.unwrap()), (&before.due, &stored));
+        };
+        check(&log).await;
+        log.close().await.unwrap();
+        std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+        check(&open(folder.path())).await;
+    });
+}
