@@ -2,7 +2,8 @@
 //!
 //! A segment goes when little in it is still wanted: that is copied to the end of the journal, and then
 //! the file is removed. Segments go from the oldest on, for they hold what is oldest. A crash in between
-//! leaves some records in two places, which is the same as one.
+//! leaves some records in two places, which is the same as one. Where a segment stays, what was in it of a
+//! session that went is overwritten.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -49,14 +50,25 @@ pub(super) struct Retiring {
     pub(super) amidst: Option<BTreeSet<Tag>>,
 }
 
+/// What is in a segment, by its heads.
+struct Survey {
+    number: u64,
+    /// No more is written to it.
+    is_sealed: bool,
+    /// Nothing older is there.
+    is_oldest: bool,
+    /// When the first of it came, and the last.
+    earliest: Option<Timestamp>,
+    latest: Option<Timestamp>,
+    tags: BTreeSet<Tag>,
+}
+
 /// A sealed segment, read through.
 pub(super) struct Segment {
     number: u64,
     records: Vec<Carried>,
     /// Those of which nothing is left that could be copied.
     lost: Vec<Carried>,
-    /// When the last of it came.
-    latest: Option<Timestamp>,
     /// Nothing older is there.
     is_oldest: bool,
 }
@@ -67,19 +79,22 @@ impl EmbeddedLog {
         let bound = keep.sessions.max(keep.refused);
         let Some(bound) = bound else { return Ok(retained) };
         let examined = self.examined.load(Ordering::Relaxed);
-        let Some(segment) = self.read(move |readers| next_segment(readers, examined)).await? else {
+        let survey = self.read(move |readers| next_survey(readers, examined)).await?;
+        // What is older lies before what is younger.
+        let Some(survey) = survey.filter(|survey| survey.earliest.is_none_or(|earliest| earliest < bound)) else {
             // From the oldest on, the next time.
             self.examined.store(0, Ordering::Relaxed);
             return Ok(retained);
         };
-        if segment.latest.is_some_and(|latest| latest >= bound) {
-            self.examined.store(0, Ordering::Relaxed);
-            return Ok(retained);
-        }
         retained.more = true;
-        self.expire(&segment, keep, now, &mut retained).await?;
-        let number = segment.number;
-        match self.evacuate(segment, keep, false).await? {
+        self.expire(&survey.tags, keep, now, &mut retained).await?;
+        let Survey { number, is_oldest, .. } = survey;
+        let mut gone = None;
+        if survey.is_sealed && survey.latest.is_none_or(|latest| latest < bound) {
+            let segment = self.read(move |readers| read_segment(readers, number, is_oldest)).await?;
+            gone = self.evacuate(segment, keep, false).await?;
+        }
+        match gone {
             Some((bytes, refused)) => {
                 retained.bytes += bytes;
                 retained.refused += refused;
@@ -93,7 +108,7 @@ impl EmbeddedLog {
     /// Lets the sessions of a segment go that may.
     async fn expire(
         &self,
-        segment: &Segment,
+        tags: &BTreeSet<Tag>,
         keep: &Keep,
         now: Timestamp,
         retained: &mut Retained,
@@ -101,8 +116,7 @@ impl EmbeddedLog {
         if keep.sessions.is_none() {
             return Ok(());
         }
-        let tags: BTreeSet<Tag> = segment.records.iter().filter_map(|record| record.head.tag()).collect();
-        let tags: Vec<Tag> = tags.into_iter().collect();
+        let tags: Vec<Tag> = tags.iter().copied().collect();
         for tags in tags.chunks(AT_ONCE) {
             let (tags, keep) = (tags.to_vec(), *keep);
             let leaving = self.read(move |readers| tags.iter().map(|tag| leaving(readers, *tag, &keep)).collect());
@@ -162,13 +176,34 @@ impl Carried {
     }
 }
 
-/// The oldest sealed segment past this one.
-fn next_segment(readers: &Readers, after: u64) -> Result<Option<Segment>, LogError> {
+/// The oldest segment past this one, by its heads: the one that is written to, too, for where little comes
+/// it has all that is old.
+fn next_survey(readers: &Readers, after: u64) -> Result<Option<Survey>, LogError> {
     let numbers = readers.journal.segments().map_err(|error| open_failed(&error))?;
-    // The last is written to.
-    let sealed = numbers.split_last().map_or(&[][..], |(_, sealed)| sealed);
-    let Some(&number) = sealed.iter().find(|number| **number > after) else { return Ok(None) };
-    read_segment(readers, number, sealed.first() == Some(&number)).map(Some)
+    let Some(&number) = numbers.iter().find(|number| **number > after) else { return Ok(None) };
+    let (is_sealed, is_oldest) = (numbers.last() != Some(&number), numbers.first() == Some(&number));
+    let mut survey = Survey { number, is_sealed, is_oldest, earliest: None, latest: None, tags: BTreeSet::new() };
+    for scanned in readers.journal.scan_segment_heads(number).map_err(|error| open_failed(&error))? {
+        let Scanned::Record(entry) = scanned.map_err(|error| open_failed(&error))? else { continue };
+        // What is unreadable stands for nothing.
+        let Ok(head) = Head::decode(&entry.head) else { continue };
+        if let Some(at) = came_at(&head) {
+            survey.earliest = Some(survey.earliest.map_or(at, |earliest| earliest.min(at)));
+            survey.latest = survey.latest.max(Some(at));
+        }
+        survey.tags.extend(head.tag());
+    }
+    Ok(Some(survey))
+}
+
+/// When a record came.
+fn came_at(head: &Head) -> Option<Timestamp> {
+    match head {
+        Head::Event { received_at, .. } => *received_at,
+        Head::Refused { received_at, .. } => Some(*received_at),
+        Head::Passed { at, .. } | Head::Gone { at, .. } => Some(*at),
+        _ => None,
+    }
 }
 
 pub(super) fn open_failed(error: &OpenError) -> LogError {
@@ -177,20 +212,13 @@ pub(super) fn open_failed(error: &OpenError) -> LogError {
 
 /// Reads a segment through.
 pub(super) fn read_segment(readers: &Readers, number: u64, is_oldest: bool) -> Result<Segment, LogError> {
-    let mut segment = Segment { number, records: Vec::new(), lost: Vec::new(), latest: None, is_oldest };
+    let mut segment = Segment { number, records: Vec::new(), lost: Vec::new(), is_oldest };
     for scanned in readers.journal.scan_segment(number).map_err(|error| open_failed(&error))? {
         let Scanned::Record(Entry { place, head, body, .. }) = scanned.map_err(|error| open_failed(&error))? else {
             continue;
         };
         // What is unreadable stands for nothing.
         let Ok(head) = Head::decode(&head) else { continue };
-        let at = match &head {
-            Head::Event { received_at, .. } => *received_at,
-            Head::Refused { received_at, .. } => Some(*received_at),
-            Head::Passed { at, .. } | Head::Gone { at, .. } => Some(*at),
-            _ => None,
-        };
-        segment.latest = segment.latest.max(at);
         let body = match body {
             Content::Here(content) => Some(Body::new(&content)),
             // There is nothing to be copied; that it is forgotten, its session says.

@@ -92,9 +92,21 @@ impl Reader {
     /// # Errors
     /// When the folder cannot be read.
     pub fn scan_segment(&self, number: u64) -> Result<Scan, OpenError> {
+        self.scan_one(number, Entries::Whole)
+    }
+
+    /// As [`Reader::scan_segment`], and no body is unpacked.
+    ///
+    /// # Errors
+    /// As [`Reader::scan_segment`].
+    pub fn scan_segment_heads(&self, number: u64) -> Result<Scan, OpenError> {
+        self.scan_one(number, Entries::Heads)
+    }
+
+    fn scan_one(&self, number: u64, entries: Entries) -> Result<Scan, OpenError> {
         let from = Position { segment: number, offset: 0 };
         let until = Position { segment: number.saturating_add(1), offset: 0 };
-        Ok(Scan::new(&self.disk, self.layout()?, from, Some(until), Entries::Whole))
+        Ok(Scan::new(&self.disk, self.layout()?, from, Some(until), entries))
     }
 
     fn layout(&self) -> Result<Layout, OpenError> {

@@ -219,3 +219,24 @@ fn what_an_older_segment_says_stays_when_a_later_one_goes() {
         check(&open(folder.path())).await;
     });
 }
+
+/// Where little comes, all of it lies in the segment that is written to: what is over goes there, too.
+#[test]
+fn a_store_of_one_segment_lets_go_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let (log, twin) = (EmbeddedLog::open(folder.path(), &small()).unwrap().0, MemoryLog::new());
+        for log in [&log as &dyn Log, &twin] {
+            for number in 0..40 {
+                log.append(session(number, number.into(), number % 10 != 0)).await.unwrap();
+            }
+        }
+        let keep = Keep { sessions: Some(at(20)), told: 99, ..Keep::default() };
+        assert_eq!(retain(&log, &keep, at(1000)).await.expired, retain(&twin, &keep, at(1000)).await.expired);
+        assert_eq!(everything(&log).await, everything(&twin).await);
+        drop(log);
+        let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        assert!(report.journal.damage.is_empty(), "{report}");
+        assert_eq!(everything(&log).await, everything(&twin).await);
+    });
+}
