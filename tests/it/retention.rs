@@ -6,6 +6,7 @@ use std::time::Duration;
 use finis::engine::live::{NoticeKind, SessionKey};
 use finis::engine::log::{Log, MemoryLog};
 use finis::engine::{Receipt, Retention};
+use finis::live::{Finis, SourceSetup};
 use proptest::prelude::*;
 
 use crate::world::{Hand, Running, payload};
@@ -114,6 +115,33 @@ fn what_is_forgotten_is_gone_while_it_is_busy() {
         call(&running, "later").await;
         assert_eq!(log.last_seq().await.unwrap(), 2);
         running.stop().await;
+    });
+}
+
+/// As the README has it, on the system's clock; and dropping every handle ends it.
+#[test]
+fn a_store_keeps_for_as_long_as_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = || SourceSetup::new("pathors", "pathors").unsigned();
+    runtime().block_on(async {
+        let finis = Finis::open(folder.path(), [source()]).await.unwrap();
+        let kinds = ['E', 'C', 'F'].map(|kind| payload(kind, "s", "2026-05-03T08:42:11Z"));
+        for body in &kinds {
+            finis.receive("pathors", &[], body.as_bytes()).await.unwrap();
+        }
+        assert!(finis.session("pathors", "s").await.unwrap().is_some());
+        finis.keep_for(Retention::new(Duration::ZERO)).await;
+        while finis.session("pathors", "s").await.unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+        let receipt = finis.receive("pathors", &[], kinds[0].as_bytes()).await.unwrap();
+        assert_eq!(receipt, Receipt::Expired { key: key("s") });
+        drop(finis);
+        // Held by nobody any more.
+        let finis = Finis::open(folder.path(), [source()]).await.unwrap();
+        let receipt = finis.receive("pathors", &[], kinds[2].as_bytes()).await.unwrap();
+        assert_eq!(receipt, Receipt::Expired { key: key("s") });
+        finis.close().await.unwrap();
     });
 }
 
