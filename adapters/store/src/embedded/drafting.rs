@@ -7,7 +7,7 @@ use super::jobs::{Prepared, PreparedEvent};
 use crate::entries::{log_error, stopped};
 use crate::head::{Due, Head, series};
 use crate::index::{Index, earliest};
-use crate::journal::{Body, Commit};
+use crate::journal::{Body, Commit, Place};
 use crate::tag::Tag;
 
 /// A commit, and the index that takes what goes into it.
@@ -120,11 +120,16 @@ impl<'j, 'i> Drafting<'j, 'i> {
             *latest = (*latest).max(received_at);
             return Ok((false, false));
         }
-        let Some(known) = session.event(digest) else {
-            let due = batch.due(tag, session.due);
+        let (known, is_due) = (session.event(digest), session.due);
+        // What is known and damaged is taken once more: whoever is told that it is kept can rely on it. A
+        // record of this very commit is not there yet, and is sound.
+        let is_here = |index: &Index, place: Place| place.frame == self.commit.next().frame || index.is_sound(place);
+        let Some(known) = known.filter(|known| is_here(self.index, known.place)) else {
+            let due = batch.due(tag, is_due);
             self.add(&Head::Event { tag, digest, received_at, due }, Some(&event.body))?;
             return Ok((true, false));
         };
+        let known = known.received_at;
         *latest = (*latest).max(received_at);
         let at = earliest(known, received_at).filter(|at| !known.is_some_and(|known| is_same(*at, known)));
         if let Some(received_at) = at {
@@ -182,7 +187,8 @@ impl Prepared {
         for event in &self.events {
             let session = index.session(event.tag).ok()?;
             let known = session.event(event.digest);
-            if session.gone.is_none() && known.is_none_or(|known| earliest(known, event.received_at) != known) {
+            let is_new = |at: Option<Timestamp>| earliest(at, event.received_at) != at;
+            if session.gone.is_none() && known.is_none_or(|known| is_new(known.received_at)) {
                 return None;
             }
         }

@@ -26,8 +26,8 @@ pub(crate) struct Session {
     pub(crate) due: Option<Timestamp>,
     /// It was let go, and this is what is left of it.
     pub(crate) gone: Option<Gone>,
-    /// Events, sorted by digest, each with its earliest arrival.
-    events: Vec<(Digest, Option<Timestamp>)>,
+    /// Events, sorted by digest.
+    events: Vec<Seen>,
     /// When deadlines that passed were due, sorted.
     passed: Vec<Timestamp>,
     /// More events came than are kept.
@@ -44,6 +44,16 @@ pub(crate) struct Session {
     pub(super) published: Option<Published>,
     /// It is to be published.
     pub(super) is_changed: bool,
+}
+
+/// An event that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    digest: Digest,
+    /// Its earliest arrival, if any is known.
+    pub(crate) received_at: Option<Timestamp>,
+    /// Where the last record of it lies.
+    pub(crate) place: Place,
 }
 
 /// What the index has of a session beside its places.
@@ -73,11 +83,10 @@ impl Session {
         !self.places.is_empty()
     }
 
-    /// The earliest arrival of an event that is there, if any is known.
-    #[allow(clippy::option_option, reason = "whether it is there, and whether an arrival is known")]
-    pub(crate) fn event(&self, digest: Digest) -> Option<Option<Timestamp>> {
-        let place = self.events.binary_search_by_key(&digest, |(known, _)| *known).ok()?;
-        self.events.get(place).map(|(_, received_at)| *received_at)
+    /// An event, if it is there.
+    pub(crate) fn event(&self, digest: Digest) -> Option<Seen> {
+        let at = self.events.binary_search_by_key(&digest, |seen| seen.digest).ok()?;
+        self.events.get(at).copied()
     }
 
     pub(crate) fn has_passed(&self, due: Timestamp) -> bool {
@@ -107,7 +116,7 @@ impl Session {
 
     /// The latest receiver's time of its events and passed deadlines.
     pub(crate) fn latest(&self) -> Option<Timestamp> {
-        self.events.iter().filter_map(|(_, received_at)| *received_at).chain(self.passed.last().copied()).max()
+        self.events.iter().filter_map(|seen| seen.received_at).chain(self.passed.last().copied()).max()
     }
 
     /// Whether a record of it lies there.
@@ -123,7 +132,10 @@ impl Session {
 
     /// Whether both say the same of a session, wherever their records lie.
     pub(crate) fn says_as(&self, other: &Session) -> bool {
-        self.events == other.events
+        let seen = |session: &Session| -> Vec<_> {
+            session.events.iter().map(|seen| (seen.digest, seen.received_at)).collect()
+        };
+        seen(self) == seen(other)
             && self.passed == other.passed
             && self.said == other.said
             && self.crowded == other.crowded
@@ -140,10 +152,10 @@ impl Session {
     pub(crate) fn take(&mut self, head: &Head, place: Place) {
         match head {
             Head::Event { digest, received_at, due, .. } => {
-                self.see(*digest, *received_at);
+                self.see(*digest, *received_at, place);
                 self.set_due(*due);
             }
-            Head::Arrival { digest, received_at, .. } => self.see(*digest, Some(*received_at)),
+            Head::Arrival { digest, received_at, .. } => self.arrive(*digest, *received_at, place),
             Head::Passed { at, due, .. } => {
                 insert(&mut self.passed, *at);
                 self.set_due(*due);
@@ -167,10 +179,10 @@ impl Session {
     }
 
     /// What a record that the index knows to be there says; when it is due, the index says itself.
-    pub(super) fn recall(&mut self, head: &Head) {
+    pub(super) fn recall(&mut self, head: &Head, place: Place) {
         match head {
-            Head::Event { digest, received_at, .. } => self.see(*digest, *received_at),
-            Head::Arrival { digest, received_at, .. } => self.see(*digest, Some(*received_at)),
+            Head::Event { digest, received_at, .. } => self.see(*digest, *received_at, place),
+            Head::Arrival { digest, received_at, .. } => self.arrive(*digest, *received_at, place),
             Head::Passed { at, .. } => insert(&mut self.passed, *at),
             Head::Crowded { .. } => self.crowded = true,
             Head::Notice { seq, kind, revision, .. } => insert(&mut self.said, (series(*kind), *revision, *seq)),
@@ -184,6 +196,10 @@ impl Session {
 
     /// A record of it that lay in one place lies in these now, or nowhere.
     pub(crate) fn relocate(&mut self, from: Place, to: impl IntoIterator<Item = Place>) {
+        let to: Vec<Place> = to.into_iter().collect();
+        for seen in self.events.iter_mut().filter(|seen| seen.place == from) {
+            seen.place = to.iter().copied().max().unwrap_or(from);
+        }
         let places = std::mem::take(&mut self.places);
         self.places = places.into_iter().filter(|place| *place != from).chain(to).collect();
         self.places.sort_unstable();
@@ -205,10 +221,22 @@ impl Session {
         (self.due, self.crowded, self.gone, self.clean) = (None, false, Some(gone), 0);
     }
 
-    fn see(&mut self, digest: Digest, at: Option<Timestamp>) {
-        match self.events.binary_search_by_key(&digest, |(known, _)| *known) {
-            Ok(place) => self.events[place].1 = earliest(self.events[place].1, at),
-            Err(place) => self.events.insert(place, (digest, at)),
+    fn see(&mut self, digest: Digest, at: Option<Timestamp>, place: Place) {
+        match self.events.binary_search_by_key(&digest, |seen| seen.digest) {
+            Ok(known) => {
+                let seen = &mut self.events[known];
+                seen.received_at = earliest(seen.received_at, at);
+                seen.place = seen.place.max(place);
+            }
+            Err(free) => self.events.insert(free, Seen { digest, received_at: at, place }),
+        }
+    }
+
+    /// Its event can have been copied, and then lies behind this.
+    fn arrive(&mut self, digest: Digest, at: Timestamp, place: Place) {
+        match self.events.binary_search_by_key(&digest, |seen| seen.digest) {
+            Ok(known) => self.events[known].received_at = earliest(self.events[known].received_at, Some(at)),
+            Err(free) => self.events.insert(free, Seen { digest, received_at: Some(at), place }),
         }
     }
 

@@ -102,6 +102,11 @@ impl Index {
         }
     }
 
+    /// Whether the body of a record is there as it was written. One that cannot be read is not.
+    pub(crate) fn is_sound(&self, place: Place) -> bool {
+        self.journal.is_sound(place).unwrap_or(false)
+    }
+
     /// What a source is read under.
     pub(crate) fn source(&self, name: &str) -> Result<Option<SourceSettings>, IndexError> {
         self.get(&keys::source(name))?.map(|value| decode_settings(&value)).transpose()
@@ -373,7 +378,7 @@ pub(crate) fn recall(view: &View, journal: &Reader, tag: Tag) -> Result<Session,
         match journal.head(place) {
             Ok(head) => {
                 if let Ok(head) = Head::decode(&head) {
-                    session.recall(&head);
+                    session.recall(&head, place);
                 }
             }
             Err(JournalError::Damaged(_)) => {}

@@ -143,6 +143,17 @@ impl Reader {
         Ok(self.locate(place)?.head)
     }
 
+    /// Whether the body of a record is there, and its checksum holds. One that never had a body is sound.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn is_sound(&self, place: Place) -> Result<bool, JournalError> {
+        let Some(slot) = self.locate(place)?.slot else { return Ok(true) };
+        let mut bytes = vec![0; slot.end() - slot.at];
+        let read = self.read_at(place, &mut bytes, slot.at)?;
+        Ok(matches!(slot.state(&bytes[..read]), SlotState::Here(_)))
+    }
+
     /// Finds a record: its head, and where its body is.
     pub(super) fn locate(&self, place: Place) -> Result<Located, JournalError> {
         let damaged = |reason| Damage { at: place.frame, bytes: 0, records: 0..0, reason };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use finis_engine::live::{NoticeKind, SessionKey};
-use finis_engine::log::{Batch, Cause, EventEntry, Log, Mark};
+use finis_engine::log::{Batch, Cause, EventEntry, Log, LogRead, Mark};
 use finis_store::{EmbeddedLog, IndexState, Report};
 
 use crate::model::{Everything, at, event, everything, key, notice, refused};
@@ -243,4 +243,37 @@ fn grown_far_past_what_it_holds() {
         bytes
     });
     assert!(sizes[1] < sizes[0], "{sizes:?}");
+}
+
+/// A delivery whose body is damaged on the disk, and that comes again, is kept anew: who is told that it is kept can
+/// rely on it.
+#[test]
+fn damaged_and_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let batch = |numbers: std::ops::Range<u32>| {
+            let events = numbers.map(|number| event(0, number, 3)).collect();
+            Batch { events, due: vec![(key(0), Some(at(90)))], ..Batch::default() }
+        };
+        let (log, _report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        log.append(batch(0..3)).await.unwrap();
+        let all = log.load(&[key(0)]).await.unwrap();
+        log.close().await.unwrap();
+        let needle = b"x-number\x01\0\0\x001";
+        change(&folder.path().join("journal/00000001.log"), |bytes| {
+            let place = bytes.windows(needle.len()).position(|part| part == needle).unwrap();
+            bytes[place] ^= 1;
+        });
+        let (log, _report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        let harmed = log.load(&[key(0)]).await.unwrap();
+        assert_eq!((harmed[0].events.len(), harmed[0].damaged.len()), (2, 1));
+        assert_eq!(log.append(batch(0..3)).await.unwrap().new, [false, true, false]);
+        assert_eq!(log.append(batch(0..3)).await.unwrap().new, [false; 3]);
+        assert_eq!(log.load(&[key(0)]).await.unwrap()[0].events, all[0].events);
+        drop(log);
+        fs::remove_dir_all(folder.path().join("index")).unwrap();
+        let (log, _report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        assert_eq!(log.append(batch(0..3)).await.unwrap().new, [false; 3]);
+        assert_eq!(log.load(&[key(0)]).await.unwrap()[0].events, all[0].events);
+    });
 }
