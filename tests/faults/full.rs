@@ -5,7 +5,8 @@
 //! itself has taken what it may, it goes on by itself as soon as there is room. When somebody else took
 //! the last byte, it is one of two: the journal refused in time, and it goes on by itself, deadlines
 //! too; or the index had still to write, and the store says that it has stopped and goes on when it is
-//! opened again. On a disk that is full to the last byte, it opens or says why not.
+//! opened again. On a disk that is full to the last byte it opens, by what it held in reserve, forgets whom
+//! it has to, and takes more as soon as there is room.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -18,23 +19,25 @@ use finis::engine::{Clock, ReceiveError, Timestamp};
 use finis::live::{Finis, OpenError, StoreSettings, SystemClock};
 use finis_store::journal::{self, Disk};
 
-use crate::child::chain;
 use crate::claims::events;
-use crate::deliveries::{BRIEF, HEADERS, original, posted};
+use crate::deliveries::{BRIEF, HEADERS, Posted, original, posted};
 use crate::mounted::{Kind, Mounted};
 use crate::process::PATIENCE;
 use crate::{skipped, store};
 
 const KIB: u64 = 1 << 10;
 
-/// Bytes that the journal leaves free, and bytes that it holds in reserve.
+/// Bytes that the journal leaves free.
 const LEFT_FREE: u64 = 512 * KIB;
 
-/// What finis may take before it is full.
-const ROOM: u64 = 2560 * KIB;
+/// Bytes that it holds in reserve, to open with.
+const RESERVE: u64 = 2048 * KIB;
+
+/// What finis may take before it is full, the reserve with it.
+const ROOM: u64 = 4096 * KIB;
 
 fn settings() -> StoreSettings {
-    let journal = journal::Settings { segment_bytes: 256 * KIB, reserve_bytes: LEFT_FREE, free_bytes_min: LEFT_FREE };
+    let journal = journal::Settings { segment_bytes: 256 * KIB, reserve_bytes: RESERVE, free_bytes_min: LEFT_FREE };
     StoreSettings { journal, ..store::settings() }
 }
 
@@ -127,20 +130,29 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
         // And full again, when it is opened.
         fill(&filler, u64::MAX);
         drop(finis);
-        let opened = match open(&folder).await {
-            Ok(finis) => {
-                assert_eq!(events(finis.log(), "opened on a full disk").await, kept);
-                "opened".to_owned()
-            }
-            Err(error) => format!("refused to: {}", chain(&error)),
-        };
-        std::fs::remove_file(&filler).unwrap();
         let finis = open(&folder).await.unwrap();
+        assert!(finis.report().reserve_released, "{kind:?}");
+        assert_eq!(events(finis.log(), "opened on a full disk").await, kept);
+        let error = post(&finis, next + 40).await.unwrap_err();
+        assert!(matches!(error, ReceiveError::Log(LogError::Full { .. })), "{kind:?}: {error}");
+        // What makes room is done, with what the reserve had.
+        let Posted { source, session, .. } = posted(0);
+        assert!(finis.forget(source, &session).await.unwrap());
+        kept.retain(|number| posted(*number).session != session || !posted(*number).readable);
+        assert_eq!(events(finis.log(), "forgotten on a full disk").await, kept);
+        std::fs::remove_file(&filler).unwrap();
+        post(&finis, next + 40).await.unwrap();
+        kept.insert(original(next + 40));
+        finis.close().await.unwrap();
+        drop(finis);
+
+        let finis = open(&folder).await.unwrap();
+        assert!(!finis.report().reserve_released, "{kind:?}");
         assert_eq!(events(finis.log(), "opened again").await, kept);
         finis.close().await.unwrap();
         println!(
-            "{kind:?}: {} deliveries acknowledged; full to the last byte, it {}; opening then, it {opened}",
-            kept.len(),
+            "{kind:?}: {} deliveries acknowledged; full to the last byte, it {}",
+            kept.len() + 1,
             if by_itself { "refused, and went on by itself" } else { "stopped, and went on when opened again" },
         );
     });

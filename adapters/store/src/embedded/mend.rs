@@ -11,6 +11,7 @@ use super::retain::{open_failed, read_segment};
 use super::writer::{Writer, stop};
 use crate::head::Head;
 use crate::index::Meta;
+use crate::journal::Room;
 
 /// What the writer does of it.
 pub(super) enum MendJob {
@@ -61,7 +62,7 @@ impl Writer {
         match job {
             MendJob::Roll => self.journal.begin_segment().map_err(|error| stop(&error)),
             MendJob::Absent(segments) => self.journal.retire(&segments).map_err(|error| stop(&error)),
-            MendJob::Reach(meta) => self.commit_with(2 * bare_bytes(0), |drafting| {
+            MendJob::Reach(meta) => self.commit_with(2 * bare_bytes(0), Room::Spare, |drafting| {
                 let known = *drafting.index.meta();
                 if meta.seq > known.seq {
                     drafting.add(&Head::Outbox { last: meta.seq, first: known.first }, None)?;

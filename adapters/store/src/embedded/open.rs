@@ -48,6 +48,9 @@ pub struct Report {
     pub unreadable: u64,
     /// Half-written snapshots of the index that were moved aside.
     pub snapshots_aside: usize,
+    /// The disk was so full that the reserve was given back to open on it. It is made again when there is
+    /// space; until then nothing is taken.
+    pub reserve_released: bool,
 }
 
 /// What became of the index.
@@ -123,6 +126,8 @@ fn open_locked(
     settings: &Settings,
 ) -> Result<(EmbeddedLog, Report), OpenError> {
     crash_point!("log.locked");
+    let reserve_released = journal::release_to_open(&*disk, &settings.journal)
+        .map_err(|fault| OpenError::Journal(journal::OpenError::Io(fault)))?;
     let salt_before = match Reader::open_on(Arc::clone(&disk)) {
         Ok(reader) => Some(reader.salt()),
         Err(journal::OpenError::NotThere { .. }) => None,
@@ -191,6 +196,7 @@ fn open_locked(
         replayed: replayed.records,
         unreadable: replayed.unreadable,
         snapshots_aside,
+        reserve_released,
     };
     // What the journal did not look at when it opened, since the index seemed to know it.
     for damage in replayed.damage {
@@ -302,6 +308,9 @@ impl fmt::Display for Report {
         write!(f, "; {} records replayed", self.replayed)?;
         if self.unreadable > 0 {
             write!(f, "; {} records cannot be read and are passed over", self.unreadable)?;
+        }
+        if self.reserve_released {
+            write!(f, "; the disk is full, and the reserve was given back to open on it")?;
         }
         if self.snapshots_aside > 0 {
             write!(f, "; {} half-written snapshots of the index moved aside", self.snapshots_aside)?;

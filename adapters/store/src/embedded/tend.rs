@@ -13,6 +13,7 @@ use crate::crash::crash_point;
 use crate::entries::stopped;
 use crate::head::{Due, Head};
 use crate::index::{Index, NAME_BYTES_MAX};
+use crate::journal::Room;
 use crate::tag::Tag;
 
 impl Writer {
@@ -57,7 +58,8 @@ impl Writer {
     fn expire(&mut self, leaving: &[Leaving], keep: &Keep, gone: Gone) -> Result<(u64, u64), LogError> {
         let words = leaving.iter().filter_map(|leaving| leaving.last_word.as_ref());
         let bytes: usize = words.map(|(_, _, body)| body.stored_bytes() + bare_bytes(0)).sum();
-        self.commit_with(bytes + leaving.len() * bare_bytes(0), |drafting| drafting.expire(leaving, keep, gone))
+        let bytes = bytes + leaving.len() * bare_bytes(0);
+        self.commit_with(bytes, Room::Reserve, |drafting| drafting.expire(leaving, keep, gone))
     }
 
     /// Which of these records are wanted where they lie, and which are not.
@@ -77,7 +79,7 @@ impl Writer {
 
     fn carry(&mut self, records: &[Carried]) -> Result<(), LogError> {
         let bytes: usize = records.iter().map(|record| record.bytes() as usize + bare_bytes(0)).sum();
-        self.commit_with(bytes, |drafting| drafting.carry(records))
+        self.commit_with(bytes, Room::Reserve, |drafting| drafting.carry(records))
     }
 
     /// Nothing in the segment is wanted but what was copied, and what the last records of some kinds say,
@@ -91,7 +93,8 @@ impl Writer {
         let bytes: usize = consumers.iter().map(consumer_bytes).sum();
         let again = amidst.as_ref().map_or(0, |tags| (tags.len() + dropped.len()) * bare_bytes(NAME_BYTES_MAX));
         let settings = sources.len() * bare_bytes(SETTINGS_BYTES_MAX);
-        let refused = self.commit_with(bytes + settings + again + 2 * bare_bytes(0), |drafting| {
+        let bytes = bytes + settings + again + 2 * bare_bytes(0);
+        let refused = self.commit_with(bytes, Room::Reserve, |drafting| {
             let mut refused = 0;
             for Carried { place, head, .. } in records().filter(|record| is_refused(&record.head)) {
                 refused += u64::from(drafting.index.let_lie(head, *place).map_err(|error| stopped(&error))?);

@@ -12,7 +12,7 @@ use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes};
 use crate::crash::crash_point;
 use crate::entries::{log_error, stopped};
 use crate::index::{Behind, Index};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Room};
 use crate::tag::Tag;
 
 /// Records and bytes of a commit, unless one batch has more: latency grows with it, throughput hardly.
@@ -123,13 +123,16 @@ impl Writer {
 
     fn try_commit(&mut self, parts: &[Part]) -> Result<Vec<Done>, LogError> {
         let bytes = parts.iter().map(Part::bytes).sum();
-        self.commit_with(bytes, |drafting| parts.iter().map(|part| part.draft(drafting)).collect())
+        let is_freeing = parts.iter().all(|part| matches!(part, Part::LetGo(..)));
+        let room = if is_freeing { Room::Reserve } else { Room::Spare };
+        self.commit_with(bytes, room, |drafting| parts.iter().map(|part| part.draft(drafting)).collect())
     }
 
     /// Commits all that is drafted, of at most so many bytes, or nothing.
     pub(super) fn commit_with<T>(
         &mut self,
         bytes: usize,
+        room: Room,
         draft: impl FnOnce(&mut Drafting<'_, '_>) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
         if let Some(reason) = self.stopped.get() {
@@ -137,7 +140,7 @@ impl Writer {
         }
         self.index.view().wait_for_room().map_err(|error| stopped(&error))?;
         // Refused before anything is taken, or not at all.
-        let commit = self.journal.begin(bytes + FRAME_BYTES).map_err(|error| fatal(&error))?;
+        let commit = self.journal.begin_in(bytes + FRAME_BYTES, room).map_err(|error| fatal(&error))?;
         let mut drafting = Drafting::new(commit, &mut self.index);
         let done = draft(&mut drafting)?;
         let commit = drafting.into_commit();

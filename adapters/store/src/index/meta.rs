@@ -82,6 +82,18 @@ impl Contents {
         self.sum = self.sum.wrapping_add(hash(key, value));
     }
 
+    /// How many keys there are, so it says.
+    pub(crate) fn keys(&self) -> u64 {
+        self.keys
+    }
+
+    /// Adds what another part of the tree has.
+    pub(crate) fn merge(&mut self, other: Contents) {
+        self.keys += other.keys;
+        self.bytes += other.bytes;
+        self.sum = self.sum.wrapping_add(other.sum);
+    }
+
     pub(crate) fn remove(&mut self, key: &[u8], value: &[u8]) {
         self.keys = self.keys.wrapping_sub(1);
         self.bytes = self.bytes.wrapping_sub((key.len() + value.len()) as u64);

@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::fs;
 use std::io;
+use std::num::NonZero;
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -18,6 +20,9 @@ use crate::journal::Reader;
 
 /// For as long the lock of sled can outlive the store that was closed before.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Threads that read a tree through.
+const READERS_MAX: usize = 8;
 
 /// A tree that was opened, and found to be whole as far as was asked.
 pub(crate) struct Checked {
@@ -95,22 +100,56 @@ fn check(folder: &Path, settings: Settings) -> Result<Checked, IndexError> {
     let (meta, contents) = Meta::decode(&value).ok_or_else(|| IndexError::new("it is of another format"))?;
     let mut filter = None;
     if settings.is_checked {
-        let sessions = filter.insert(Filter::default());
-        let mut found = Contents::default();
-        for row in tree.iter() {
+        let found = read_all(&tree, contents)?;
+        if found.contents != contents {
+            return Err(IndexError::new("it does not hold what it says"));
+        }
+        filter = Some(found.filter);
+    }
+    Ok(Checked { tree, folder, meta: Some(meta), contents, settings, filter })
+}
+
+/// What is in a tree, or in a part of it.
+struct Found {
+    contents: Contents,
+    filter: Filter,
+}
+
+/// Reads all of a tree, which is to hold as much as `expected`, on as many threads as there are processors.
+fn read_all(tree: &sled::Db, expected: Contents) -> Result<Found, IndexError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(READERS_MAX);
+    // What it says of itself is not believed beyond what a filter may take, which it sees to.
+    let sessions = usize::try_from(expected.keys()).unwrap_or(usize::MAX);
+    // Nearly all keys are of sessions, and their tags are hashes.
+    let bound = |part: usize| vec![keys::SESSION, (part * 256 / threads) as u8];
+    let range = |part: usize| {
+        let from = if part == 0 { Bound::Unbounded } else { Bound::Included(bound(part)) };
+        let until = if part + 1 == threads { Bound::Unbounded } else { Bound::Excluded(bound(part + 1)) };
+        (from, until)
+    };
+    let read = |part: usize| {
+        let mut found = Found { contents: Contents::default(), filter: Filter::for_sessions(sessions) };
+        for row in tree.range::<Vec<u8>, _>(range(part)) {
             let (key, value) = row?;
             if *key != *keys::META {
-                found.add(&key, &value);
+                found.contents.add(&key, &value);
                 if let Some(tag) = keys::tag_of(&key) {
-                    sessions.insert(tag);
+                    found.filter.insert(tag);
                 }
             }
         }
-        if found != contents {
-            return Err(IndexError::new("it does not hold what it says"));
+        Ok::<_, IndexError>(found)
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|part| scope.spawn(move || read(part))).collect();
+        let mut all = read(0)?;
+        for other in others {
+            let other = other.join().map_err(|_| IndexError::new("reading it panicked"))??;
+            all.contents.merge(other.contents);
+            all.filter.merge(&other.filter);
         }
-    }
-    Ok(Checked { tree, folder, meta: Some(meta), contents, settings, filter })
+        Ok(all)
+    })
 }
 
 fn is_locked(error: &io::Error) -> bool {

@@ -165,4 +165,6 @@ pub use place::{Place, Position};
 pub use reader::{Reader, Scan, Scanned};
 pub use record::{Content, Entry, Record};
 pub use retire::{Segment, Weight};
+pub use space::Room;
+pub(crate) use space::release_to_open;
 pub use writer::{Journal, Settings};

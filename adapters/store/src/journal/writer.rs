@@ -12,7 +12,7 @@ use super::layout::{FRAMES_START, Layout, SEGMENT_SLOTS, UNFINISHED, WITNESS_FIL
 use super::place::{Place, Position};
 use super::reader::{Reader, Scan};
 use super::record::{Entry, Record};
-use super::space::Space;
+use super::space::{Room, Space};
 use super::walk::Entries;
 use crate::crash::crash_point;
 
@@ -102,7 +102,7 @@ impl Journal {
         for record in records {
             self.draft.push(&record.head, record.body.as_ref())?;
         }
-        self.make_room(self.draft.frame_bytes() as u64)?;
+        self.make_room(self.draft.frame_bytes() as u64, Room::Spare)?;
         let frame = self.active.end;
         self.commit_draft()?;
         Ok((0..records.len() as u32).map(|record| Place { frame, record }).collect())
@@ -114,8 +114,16 @@ impl Journal {
     /// [`JournalError::Full`] and [`JournalError::TooLarge`] before anything is written;
     /// [`JournalError::Io`] when writing failed, and [`JournalError::Broken`] ever after.
     pub fn begin(&mut self, bytes_max: usize) -> Result<Commit<'_>, JournalError> {
+        self.begin_in(bytes_max, Room::Spare)
+    }
+
+    /// As [`Journal::begin`], and it is said what it may take of a disk that is nearly full.
+    ///
+    /// # Errors
+    /// As [`Journal::begin`].
+    pub fn begin_in(&mut self, bytes_max: usize, room: Room) -> Result<Commit<'_>, JournalError> {
         self.usable()?;
-        self.make_room(bytes_max as u64)?;
+        self.make_room(bytes_max as u64, room)?;
         self.draft.clear();
         Ok(Commit { bytes_max, frame: self.active.end, journal: self })
     }
@@ -288,16 +296,22 @@ impl Journal {
 
     /// Sees to it that a frame of so many bytes has a place: checks what is free, goes on to a new
     /// segment, takes space.
-    fn make_room(&mut self, frame_bytes: u64) -> Result<(), JournalError> {
+    fn make_room(&mut self, frame_bytes: u64, room: Room) -> Result<(), JournalError> {
+        // What is taken ahead would be missing elsewhere, when there is little.
+        let ahead = if room == Room::Spare { self.settings.segment_bytes } else { 0 };
         let begun = self.active.end.offset > FRAMES_START;
         if begun && self.active.end.offset + frame_bytes > self.settings.segment_bytes {
-            let bytes = self.settings.segment_bytes.max(FRAMES_START + frame_bytes);
-            self.space.check(&*self.disk, bytes)?;
+            let bytes = ahead.max(FRAMES_START + frame_bytes);
+            self.space.check(&*self.disk, bytes, room)?;
             self.roll(bytes)?;
+            if room == Room::Spare {
+                // Without it as much stays free, so nothing hangs on it.
+                let _ = self.space.hold(&*self.disk);
+            }
         } else {
             let end = self.active.end.offset + frame_bytes;
-            let bytes = if end > self.active.reserved { self.settings.segment_bytes.max(end) } else { 0 };
-            self.space.check(&*self.disk, bytes.saturating_sub(self.active.reserved))?;
+            let bytes = if end > self.active.reserved { ahead.max(end) } else { 0 };
+            self.space.check(&*self.disk, bytes.saturating_sub(self.active.reserved), room)?;
             if bytes > 0 {
                 self.reserve(bytes)?;
             }
@@ -354,7 +368,7 @@ impl Journal {
             return Ok(());
         }
         let bytes = self.settings.segment_bytes;
-        self.space.check(&*self.disk, bytes)?;
+        self.space.check(&*self.disk, bytes, Room::Spare)?;
         self.roll(bytes)
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use finis_store::journal::{Journal, JournalError, Position, Settings};
+use finis_store::journal::{Journal, JournalError, Position, Room, Settings};
 
 use crate::model::{numbers, records};
 use crate::sim::Sim;
@@ -92,4 +92,37 @@ fn a_disk_that_fills_behind_the_back_of_the_check() {
     let (journal, report) = Journal::open_on(Arc::new(sim), settings, Position::START).unwrap();
     assert_eq!(report.damage, []);
     assert_eq!(numbers(journal.scan(Position::START)).len() as u64, count + 5);
+}
+
+#[test]
+fn what_makes_room_is_committed_on_a_full_disk_and_may_have_the_reserve() {
+    let sim = Sim::new();
+    sim.set_capacity(Some(150_000));
+    let mut journal = open(&sim);
+    let count = fill(&mut journal);
+    // Somebody else takes the rest.
+    sim.set_capacity(Some(sim.used_bytes()));
+    let mut more = 0;
+    loop {
+        let record = &records(count + more, 1)[0];
+        let head_bytes = record.head.len() + 128;
+        let mut commit = match journal.begin_in(head_bytes, Room::Reserve) {
+            Ok(commit) => commit,
+            Err(JournalError::Full { .. }) => break,
+            Err(error) => panic!("{error}"),
+        };
+        commit.push(&record.head, None).unwrap();
+        commit.finish().unwrap();
+        more += 1;
+    }
+    // With frames of some hundred bytes.
+    assert!(more > 50, "{more}");
+    assert!(!journal.holds_reserve());
+    assert!(matches!(journal.append(&records(0, 1)), Err(JournalError::Full { .. })));
+    // The reserve is made again with the next segment that there is space for.
+    sim.set_capacity(None);
+    while journal.segments().unwrap().len() < 10 {
+        journal.append(&records(0, 20)).unwrap();
+    }
+    assert!(journal.holds_reserve());
 }
