@@ -38,7 +38,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let folder = folder.join("256");
     open(&runtime, &folder, "checked", &Settings::default())?;
-    open(&runtime, &folder, "not checked", &Settings { index_checked: false, ..Settings::default() })?;
     std::fs::remove_dir_all(folder.join("index"))?;
     open(&runtime, &folder, "made again", &Settings::default())
 }

@@ -61,10 +61,6 @@ pub struct Settings {
     pub index_cache_bytes: u64,
     /// For how long the index may open or close before it counts as hung. 5 minutes unless set.
     pub index_patience: Duration,
-    /// Reads the whole index when opening, and makes it again unless all is there and as it was
-    /// written. Without it, a bit that flipped on the disk may go unseen: sled can open without a part
-    /// of what it had. On unless set.
-    pub index_checked: bool,
     /// Sessions that may have changed before the index is written to, behind the acknowledgement. What
     /// is busy for a while is then written once; after a crash, what was not written is read from the
     /// journal. 65,536 unless set.
@@ -82,7 +78,6 @@ impl Default for Settings {
             journal: journal::Settings::default(),
             index_cache_bytes: 64 << 20,
             index_patience: Duration::from_secs(300),
-            index_checked: true,
             index_behind: 1 << 16,
             index_slack_bytes: 256 << 20,
             queue: 1024,

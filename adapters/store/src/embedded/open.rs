@@ -58,11 +58,8 @@ pub struct Report {
 pub enum IndexState {
     /// There was none, nor a journal.
     New,
-    /// It is as it was left.
-    Kept {
-        /// All of it was read, and is as it was written.
-        checked: bool,
-    },
+    /// All of it was read, and is as it was written.
+    Kept,
     /// It was made again from the journal. What it was is in `index.aside`, if there was one.
     Rebuilt {
         /// What was wrong with it.
@@ -175,7 +172,7 @@ fn open_locked(
         let state = match was_empty {
             true if salt_before.is_none() => IndexState::New,
             true => IndexState::Rebuilt { reason: "it was empty".to_owned() },
-            false => IndexState::Kept { checked: settings.index_checked },
+            false => IndexState::Kept,
         };
         (opened, replayed, state)
     } else {
@@ -236,7 +233,6 @@ impl IndexFolder<'_> {
             cache_bytes: self.settings.index_cache_bytes,
             patience: self.settings.index_patience,
             layer_keys: self.settings.index_behind.max(1),
-            is_checked: self.settings.index_checked,
             slack_bytes: self.settings.index_slack_bytes,
         };
         let opened = index::open(&self.index, settings);
@@ -301,8 +297,7 @@ impl fmt::Display for Report {
         }
         match &self.index {
             IndexState::New => write!(f, "; index new")?,
-            IndexState::Kept { checked: true } => write!(f, "; index checked and whole")?,
-            IndexState::Kept { checked: false } => write!(f, "; index opened, not checked")?,
+            IndexState::Kept => write!(f, "; index checked and whole")?,
             IndexState::Rebuilt { reason } => write!(f, "; index made again: {reason}")?,
         }
         write!(f, "; {} records replayed", self.replayed)?;

@@ -30,7 +30,7 @@ impl Places for View {
     }
 
     fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError> {
-        View::sessions(self, after, limit)
+        Ok(View::sessions(self, after, limit))
     }
 
     fn outbox(&self, page: u64) -> Result<Vec<Option<Place>>, IndexError> {

@@ -3,7 +3,7 @@
 //! | first byte | then | value |
 //! |---|---|---|
 //! | `m` | | the state of the index: [`super::meta`] |
-//! | `s` | tag of a session | where its records lie: [`super::sessions`] |
+//! | `s` | page (4) | sessions, and where their records lie: [`super::pages`] |
 //! | `p` | tag, page (4) | where older ones lie, of a session that has many |
 //! | `d` | due at (12), tag | digits of the time (1) |
 //! | `o` | page (8) | where [`OUTBOX_PAGE`] notices lie, by their place in the outbox |
@@ -21,7 +21,7 @@ use crate::journal::Place;
 use crate::tag::Tag;
 
 pub(crate) const META: &[u8] = b"m";
-pub(crate) const SESSION: u8 = b's';
+const SESSIONS: u8 = b's';
 pub(crate) const DUE: u8 = b'd';
 pub(crate) const CONSUMER: u8 = b'c';
 pub(crate) const REFUSED: u8 = b'r';
@@ -37,8 +37,13 @@ pub(crate) const OUTBOX_PAGE: u64 = 64;
 /// Bytes of a consumer's name: with more, keys would be no small values any more.
 pub(crate) const NAME_BYTES_MAX: usize = 1024;
 
-pub(crate) fn session(tag: Tag) -> Vec<u8> {
-    [&[SESSION][..], &tag.to_bytes()].concat()
+pub(crate) fn sessions(page: u32) -> Vec<u8> {
+    [&[SESSIONS][..], &page.to_be_bytes()].concat()
+}
+
+/// The page of a key of [`sessions`].
+pub(crate) fn page_of(key: &[u8]) -> Option<u32> {
+    key.strip_prefix(&[SESSIONS])?.try_into().ok().map(u32::from_be_bytes)
 }
 
 pub(crate) fn page(tag: Tag, page: u32) -> Vec<u8> {
@@ -65,11 +70,6 @@ pub(crate) fn read_due(key: &[u8], value: &[u8]) -> Option<(Timestamp, Tag)> {
     let seconds = i64::from_be_bytes(*seconds) ^ i64::MIN;
     let at = Timestamp::from_unix(seconds, u32::from_be_bytes(*nanos), usize::from(digits))?;
     Some((at, Tag::from_bytes(tag.try_into().ok()?)))
-}
-
-/// The tag of a key of [`session`].
-pub(crate) fn tag_of(key: &[u8]) -> Option<Tag> {
-    key.strip_prefix(&[SESSION])?.try_into().ok().map(Tag::from_bytes)
 }
 
 pub(crate) fn outbox(page: u64) -> Vec<u8> {

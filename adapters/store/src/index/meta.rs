@@ -1,6 +1,6 @@
 //! The state of the index as a whole, in the same batch as what it speaks of.
 //!
-//! Version (1), salt of the journal (8), watermark: segment and offset (8 each), number of records before
+//! Version (1 byte), salt of the journal (8), watermark: segment and offset (8 each), number of records before
 //! it (8), places of the outbox that are taken (8), the first that is kept (8), the latest receiver's time
 //! if any; and what the tree must hold beside this key: how many keys (8), their bytes and those of their
 //! values (8), and the sum of their hashes (16).
@@ -11,7 +11,7 @@ use crate::bytes::{Bytes, Writer};
 use crate::journal::Position;
 
 /// The format of the index. One that differs is rebuilt.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The state of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +80,6 @@ impl Contents {
         self.keys += 1;
         self.bytes += (key.len() + value.len()) as u64;
         self.sum = self.sum.wrapping_add(hash(key, value));
-    }
-
-    /// How many keys there are, so it says.
-    pub(crate) fn keys(&self) -> u64 {
-        self.keys
     }
 
     /// Adds what another part of the tree has.

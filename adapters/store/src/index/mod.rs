@@ -10,10 +10,12 @@
 //! is off; its asynchronous flush, transactions and subscriptions can hang, and are never called.
 
 mod consumers; // who is told, and how far each is
-mod filter; // which sessions it may know
+mod directory; // who is on which page of the tree
+mod edit; // a batch of the tree
 mod keys; // the key space
 mod meta; // what the index says of itself
 mod open; // opening the tree, come what may
+mod pages; // sessions of one key of the tree
 mod sessions; // where the records of a session lie
 mod state; // what its one writer has
 mod tree; // the thread that writes behind

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::fs;
 use std::io;
-use std::num::NonZero;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -11,18 +10,16 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::filter::Filter;
+use super::directory::Directory;
 use super::meta::Contents;
 use super::tree::{Anew, tidy};
-use super::{Behind, Index, IndexError, Meta, View, keys};
+use super::{Behind, Index, IndexError, Meta, View, keys, pages};
 use crate::crash::crash_point;
 use crate::journal::Reader;
+use crate::tag::Tag;
 
 /// For as long the lock of sled can outlive the store that was closed before.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Threads that read a tree through.
-const READERS_MAX: usize = 8;
 
 /// A tree that was opened, and found to be whole as far as was asked.
 pub(crate) struct Checked {
@@ -32,7 +29,7 @@ pub(crate) struct Checked {
     pub(crate) meta: Option<Meta>,
     contents: Contents,
     settings: Settings,
-    filter: Option<Filter>,
+    directory: Directory,
 }
 
 /// How an index is kept.
@@ -43,8 +40,6 @@ pub(crate) struct Settings {
     pub(crate) patience: Duration,
     /// Keys that wait before they are written.
     pub(crate) layer_keys: usize,
-    /// All of it is read when it is opened.
-    pub(crate) is_checked: bool,
     /// Bytes that it may always have, however little it holds.
     pub(crate) slack_bytes: u64,
 }
@@ -94,60 +89,55 @@ fn check(folder: &Path, settings: Settings) -> Result<Checked, IndexError> {
             meta: None,
             contents: Contents::default(),
             settings,
-            filter: Some(Filter::default()),
+            directory: Directory::default(),
         });
     };
     let (meta, contents) = Meta::decode(&value).ok_or_else(|| IndexError::new("it is of another format"))?;
-    let mut filter = None;
-    if settings.is_checked {
-        let found = read_all(&tree, contents)?;
-        if found.contents != contents {
-            return Err(IndexError::new("it does not hold what it says"));
-        }
-        filter = Some(found.filter);
+    let found = read_all(&tree)?;
+    if found.contents != contents {
+        return Err(IndexError::new("it does not hold what it says"));
     }
-    Ok(Checked { tree, folder, meta: Some(meta), contents, settings, filter })
+    let directory = Directory::new(found.sessions)?;
+    Ok(Checked { tree, folder, meta: Some(meta), contents, settings, directory })
 }
 
 /// What is in a tree, or in a part of it.
+#[derive(Default)]
 struct Found {
     contents: Contents,
-    filter: Filter,
+    /// Who is on which page.
+    sessions: Vec<(Tag, u32)>,
 }
 
-/// Reads all of a tree, which is to hold as much as `expected`, on as many threads as there are processors.
-fn read_all(tree: &sled::Db, expected: Contents) -> Result<Found, IndexError> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(READERS_MAX);
-    // What it says of itself is not believed beyond what a filter may take, which it sees to.
-    let sessions = usize::try_from(expected.keys()).unwrap_or(usize::MAX);
-    // Nearly all keys are of sessions, and their tags are hashes.
-    let bound = |part: usize| vec![keys::SESSION, (part * 256 / threads) as u8];
-    let range = |part: usize| {
-        let from = if part == 0 { Bound::Unbounded } else { Bound::Included(bound(part)) };
-        let until = if part + 1 == threads { Bound::Unbounded } else { Bound::Excluded(bound(part + 1)) };
-        (from, until)
+/// Reads all of a tree, half of the pages of sessions beside the rest.
+fn read_all(tree: &sled::Db) -> Result<Found, IndexError> {
+    let middle = match tree.range(keys::sessions(0)..=keys::sessions(u32::MAX)).next_back() {
+        Some(row) => keys::sessions(keys::page_of(&row?.0).unwrap_or(0) / 2),
+        None => keys::sessions(0),
     };
-    let read = |part: usize| {
-        let mut found = Found { contents: Contents::default(), filter: Filter::for_sessions(sessions) };
-        for row in tree.range::<Vec<u8>, _>(range(part)) {
+    let read = |from: Bound<Vec<u8>>, until: Bound<Vec<u8>>| {
+        let mut found = Found::default();
+        for row in tree.range::<Vec<u8>, _>((from, until)) {
             let (key, value) = row?;
-            if *key != *keys::META {
-                found.contents.add(&key, &value);
-                if let Some(tag) = keys::tag_of(&key) {
-                    found.filter.insert(tag);
+            if *key == *keys::META {
+                continue;
+            }
+            found.contents.add(&key, &value);
+            if let Some(page) = keys::page_of(&key) {
+                for session in pages::sessions(&value) {
+                    found.sessions.push((session?.0, page));
                 }
             }
         }
         Ok::<_, IndexError>(found)
     };
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|part| scope.spawn(move || read(part))).collect();
-        let mut all = read(0)?;
-        for other in others {
-            let other = other.join().map_err(|_| IndexError::new("reading it panicked"))??;
-            all.contents.merge(other.contents);
-            all.filter.merge(&other.filter);
-        }
+        let rest = Bound::Excluded(middle.clone());
+        let behind = scope.spawn(move || read(rest, Bound::Unbounded));
+        let mut all = read(Bound::Unbounded, Bound::Included(middle))?;
+        let mut behind = behind.join().map_err(|_| IndexError::new("reading it panicked"))??;
+        all.contents.merge(behind.contents);
+        all.sessions.append(&mut behind.sessions);
         Ok(all)
     })
 }
@@ -160,17 +150,24 @@ impl Checked {
     /// Starts the thread that writes behind. `lock` is held for as long as anybody has the view.
     pub(crate) fn start(self, journal: Reader, lock: Option<Box<dyn Any + Send>>) -> Result<Opened, IndexError> {
         let meta = self.meta.unwrap_or_else(|| Meta::new(journal.salt()));
-        let view = Arc::new(View::new(self.tree, meta, lock, self.settings.layer_keys, self.settings.patience)?);
+        let view = Arc::new(View::new(
+            self.tree,
+            self.directory,
+            meta,
+            lock,
+            self.settings.layer_keys,
+            self.settings.patience,
+        )?);
         let anew = Anew { bytes: 0, least: self.settings.slack_bytes, cache_bytes: self.settings.cache_bytes };
         let behind = Behind::start(Arc::clone(&view), self.contents, self.folder, anew);
         let behind = behind.map_err(|error| IndexError::new(format_args!("no thread to write it on: {error}")))?;
-        Ok(Opened { index: Index::new(view, journal, self.filter), behind })
+        Ok(Opened { index: Index::new(view, journal), behind })
     }
 
     /// What it knows, for whoever only looks.
     pub(crate) fn look(self, salt: u64) -> Result<View, IndexError> {
         let meta = self.meta.unwrap_or_else(|| Meta::new(salt));
-        View::new(self.tree, meta, None, self.settings.layer_keys, self.settings.patience)
+        View::new(self.tree, self.directory, meta, None, self.settings.layer_keys, self.settings.patience)
     }
 
     /// Drops it where nobody waits for it.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use finis_engine::log::{Consumer, Mark, SourceSettings};
 
-use super::filter::Filter;
 use super::keys::OUTBOX_PAGE;
 use super::sessions::{Session, read_place, write_place};
 use super::view::{Changes, SessionRow, View};
@@ -28,8 +27,6 @@ pub(crate) struct Index {
     view: Arc<View>,
     journal: Reader,
     meta: Meta,
-    /// Nothing when the index was not read when it was opened.
-    filter: Option<Filter>,
     recent: HashMap<Tag, Session>,
     before: HashMap<Tag, Session>,
     /// Records of the recent ones.
@@ -55,13 +52,12 @@ struct OutboxPage {
 }
 
 impl Index {
-    pub(super) fn new(view: Arc<View>, journal: Reader, filter: Option<Filter>) -> Index {
+    pub(super) fn new(view: Arc<View>, journal: Reader) -> Index {
         let meta = view.meta();
         Index {
             view,
             journal,
             meta,
-            filter,
             recent: HashMap::new(),
             before: HashMap::new(),
             weight: 0,
@@ -86,10 +82,8 @@ impl Index {
         match self.recent.entry(tag) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(free) => {
-                let is_absent = self.filter.as_ref().is_some_and(|filter| !filter.may_have(tag));
                 let session = match self.before.remove(&tag) {
                     Some(session) => session,
-                    None if is_absent => Session::default(),
                     None => recall(&self.view, &self.journal, tag)?,
                 };
                 if session.is_changed {
@@ -350,14 +344,10 @@ impl Index {
             let Some(session) = self.recent.get_mut(&tag) else { continue };
             let beneath = session.published;
             let encoded = session.publish();
-            if let Some(filter) = self.filter.as_mut().filter(|_| beneath.is_none()) {
-                filter.insert(tag);
-            }
             let pages = encoded.pages.into_iter().collect();
-            let is_gone = session.gone.is_some();
-            changes
-                .sessions
-                .push((tag, SessionRow { value: encoded.value, pages, due: session.due, is_gone, beneath }));
+            let (first, is_gone) = (session.places().first().copied(), session.gone.is_some());
+            let row = SessionRow { value: encoded.value, pages, first, due: session.due, is_gone, beneath };
+            changes.sessions.push((tag, row));
         }
         changes.rest.extend(self.rest.drain());
         self.meta.watermark = watermark;

@@ -8,8 +8,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use finis_engine::Timestamp;
-
+use super::directory::Directory;
+use super::edit::{Edit, Finished};
 use super::meta::{Contents, Meta};
 use super::view::{Layer, SessionRow, View};
 use super::{IndexError, keys};
@@ -61,7 +61,8 @@ impl Behind {
     pub(super) fn start(view: Arc<View>, contents: Contents, folder: PathBuf, anew: Anew) -> io::Result<Behind> {
         let meta = view.meta();
         let watermark = (meta.watermark, meta.records);
-        let writer = Writer { view: Arc::clone(&view), contents, watermark, folder, unflushed: 0, anew };
+        let open = view.directory().last_page();
+        let writer = Writer { view: Arc::clone(&view), contents, open, watermark, folder, unflushed: 0, anew };
         let thread = thread::Builder::new().name("finis-index".to_owned()).spawn(move || writer.run())?;
         Ok(Behind { view, thread: Some(thread) })
     }
@@ -129,9 +130,18 @@ pub(super) struct Anew {
     pub(super) cache_bytes: u64,
 }
 
+/// Sessions of a layer: those that are on one page together, and then those that are new, as they came.
+fn in_order<'l>(directory: &Directory, sessions: Vec<(&'l Tag, &'l SessionRow)>) -> Vec<(&'l Tag, &'l SessionRow)> {
+    let mut placed: Vec<_> = sessions.into_iter().map(|it| (directory.page(*it.0).unwrap_or(u32::MAX), it)).collect();
+    placed.sort_unstable_by_key(|(page, (tag, row))| (*page, row.first, **tag));
+    placed.into_iter().map(|(_, session)| session).collect()
+}
+
 struct Writer {
     view: Arc<View>,
     contents: Contents,
+    /// The page that takes new sessions.
+    open: u32,
     /// Up to where the tree has everything, and how many records that is.
     watermark: (Position, u64),
     folder: PathBuf,
@@ -154,7 +164,8 @@ impl Writer {
             // So that one which is new is told from one that has lost everything.
             let (watermark, records) = self.watermark;
             let meta = Meta { watermark, records, ..self.view.meta() };
-            self.put(&mut sled::Batch::default(), self.contents, &meta)?;
+            let view = Arc::clone(&self.view);
+            self.put(Edit::new(&view, self.contents, self.open), &meta)?;
             self.flush()?;
         }
         loop {
@@ -234,97 +245,43 @@ impl Writer {
     fn write(&mut self, layer: &Layer) -> Result<bool, IndexError> {
         let before = self.watermark;
         let (gone, sessions): (Vec<_>, Vec<_>) = layer.sessions.iter().partition(|(_, row)| row.is_gone);
+        let sessions = in_order(&self.view.directory(), sessions);
         for part in sessions.chunks(BATCH_SESSIONS) {
-            let (mut batch, mut contents) = (sled::Batch::default(), self.contents);
+            let view = Arc::clone(&self.view);
+            let mut edit = Edit::new(&view, self.contents, self.open);
             for (tag, row) in part {
-                self.session(**tag, row, &mut batch, &mut contents)?;
+                edit.session(**tag, row)?;
             }
-            self.put(&mut batch, contents, &Meta { watermark: before.0, records: before.1, ..layer.meta })?;
+            self.put(edit, &Meta { watermark: before.0, records: before.1, ..layer.meta })?;
             crash_point!("index.part-applied");
             if self.view.progress().abandoned {
                 return Ok(false);
             }
         }
-        let (mut batch, mut contents) = (sled::Batch::default(), self.contents);
+        let view = Arc::clone(&self.view);
+        let mut edit = Edit::new(&view, self.contents, self.open);
         for (tag, row) in gone {
-            self.session(*tag, row, &mut batch, &mut contents)?;
+            edit.session(*tag, row)?;
         }
         for (key, value) in &layer.rest {
-            self.change(key, value.as_deref(), &mut batch, &mut contents)?;
+            edit.change(key, value.as_deref())?;
         }
-        self.put(&mut batch, contents, &layer.meta)?;
+        self.put(edit, &layer.meta)?;
         self.watermark = (layer.meta.watermark, layer.meta.records);
         Ok(true)
     }
 
-    fn session(
-        &mut self,
-        tag: Tag,
-        row: &SessionRow,
-        batch: &mut sled::Batch,
-        contents: &mut Contents,
-    ) -> Result<(), IndexError> {
-        let key = keys::session(tag);
-        match (&row.value, row.beneath) {
-            // There is nothing to be looked for.
-            (Some(value), None) => self.add(&key, value, batch, contents),
-            (value, Some(_)) => self.change(&key, value.as_deref(), batch, contents)?,
-            (None, None) => {}
-        }
-        for (number, page) in &row.pages {
-            self.change(&keys::page(tag, *number), page.as_deref(), batch, contents)?;
-        }
-        let before = row.beneath.and_then(|published| published.due);
-        let is_same = |at: Timestamp, other: Timestamp| (at.unix(), at.digits()) == (other.unix(), other.digits());
-        if let Some(before) = before.filter(|before| !row.due.is_some_and(|due| is_same(due, *before))) {
-            let (key, value) = (keys::due(before, tag), keys::due_value(before));
-            contents.remove(&key, &value);
-            batch.remove(key);
-        }
-        if let Some(due) = row.due.filter(|due| !before.is_some_and(|before| is_same(*due, before))) {
-            self.add(&keys::due(due, tag), &keys::due_value(due), batch, contents);
-        }
-        Ok(())
-    }
-
-    /// A key that the tree does not have.
-    fn add(&mut self, key: &[u8], value: &[u8], batch: &mut sled::Batch, contents: &mut Contents) {
-        contents.add(key, value);
-        self.unflushed += key.len() + value.len();
-        batch.insert(key, value);
-    }
-
-    fn change(
-        &mut self,
-        key: &[u8],
-        value: Option<&[u8]>,
-        batch: &mut sled::Batch,
-        contents: &mut Contents,
-    ) -> Result<(), IndexError> {
-        let old = self.view.tree().get(key)?;
-        // What came and went meanwhile costs nothing.
-        if old.as_deref() == value {
-            return Ok(());
-        }
-        if let Some(old) = old {
-            contents.remove(key, &old);
-        }
-        match value {
-            Some(value) => self.add(key, value, batch, contents),
-            None => batch.remove(key),
-        }
-        Ok(())
-    }
-
     /// Writes a batch, and with it what the tree then holds.
-    fn put(&mut self, batch: &mut sled::Batch, contents: Contents, meta: &Meta) -> Result<(), IndexError> {
-        let mut batch = std::mem::take(batch);
+    fn put(&mut self, edit: Edit<'_>, meta: &Meta) -> Result<(), IndexError> {
+        let Finished { mut batch, contents, placed, open, bytes } = edit.finish();
         batch.insert(keys::META, meta.encode(contents));
         crash_point!("index.applying");
         self.view.tree().apply_batch(batch)?;
         crash_point!("index.applied");
         collect();
-        self.contents = contents;
+        self.view.relocate(placed);
+        (self.contents, self.open) = (contents, open);
+        self.unflushed += bytes;
         Ok(())
     }
 

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use finis_engine::Timestamp;
 use finis_engine::log::SourceSettings;
 
+use super::directory::Directory;
 use super::sessions::{Published, Session, Value, read_places};
 use super::state::decode_settings;
-use super::{IndexError, Meta, keys};
+use super::{IndexError, Meta, keys, pages};
+use crate::journal::Place;
 use crate::tag::Tag;
 
 /// Layers that wait to be written before commits wait for them.
@@ -39,6 +41,8 @@ pub(super) struct SessionRow {
     /// Nothing when nothing of it is kept.
     pub(super) value: Option<Vec<u8>>,
     pub(super) pages: BTreeMap<u32, Option<Vec<u8>>>,
+    /// Where the first of its records lies: those that came together are put together.
+    pub(super) first: Option<Place>,
     pub(super) due: Option<Timestamp>,
     /// It was let go.
     pub(super) is_gone: bool,
@@ -88,6 +92,8 @@ pub(crate) struct View {
     pub(super) moved: Condvar,
     /// Another one once it was written anew.
     tree: RwLock<sled::Db>,
+    /// Who is on which page of the tree.
+    directory: RwLock<Directory>,
     /// Nobody else opens the store while anybody can still read. Goes last.
     lock: Mutex<Option<Box<dyn Any + Send>>>,
     /// Sessions and other keys of a layer that is full.
@@ -99,6 +105,7 @@ pub(crate) struct View {
 impl View {
     pub(super) fn new(
         tree: sled::Db,
+        directory: Directory,
         meta: Meta,
         lock: Option<Box<dyn Any + Send>>,
         layer_keys: usize,
@@ -114,6 +121,7 @@ impl View {
             progress: Mutex::default(),
             moved: Condvar::new(),
             tree: RwLock::new(tree),
+            directory: RwLock::new(directory),
             lock: Mutex::new(lock),
             layer_keys,
             patience,
@@ -131,26 +139,48 @@ impl View {
 
     /// Rows that are not of sessions whose keys begin with `prefix`, after a key, in order, up to this many.
     pub(crate) fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, IndexError> {
-        self.in_parts(prefix, after, limit, |layer, from| {
-            let range = layer.rest.range::<Vec<u8>, _>((from, Bound::Unbounded));
-            Box::new(range.map(|(key, value)| Ok((key.clone(), value.clone()))))
-        })
+        let mut rows: Vec<Row> = Vec::new();
+        while rows.len() < limit {
+            let from = match (rows.last(), after) {
+                (Some((key, _)), _) => Bound::Excluded(key.clone()),
+                (None, Some(after)) if after > prefix => Bound::Excluded(after.to_vec()),
+                (None, _) => Bound::Included(prefix.to_vec()),
+            };
+            let most = ROWS_MAX.min(limit - rows.len());
+            let more = self.some(prefix, &from, most)?;
+            let is_done = more.len() < most;
+            rows.extend(more);
+            if is_done {
+                break;
+            }
+        }
+        Ok(rows)
     }
 
     /// Tags of sessions after this one, in order, up to this many.
-    pub(crate) fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError> {
-        let after = after.map(keys::session);
-        let rows = self.in_parts(&[keys::SESSION], after.as_deref(), limit, |layer, from| {
-            let tag = |key: &Vec<u8>| keys::tag_of(key).map_or(Bound::Unbounded, Bound::Excluded);
-            let from = match &from {
-                Bound::Excluded(key) => tag(key),
-                _ => Bound::Unbounded,
-            };
-            let range = layer.sessions.range((from, Bound::Unbounded));
-            Box::new(range.map(|(tag, row)| Ok((keys::session(*tag), row.value.clone()))))
-        })?;
-        let tags = rows.iter().map(|(key, _)| keys::tag_of(key));
-        tags.collect::<Option<_>>().ok_or_else(|| IndexError::value("a session"))
+    pub(crate) fn sessions(&self, after: Option<Tag>, limit: usize) -> Vec<Tag> {
+        let shared = self.read();
+        let directory = self.directory();
+        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let mut sources: Vec<Peekable<Tags<'_>>> = Vec::with_capacity(shared.layers.len() + 1);
+        // The newest first.
+        for layer in shared.layers.iter().rev() {
+            let rows = layer.sessions.range::<Tag, _>(from).map(|(tag, row)| (*tag, row.value.is_some()));
+            sources.push((Box::new(rows) as Tags<'_>).peekable());
+        }
+        sources.push((Box::new(directory.after(after).map(|tag| (tag, true))) as Tags<'_>).peekable());
+        let mut tags = Vec::new();
+        while tags.len() < limit {
+            let Some(least) = sources.iter_mut().filter_map(Peekable::peek).map(|(tag, _)| *tag).min() else { break };
+            let mut newest = None;
+            for source in &mut sources {
+                if let Some((_, is_there)) = source.next_if(|(tag, _)| *tag == least) {
+                    newest.get_or_insert(is_there);
+                }
+            }
+            tags.extend(newest.filter(|is_there| *is_there).map(|_| least));
+        }
+        tags
     }
 
     /// Where the records of a session lie; nothing of one that it does not know.
@@ -160,11 +190,17 @@ impl View {
         let shared = self.read();
         let rows = || shared.layers.iter().rev().filter_map(|layer| layer.sessions.get(&tag));
         let value = match rows().next() {
-            Some(row) => row.value.clone(),
-            None => self.tree().get(keys::session(tag))?.map(|value| value.to_vec()),
+            Some(row) => row.value.as_deref().map(Value::decode),
+            None => match self.directory().page(tag) {
+                Some(page) => {
+                    let page = self.tree().get(keys::sessions(page))?.ok_or_else(unreadable)?;
+                    Some(Value::decode(pages::find(&page, tag)?.ok_or_else(unreadable)?))
+                }
+                None => None,
+            },
         };
         let Some(value) = value else { return Ok(None) };
-        let value = Value::decode(&value).ok_or_else(unreadable)?;
+        let value = value.ok_or_else(unreadable)?;
         let mut older = Vec::new();
         for number in 0..value.pages {
             let page = match rows().find_map(|row| row.pages.get(&number)) {
@@ -278,37 +314,14 @@ impl View {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn in_parts<F>(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, of: F) -> Result<Vec<Row>, IndexError>
-    where
-        F: for<'l> Fn(&'l Layer, Bound<Vec<u8>>) -> Source<'l>,
-    {
-        let mut rows: Vec<Row> = Vec::new();
-        while rows.len() < limit {
-            let from = match (rows.last(), after) {
-                (Some((key, _)), _) => Bound::Excluded(key.clone()),
-                (None, Some(after)) if after > prefix => Bound::Excluded(after.to_vec()),
-                (None, _) => Bound::Included(prefix.to_vec()),
-            };
-            let most = ROWS_MAX.min(limit - rows.len());
-            let more = self.some(prefix, &from, most, &of)?;
-            let is_done = more.len() < most;
-            rows.extend(more);
-            if is_done {
-                break;
-            }
-        }
-        Ok(rows)
-    }
-
-    fn some<F>(&self, prefix: &[u8], from: &Bound<Vec<u8>>, limit: usize, of: &F) -> Result<Vec<Row>, IndexError>
-    where
-        F: for<'l> Fn(&'l Layer, Bound<Vec<u8>>) -> Source<'l>,
-    {
+    fn some(&self, prefix: &[u8], from: &Bound<Vec<u8>>, limit: usize) -> Result<Vec<Row>, IndexError> {
         let shared = self.read();
         // The newest first.
         let mut sources: Vec<Peekable<Source<'_>>> = Vec::with_capacity(shared.layers.len() + 1);
         for layer in shared.layers.iter().rev() {
-            sources.push(of(layer, from.clone()).peekable());
+            let range = layer.rest.range::<Vec<u8>, _>((from.clone(), Bound::Unbounded));
+            let range = range.map(|(key, value)| Ok((key.clone(), value.clone())));
+            sources.push((Box::new(range) as Source<'_>).peekable());
         }
         let tree = self.tree();
         let range = tree.range((from.clone(), Bound::Unbounded)).map(|row| {
@@ -345,6 +358,19 @@ impl View {
         self.tree.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes where sessions are in the tree now; nothing for those that are nowhere. Whoever looks for one
+    /// finds it in a layer meanwhile.
+    pub(super) fn relocate(&self, sessions: Vec<(Tag, Option<u32>)>) {
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        for (tag, page) in sessions {
+            directory.put(tag, page);
+        }
+    }
+
     /// Puts another tree in place, which holds the same. Gives the one that was there.
     pub(super) fn replace_tree(&self, tree: sled::Db) -> sled::Db {
         let mut place = self.tree.write().unwrap_or_else(PoisonError::into_inner);
@@ -359,6 +385,9 @@ impl View {
         self.shared.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Sessions in order, and whether each is there or goes.
+type Tags<'s> = Box<dyn Iterator<Item = (Tag, bool)> + 's>;
 
 /// Keys in order, each with its value, or nothing where it goes.
 type Source<'s> = Box<dyn Iterator<Item = Result<(Vec<u8>, Option<Vec<u8>>), IndexError>> + 's>;
@@ -379,6 +408,7 @@ impl Layer {
                 Some(known) => {
                     // What is beneath stays what it was.
                     known.value = row.value;
+                    known.first = row.first;
                     known.due = row.due;
                     known.is_gone = row.is_gone;
                     known.pages.extend(row.pages);
