@@ -167,6 +167,8 @@ impl Notices {
                     let (mut said, mut moved) = (self.said.clone(), self.moved.clone());
                     *self.step() = Step::Waiting(Box::pin(async move {
                         tokio::select! {
+                            // So that the same happens every time.
+                            biased;
                             said = said.changed() => said.is_err(),
                             // Its gate is there as long as this is.
                             _ = moved.changed() => false,
