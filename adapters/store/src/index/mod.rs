@@ -3,7 +3,8 @@
 //! It is sled behind a thread of its own, and it is never the truth: it says up to where it knows the
 //! journal, in the same batch as what it knows, and whatever is wrong with it, it is set aside and made
 //! again. Nothing waits for it: what is durable in the journal is put into [layers](view) in memory,
-//! where every read finds it at once, and goes into the tree behind.
+//! where every read finds it at once, and goes into the tree behind. There, sessions that came together are
+//! [under one key](pages), and a [directory] in memory says who is where.
 //!
 //! Of sled only `get`, `range`, `apply_batch` and `flush` are used, and values stay below 4 KiB: larger
 //! ones it would keep in files that it never syncs. The thread of its own that writes in the background
