@@ -217,8 +217,11 @@ impl Watch {
 
     /// How many sessions were gone through.
     pub(crate) fn sessions(of: Option<u64>, progress: &Arc<AtomicU64>) -> Watch {
-        let template =
-            if of.is_some() { "{wide_bar} {human_pos}/{human_len} sessions {eta}" } else { "{spinner} {human_pos} sessions" };
+        let template = if of.is_some() {
+            "{wide_bar} {human_pos}/{human_len} sessions {eta}"
+        } else {
+            "{spinner} {human_pos} sessions"
+        };
         Watch::of(of, progress, template)
     }
 

@@ -66,11 +66,7 @@ pub struct KeptTerms {
 ///
 /// # Errors
 /// When the catalogue has no contract for it, or one without a kind that it is subscribed to.
-pub fn remembered_plan(
-    settings: &SourceSettings,
-    catalogue: &Catalogue,
-    kept: KeptTerms,
-) -> Result<Plan, LookError> {
+pub fn remembered_plan(settings: &SourceSettings, catalogue: &Catalogue, kept: KeptTerms) -> Result<Plan, LookError> {
     let source = || settings.name.clone();
     let contract = catalogue.get(&settings.provider).ok_or_else(|| LookError::NoContract {
         source: source(),

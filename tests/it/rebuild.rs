@@ -32,7 +32,9 @@ fn new_contract() -> String {
         name = "rating"
         about = "how good it was"
     "#;
-    let authority = [("\"recording.ready\"]\n", "\"recording.ready\", \"session.rated\"]\n")];
+    let last = "\"session.ended\", \"recording.ready\"";
+    let with_rated = format!("{last}, \"session.rated\"");
+    let authority = [(last, with_rated.as_str())];
     changed(&[&renamed[..], &longer, &authority].concat()) + kind
 }
 
@@ -196,7 +198,10 @@ fn terms_stay_as_the_store_remembers_them_unless_told() {
     assert_eq!(terms("--contract-deadlines --grace desk=1m"), r#"1m 1h ["session.ended","session.finalized"]"#);
     assert_eq!(terms("--stall 2h --subscribe session.finalized"), r#"1m30s 2h ["session.finalized"]"#);
     let told = scratch.finis("rebuild --contracts contracts").fine().out;
-    assert!(told.contains("grace 1m30s, as the store remembers; the contract says 10m (--contract-deadlines)"), "{told}");
+    assert!(
+        told.contains("grace 1m30s, as the store remembers; the contract says 10m (--contract-deadlines)"),
+        "{told}"
+    );
 
     // It is subscribed to a kind that is called otherwise by now.
     let gone = new_contract().replace("session.ended", "session.over");
@@ -248,8 +253,10 @@ fn what_is_gone_damaged_or_cannot_be_read_stays_as_it_is() {
     let scratch = rated();
     scratch.finis("forget call --yes").fine();
     let told = scratch.finis(&format!("rebuild {NEW} --apply --announce --json")).fine().json();
-    assert_eq!((&told["sessions"], &told["notices"]), (&json!(4), &json!({"amended": 1})));
-    assert!(!scratch.finis("sessions").fine().out.contains("call"));
+    assert_eq!(told["sessions"], 4);
+    // It was forgotten today, and by today the others are over.
+    assert_eq!(told["notices"], json!({"amended": 1, "complete": 1, "stalled": 1}));
+    assert!(!scratch.finis("sessions --contracts contracts").fine().out.contains("call"));
 
     let scratch = damaged();
     with_contract(&scratch, &new_contract());
@@ -269,6 +276,22 @@ fn what_is_gone_damaged_or_cannot_be_read_stays_as_it_is() {
     let told = scratch.finis("rebuild --contracts contracts --apply --announce --json").fine().json();
     assert_eq!((&told["sessions_unreadable"], &told["sessions_changed"]), (&json!(5), &json!(0)));
     assert_eq!(scratch.finis("notices").fine().out, before);
+}
+
+#[test]
+fn events_that_are_not_read_as_they_were_are_counted() {
+    let other = r#","callId":"other""#;
+    let own = r#","callId":"s-1""#;
+    let scratch = Scratch::with_export(&[
+        came("session.ended", "s-1", 11, own),
+        came("call.ended", "s-1", 12, other),
+        came("session.finalized", "s-1", 13, ""),
+    ]);
+    scratch.finis("import export.jsonl --source desk --provider pathors").fine();
+    with_contract(&scratch, &changed(&[("id = \"/sessionId\"", "id = \"/callId\"")]));
+    let told = scratch.finis("rebuild --contracts contracts --json").fine().json();
+    assert_eq!((&told["events_elsewhere"], &told["events_unreadable"]), (&json!(1), &json!(1)), "{told}");
+    assert_eq!((&told["sessions"], &told["sessions_unreadable"]), (&json!(1), &json!(0)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

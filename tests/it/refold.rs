@@ -24,7 +24,11 @@ const CONTRACTS: [&[(&str, &str)]; 7] = [
     &[("stall = \"1h\"", "stall = \"90s\"")],
     &[("stall = \"1h\"", "stall = \"3h\""), ("call_status", "status_of_call")],
     &[("closes = [\"session.finalized\"]", "closes = [\"session.ended\"]")],
-    &[("subsumes = [\"session.ended\", \"call.ended\"]", "subsumes = []"), ("messages_count", "count")],
+    &[
+        ("\"2026-05\"\ntitle", "\"2027-01\"\ntitle"),
+        ("\"session.ended\", \"call.ended\"]\n[event", "]\n[event"),
+        ("messages_count", "count"),
+    ],
 ];
 
 fn contract(number: usize) -> Arc<Contract> {

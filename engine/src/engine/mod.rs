@@ -189,6 +189,11 @@ struct Inner {
 
 impl Engine {
     /// An engine of these parts, and the writer that somebody has to run.
+    ///
+    /// The log may have been written under other contracts or on other terms. Those of these sources apply from
+    /// here on: to whatever comes, and to sessions that wait, when the time is over that they were to wait for
+    /// so far. Sessions that are over stay as they were said until something comes for them; [`Refold`] judges
+    /// them all anew.
     #[must_use]
     pub fn new(
         log: Arc<dyn Log>,

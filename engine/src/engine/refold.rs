@@ -129,8 +129,7 @@ impl Refold {
             };
             let said = session.said().last_record().map(str::to_owned);
             let judged = Judged::new(&mut session, under, self.as_of);
-            let mut rejudged =
-                Rejudged { judged, was_due, changes: Vec::new(), is_unheard: said.is_none(), misread };
+            let mut rejudged = Rejudged { judged, was_due, changes: Vec::new(), is_unheard: said.is_none(), misread };
             if let Some(said) = said.filter(|_| rejudged.is_change()) {
                 rejudged.changes = session.changes_since(under, &said);
             }

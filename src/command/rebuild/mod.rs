@@ -153,8 +153,7 @@ impl Args {
             let name = settings.name.clone();
             let is_of = |text: &String| text.split_once('=').is_none_or(|(of, _)| of == name);
             // What is told anew may be what the contract no longer has.
-            let kept =
-                KeptTerms { subscription: !subscribe.iter().any(is_of), deadlines: !self.contract_deadlines };
+            let kept = KeptTerms { subscription: !subscribe.iter().any(is_of), deadlines: !self.contract_deadlines };
             plans.push((name, remembered_plan(settings, catalogue, kept)?));
         }
         if plans.is_empty() {

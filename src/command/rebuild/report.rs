@@ -90,26 +90,25 @@ impl Report<'_> {
         Some(SourceSettings::new(&settings.name, contract, &Terms::new(contract)))
     }
 
-    /// What is left as it is, and what is to be known of it.
+    /// What stays as it is, and why.
     fn write_beside(&self, out: &mut String) -> std::fmt::Result {
         let Rebuilt { damaged, unreadable, misread, readable, .. } = self.rebuilt;
-        let mut row = |name: &str, text: String| writeln!(out, "  {name:<9}{text}");
-        if *damaged > 0 {
-            let stay = if *damaged == 1 { "stays as it is" } else { "stay as they are" };
-            row("damaged", format!("{} {stay}: `finis doctor` names what is lost", count(*damaged, "session")))?;
-        }
-        if *unreadable > 0 {
-            let stay = if *unreadable == 1 { "stays as it is" } else { "stay as they are" };
-            let text = format!("{} {stay}: the contract reads no event of it", count(*unreadable, "session"));
-            row("unread", doubtful(&text))?;
-        }
-        if misread.unreadable > 0 {
-            let text = format!("{} that the contract cannot read, and folds nothing of", count(misread.unreadable, "event"));
-            row("unread", doubtful(&text))?;
-        }
-        if misread.elsewhere > 0 {
-            let text = "that the contract reads as of another session; where it came for, it stays";
-            row("elsewhere", format!(" {}", doubtful(&format!("{} {text}", count(misread.elsewhere, "event")))))?;
+        let stay = |sessions: u64| {
+            let stay = if sessions == 1 { "stays as it is" } else { "stay as they are" };
+            format!("{} {stay}", count(sessions, "session"))
+        };
+        let rows = [
+            (*damaged, "damaged", format!("{}: `finis doctor` names what is lost", stay(*damaged))),
+            (*unreadable, "unreadable", format!("{}: the contract reads no event there", stay(*unreadable))),
+            (misread.unreadable, "unreadable", format!("{} in the others", count(misread.unreadable, "event"))),
+            (
+                misread.elsewhere,
+                "elsewhere",
+                format!("{} by the contract in another session, left where it came", count(misread.elsewhere, "event")),
+            ),
+        ];
+        for (_, name, text) in rows.iter().filter(|(number, ..)| *number > 0) {
+            writeln!(out, "  {name:<10}  {}", doubtful(text))?;
         }
         if *readable > 0 {
             let text = format!("{} can be read now: `finis quarantine retry` takes them", deliveries(*readable));
@@ -123,15 +122,19 @@ impl Report<'_> {
         if parts.is_empty() {
             return Ok(());
         }
-        writeln!(out, "\n{}  {}", heading("Changes  "), aside("of what was last said of a session, in so many of them"))?;
+        writeln!(
+            out,
+            "\n{}  {}",
+            heading("Changes  "),
+            aside("of what was last said of a session, in so many of them")
+        )?;
         let name = |part: &str| part.strip_prefix("fields.").unwrap_or(part).to_owned();
         let names = parts.keys().map(|part| name(part).chars().count()).max().unwrap_or(0);
         let numbers = parts.values().map(|part| number(part.sessions).len()).max().unwrap_or(0);
         // The verdict first, then fields.
         let (fields, verdict): (Vec<_>, Vec<_>) = parts.iter().partition(|(part, _)| part.starts_with("fields."));
         for (part, changes) in verdict.into_iter().chain(fields) {
-            let line =
-                format!("  {:<names$}  {:>numbers$}  {}", name(part), number(changes.sessions), ways(changes));
+            let line = format!("  {:<names$}  {:>numbers$}  {}", name(part), number(changes.sessions), ways(changes));
             writeln!(out, "{}", line.trim_end())?;
         }
         Ok(())
@@ -146,17 +149,15 @@ impl Report<'_> {
             let nobody = if self.applied { "nobody is told" } else { "nobody would be told (--announce)" };
             writeln!(out, "{}  {}", heading("Quietly  "), words(quiet, nobody))?;
         }
-        if *deadlines + *due > 0 {
-            let mut told = Vec::new();
-            if *deadlines > 0 {
-                let had = if *deadlines == 1 { "has" } else { "have" };
-                told.push(format!("{} {had} passed", number(*deadlines)));
-            }
-            if *due > 0 {
-                let wait = if *due == 1 { "is" } else { "are" };
-                told.push(format!("{} {wait} due at another time, or no more", count(*due, "session")));
-            }
-            writeln!(out, "{}  {}", heading("Deadlines"), told.join(", "))?;
+        let mut rest = Vec::new();
+        if *deadlines > 0 {
+            rest.push(format!("{} passed", count(*deadlines, "deadline")));
+        }
+        if *due > 0 {
+            rest.push(format!("{} due at another time, or no more", count(*due, "session")));
+        }
+        if !rest.is_empty() {
+            writeln!(out, "{}  {}", heading("Waiting  "), rest.join(", "))?;
         }
         Ok(())
     }
@@ -194,7 +195,9 @@ impl Report<'_> {
             })
         });
         let parts = self.rebuilt.parts.iter().map(|(part, Part { sessions, ways })| {
-            let ways = ways.iter().map(|((old, new), sessions)| change(&[("old", old), ("new", new)], json!({"sessions": sessions})));
+            let ways = ways
+                .iter()
+                .map(|((old, new), sessions)| change(&[("old", old), ("new", new)], json!({"sessions": sessions})));
             json!({"part": part, "sessions": sessions, "ways": ways.collect::<Vec<_>>()})
         });
         let summary = json!({
@@ -225,11 +228,14 @@ impl Report<'_> {
 
 fn write_example(out: &mut String, key: &SessionKey, example: &Example) -> std::fmt::Result {
     let subject = if key.subject == "session" { String::new() } else { format!("{} ", key.subject) };
+    let mut line = format!("  {subject}{} of {}", shown(&key.id), shown(&key.source));
     let said = example.said.iter().map(|(kind, revision)| format!("{}, revision {revision}", kind.as_str()));
     let said: Vec<String> = said.collect();
-    let quietly = if example.is_told || said.is_empty() { "" } else { ", quietly" };
-    let said = aside(&format!("{}{quietly}", said.join("; ")));
-    writeln!(out, "{}", format!("  {subject}{} of {}  {said}", shown(&key.id), shown(&key.source)).trim_end())?;
+    if !said.is_empty() {
+        let quietly = if example.is_told { "" } else { ", quietly" };
+        let _ = write!(line, "  {}", aside(&format!("{}{quietly}", said.join("; "))));
+    }
+    writeln!(out, "{line}")?;
     let mut rows: Vec<(&str, String)> = example.changes.iter().filter_map(change_in_words).collect();
     let (was, is) = example.due;
     if was != is {
@@ -248,9 +254,10 @@ fn ways(part: &Part) -> String {
     let mut ways: Vec<_> = part.ways.iter().collect();
     ways.sort_by_key(|(_, sessions)| std::cmp::Reverse(**sessions));
     let word = |json: &Option<String>| json.as_deref().map_or_else(|| "nothing".to_owned(), |json| shown(&plain(json)));
-    let some = ways.iter().take(WAYS).map(|((old, new), sessions)| {
-        format!("{} {} {} {}", word(old), aside("→"), word(new), number(**sessions))
-    });
+    let some = ways
+        .iter()
+        .take(WAYS)
+        .map(|((old, new), sessions)| format!("{} {} {} {}", word(old), aside("→"), word(new), number(**sessions)));
     let mut some: Vec<String> = some.collect();
     if ways.len() > WAYS {
         some.push("…".to_owned());
@@ -300,10 +307,12 @@ fn change(values: &[(&str, &Option<String>)], mut of: Value) -> Value {
 
 fn example_json(key: &SessionKey, example: &Example) -> Value {
     let said = example.said.iter();
-    let said = said.map(|(kind, revision)| json!({"kind": kind.as_str(), "revision": revision, "told": example.is_told}));
-    let changes = example.changes.iter().map(|Change { part, old, new }| {
-        change(&[("old", old), ("new", new)], json!({"part": part}))
-    });
+    let said =
+        said.map(|(kind, revision)| json!({"kind": kind.as_str(), "revision": revision, "told": example.is_told}));
+    let changes = example
+        .changes
+        .iter()
+        .map(|Change { part, old, new }| change(&[("old", old), ("new", new)], json!({"part": part})));
     let (was_due, due) = example.due;
     json!({
         "source": key.source,
