@@ -102,15 +102,13 @@ impl Source {
         }
         let mut reader = Reader::new();
         let mut misread = Misread::default();
-        let events = stored.events.iter().filter_map(|entry| match self.read(&mut reader, &entry.delivery) {
-            Ok((read, event)) => {
-                misread.elsewhere += u64::from(read != entry.key);
-                Some((LiveArrival::new(&self.contract, &event), entry.received_at))
-            }
-            Err(_) => {
+        let events = stored.events.iter().filter_map(|entry| {
+            let Ok((key, event)) = self.read(&mut reader, &entry.delivery) else {
                 misread.unreadable += 1;
-                None
-            }
+                return None;
+            };
+            misread.elsewhere += u64::from(key != entry.key);
+            Some((LiveArrival::new(&self.contract, &event), entry.received_at))
         });
         let events: Vec<_> = events.collect();
         let mut session = Session::restore(key, events, stored.deadlines, said);

@@ -42,6 +42,7 @@ when their time is over; those that are over stay as they were said until someth
 are rebuilt.
 
 Exits 0; 2 when something could not be read or written.")]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
 pub(crate) struct Args {
     #[command(flatten)]
     read: ReadArgs,
