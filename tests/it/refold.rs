@@ -17,7 +17,7 @@ use proptest::sample::select;
 use crate::world::{EVENING, Frail, Hand, Running, at, key, kinds, payload, said};
 
 /// The shipped contract of pathors, and what it may be changed to.
-const CONTRACTS: [&[(&str, &str)]; 7] = [
+const CONTRACTS: [&[(&str, &str)]; 8] = [
     &[],
     &[("grace = \"2m\"", "grace = \"10s\"")],
     &[("grace = \"2m\"", "grace = \"2h\"")],
@@ -28,6 +28,14 @@ const CONTRACTS: [&[(&str, &str)]; 7] = [
         ("\"2026-05\"\ntitle", "\"2027-01\"\ntitle"),
         ("\"session.ended\", \"call.ended\"]\n[event", "]\n[event"),
         ("messages_count", "count"),
+    ],
+    // What has ended is complete, and waits for nothing.
+    &[
+        ("closes = [\"session.finalized\"]", "closes = [\"session.ended\"]"),
+        (
+            "kind = \"session.finalized\"\nrole = \"lifecycle\"\ndue = \"always\"",
+            "kind = \"session.finalized\"\nrole = \"lifecycle\"\ndue = \"never\"",
+        ),
     ],
 ];
 
@@ -217,12 +225,13 @@ async fn an_engine_that_is_opened_with_another_contract_says_what_is_over_by_it(
 
     // Under this one it has ended, and waits for nothing. It is judged when its time is over.
     let (engine, writer) =
-        finis::engine::Engine::new(log.clone(), clock.clone(), [source(5)], finis::engine::Settings::default());
+        finis::engine::Engine::new(log.clone(), clock.clone(), [source(7)], finis::engine::Settings::default());
     let running = Running { engine, writer: tokio::spawn(writer.run()) };
     let mut crm = running.engine.notices("crm").await.unwrap();
     clock.set("2026-05-03T09:42:14Z");
     let notice = crm.next().await.unwrap().unwrap().notice;
     assert_eq!((notice.kind, notice.revision), (NoticeKind::Complete, 1));
+    assert!(notice.record.contains(r#""by":"evidence""#), "{}", notice.record);
     drop(crm);
     running.stop().await;
     assert_eq!(kinds(&said(&*log).await), [(NoticeKind::Complete, 1)]);
