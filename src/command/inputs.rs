@@ -35,17 +35,24 @@ pub(crate) struct Inputs {
     #[arg(long, value_name = "PATH", value_parser = Pointer::parse)]
     body_at: Option<Pointer>,
 
+    #[command(flatten)]
+    terms: TermArgs,
+}
+
+/// What sources have settled on with their providers, where it is told.
+#[derive(Args)]
+pub(crate) struct TermArgs {
     /// Kinds that are sent to you, separated by commas; all unless told
     #[arg(long, value_name = "[SOURCE=]KINDS")]
-    subscribe: Vec<String>,
+    pub(crate) subscribe: Vec<String>,
 
     /// How long to wait after the end of a session for what is missing, as 90s or 2m; of campaigns and the like the contract says it
     #[arg(long, value_name = "[SOURCE=]TIME")]
-    grace: Vec<String>,
+    pub(crate) grace: Vec<String>,
 
     /// How long to wait after the last event of a session for its end, as 1h; of campaigns and the like the contract says it
     #[arg(long, value_name = "[SOURCE=]TIME")]
-    stall: Vec<String>,
+    pub(crate) stall: Vec<String>,
 }
 
 /// How many at once.
@@ -131,7 +138,7 @@ impl Inputs {
             }
         };
         let mut sources = self.sources(named, provider.map(Plan::new))?;
-        self.set_terms(&mut sources)?;
+        self.terms.set(&mut sources)?;
         let progress = Arc::new(AtomicU64::new(0));
         let as_of = heads.iter().filter_map(|head| head.header.as_ref()?.as_of).max();
         let exported = as_of.map(|as_of| Exported { as_of, is_all: heads.iter().all(|head| head.header.is_some()) });
@@ -222,8 +229,14 @@ impl Inputs {
             }
         })
     }
+}
 
-    fn set_terms(&self, sources: &mut Sources) -> Result<(), Failure> {
+impl TermArgs {
+    /// Applies them, each to all sources or to the one that it names.
+    ///
+    /// # Errors
+    /// When one cannot be read, or names a source that there is not.
+    pub(crate) fn set(&self, sources: &mut Sources) -> Result<(), Failure> {
         for text in &self.subscribe {
             let kinds = |plan: &mut Plan, kinds: &str| {
                 let list: Vec<&str> = kinds.split(',').map(str::trim).filter(|kind| !kind.is_empty()).collect();

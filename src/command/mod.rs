@@ -11,6 +11,7 @@ mod inputs; // which exports, of which provider, on which terms
 mod notices; // what was said
 mod output; // files that are whole or not there
 mod quarantine; // what was refused
+mod rebuild; // a store judged anew
 mod reconcile; // exports into records
 mod sessions; // what is in a store
 mod show; // a session, entry by entry
@@ -57,6 +58,8 @@ enum Command {
     /// Look at deliveries that could not be read, and read them again
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    /// Judge all of a store anew under the contracts of today: say what would change, and do it
+    Rebuild(rebuild::Args),
     /// Erase all that a store says of a session, for good
     Forget(forget::Args),
     /// Check all of a store, and mend it
@@ -146,6 +149,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Show(args) => show::run(&args),
         Command::Notices(args) => notices::run(&args),
         Command::Quarantine(command) => quarantine::run(command),
+        Command::Rebuild(args) => rebuild::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -21,8 +21,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-It only looks: nothing is acknowledged by it. What was imported with --quiet-notices was said to nobody, \
-and is not among them; `finis show` has it.")]
+It only looks: nothing is acknowledged by it. What was imported with --quiet-notices, or corrected by \
+`finis rebuild --apply` without --announce, was said to nobody, and is not among them; `finis show` has it.")]
 pub(crate) struct Args {
     #[command(flatten)]
     store: StoreArgs,

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use finis::engine::Timestamp;
@@ -199,31 +199,45 @@ pub(crate) fn as_of(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|error| error.to_string())
 }
 
-/// Shows on a terminal how far the reading is.
+/// Shows on a terminal how far the work is.
 pub(crate) struct Watch {
     done: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Watch {
+    /// How far the reading is.
     pub(crate) fn start(reconciliation: &Reconciliation) -> Watch {
+        let sizes =
+            reconciliation.exports.iter().map(|path| std::fs::metadata(path).ok().map(|metadata| metadata.len()));
+        let size = sizes.sum::<Option<u64>>();
+        let template = if size.is_some() { "{wide_bar} {bytes}/{total_bytes} {eta}" } else { "{spinner} {bytes} read" };
+        Watch::of(size, &reconciliation.progress, template)
+    }
+
+    /// How many sessions were gone through.
+    pub(crate) fn sessions(of: Option<u64>, progress: &Arc<AtomicU64>) -> Watch {
+        let template = if of.is_some() {
+            "{wide_bar} {human_pos}/{human_len} sessions {eta}"
+        } else {
+            "{spinner} {human_pos} sessions"
+        };
+        Watch::of(of, progress, template)
+    }
+
+    fn of(size: Option<u64>, progress: &Arc<AtomicU64>, template: &'static str) -> Watch {
         let done = Arc::new(AtomicBool::new(false));
         if !std::io::stderr().is_terminal() {
             return Watch { done, thread: None };
         }
-        let sizes =
-            reconciliation.exports.iter().map(|path| std::fs::metadata(path).ok().map(|metadata| metadata.len()));
-        let size = sizes.sum::<Option<u64>>();
-        let (read, over) = (Arc::clone(&reconciliation.progress), Arc::clone(&done));
+        let (progress, over) = (Arc::clone(progress), Arc::clone(&done));
         let thread = std::thread::spawn(move || {
             let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-            let template =
-                if size.is_some() { "{wide_bar} {bytes}/{total_bytes} {eta}" } else { "{spinner} {bytes} read" };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             while !over.load(Ordering::Acquire) {
-                bar.set_position(read.load(Ordering::Relaxed));
+                bar.set_position(progress.load(Ordering::Relaxed));
                 std::thread::park_timeout(TICK);
             }
             bar.finish_and_clear();

@@ -190,7 +190,7 @@ fn wanting(record: &Value, status: Status) -> String {
 }
 
 /// What changed, and how. That nothing is missing or in conflict yet is no change to speak of.
-fn change_in_words(change: &Change) -> Option<(&str, String)> {
+pub(super) fn change_in_words(change: &Change) -> Option<(&str, String)> {
     // A value of a field stands as JSON, so that a text and a number are told apart; the rest is words.
     let (name, is_field) = match change.part.strip_prefix("fields.") {
         Some(name) => (name, true),
@@ -209,7 +209,7 @@ fn change_in_words(change: &Change) -> Option<(&str, String)> {
 }
 
 /// A word, or a list of words or of conflicts, as people write it.
-fn plain(json: &str) -> String {
+pub(super) fn plain(json: &str) -> String {
     let word = |value: &Value| match value {
         Value::String(word) => word.clone(),
         other => text(other, "field"),

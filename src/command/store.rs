@@ -39,17 +39,23 @@ impl StoreArgs {
 
     /// Looks into the store, without a lock and without a trace, and says what there is to know of that.
     pub(crate) async fn look(&self, catalogue: &Catalogue) -> Result<Look, Failure> {
-        let look = Look::open(&self.store, catalogue).await.map_err(|error| self.why_no_look(&error))?;
-        let name = self.name();
-        if let Some(holder) = Holder::of(&self.store) {
-            warn(&format!("{holder} has the store `{name}`: it is read from its journal alone, as it is now"));
-        }
+        let look = self.look_anew(catalogue).await?;
         for (settings, today) in look.other_versions() {
             let SourceSettings { name, provider, version, .. } = settings;
             warn(&format!(
                 "`{}` was last read under {provider} {version}; here it is {today}: records may differ",
                 shown(name)
             ));
+        }
+        Ok(look)
+    }
+
+    /// The same, by whoever expects other contracts than those that the store last used.
+    pub(crate) async fn look_anew(&self, catalogue: &Catalogue) -> Result<Look, Failure> {
+        let look = Look::open(&self.store, catalogue).await.map_err(|error| self.why_no_look(&error))?;
+        let name = self.name();
+        if let Some(holder) = Holder::of(&self.store) {
+            warn(&format!("{holder} has the store `{name}`: it is read from its journal alone, as it is now"));
         }
         if let Some(first) = look.log().damage().first() {
             let places = count(look.log().damage().len() as u64, "place");
@@ -144,10 +150,15 @@ pub(crate) fn check_source(look: &Look, source: Option<&str>) -> Result<(), Fail
 
 /// As [`check_source`], with what a store remembers of its sources.
 pub(crate) fn check_name(settings: &[SourceSettings], source: Option<&str>) -> Result<(), Failure> {
-    let Some(name) = source.filter(|name| !settings.iter().any(|known| known.name == *name)) else {
+    check_option(settings, &format!("--source {}", source.unwrap_or_default()), source)
+}
+
+/// As [`check_name`], of a source that is named in an option: as this one was given.
+pub(crate) fn check_option(settings: &[SourceSettings], option: &str, source: Option<&str>) -> Result<(), Failure> {
+    if source.is_none_or(|name| settings.iter().any(|known| known.name == name)) {
         return Ok(());
-    };
+    }
     let known: Vec<&str> = settings.iter().map(|settings| settings.name.as_str()).collect();
     let known = if known.is_empty() { "it has none".to_owned() } else { format!("there are {}", known.join(", ")) };
-    Err(Failure(format!("--source {name}: no source of the store is called so: {known}")))
+    Err(Failure(format!("{option}: no source of the store is called so: {known}")))
 }

@@ -119,7 +119,9 @@ impl Finis {
         Finis::open_with(folder, sources, &Catalogue::shipped(), Settings::default()).await
     }
 
-    /// The same, with contracts and settings of your own.
+    /// The same, with contracts and settings of your own. A store that was used with another version of a contract
+    /// is judged by this one from here on, as [`Engine::new`] has it; [`Rebuild`](crate::store::Rebuild) judges
+    /// what is over by then.
     ///
     /// # Errors
     /// As [`Finis::open`].

@@ -11,8 +11,9 @@ use super::timeline::{Step, timeline};
 use crate::engine::contract::UnknownKind;
 use crate::engine::live::{Session, SessionKey, Under};
 use crate::engine::log::{LogError, LogRead, SourceSettings, Stored};
-use crate::engine::{Source, Timestamp, Unverified, Verdict};
+use crate::engine::{Source, Terms, Timestamp, Unverified, Verdict};
 use crate::providers::Catalogue;
+use crate::reconcile::Plan;
 
 /// A store, read from its journal alone.
 pub struct Look {
@@ -52,19 +53,49 @@ pub enum LookError {
     },
 }
 
-/// The source of what a store remembers of it. Nobody is verified: it takes no deliveries.
+/// What of its terms a source keeps as a store remembers them; the rest is as the contract has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptTerms {
+    /// The kinds that it is sent; if not kept, all.
+    pub subscription: bool,
+    /// Grace and stall.
+    pub deadlines: bool,
+}
+
+/// What a source is read under, of what a store remembers of it.
 ///
 /// # Errors
-/// When the catalogue has no contract for it, or one with other kinds.
-pub fn remembered_source(settings: &SourceSettings, catalogue: &Catalogue) -> Result<Source, LookError> {
+/// When the catalogue has no contract for it, or one without a kind that it is subscribed to.
+pub fn remembered_plan(settings: &SourceSettings, catalogue: &Catalogue, kept: KeptTerms) -> Result<Plan, LookError> {
     let source = || settings.name.clone();
     let contract = catalogue.get(&settings.provider).ok_or_else(|| LookError::NoContract {
         source: source(),
         provider: settings.provider.clone(),
         known: catalogue.names(),
     })?;
-    let terms = settings.terms(contract).map_err(|error| LookError::Subscription { source: source(), error })?;
-    Ok(Source { name: source(), contract: Arc::new(contract.clone()), terms, verify: Box::new(Unverified) })
+    let subscription = settings.subscription.clone().filter(|_| kept.subscription);
+    let settings = SourceSettings { subscription, ..settings.clone() };
+    let terms = if kept.deadlines {
+        settings.terms(contract)
+    } else {
+        let mut terms = Terms::new(contract);
+        let kinds = settings.subscription.iter().map(|kinds| kinds.iter().map(String::as_str));
+        let subscribed: Result<(), UnknownKind> =
+            kinds.into_iter().try_for_each(|kinds| terms.subscribe(contract, kinds));
+        subscribed.map(|()| terms)
+    };
+    let terms = terms.map_err(|error| LookError::Subscription { source: source(), error })?;
+    Ok(Plan { contract: Arc::new(contract.clone()), terms })
+}
+
+/// The source of what a store remembers of it. Nobody is verified: it takes no deliveries.
+///
+/// # Errors
+/// As those of [`remembered_plan`].
+pub fn remembered_source(settings: &SourceSettings, catalogue: &Catalogue) -> Result<Source, LookError> {
+    let all = KeptTerms { subscription: true, deadlines: true };
+    let Plan { contract, terms } = remembered_plan(settings, catalogue, all)?;
+    Ok(Source { name: settings.name.clone(), contract, terms, verify: Box::new(Unverified) })
 }
 
 impl Look {

@@ -2,7 +2,8 @@
 //!
 //! A [`Look`] reads a store from its journal alone: it takes no lock and writes nothing, so it works beside
 //! whoever has the store, keeps nobody from it, and leaves what a crash left as it is. What fills a store,
-//! [`import`] and [`retry`], or erases from it, [`Known::forget`], has it for itself.
+//! [`import`] and [`retry`], judges all of it anew, [`Rebuild::apply`], or erases from it, [`Known::forget`],
+//! has it for itself.
 //!
 //! A store knows by itself what its sources are read under; contracts come from a catalogue.
 
@@ -10,13 +11,15 @@ mod export; // a store into an export
 mod forget; // a session, for good
 mod import; // exports into a store
 mod look; // what is in a store
+mod rebuild; // all of a store judged anew
 mod retry; // out of quarantine
 mod timeline; // a session, entry by entry
 
 pub use export::{ExportError, Exported, export};
 pub use forget::Known;
 pub use import::{ImportError, import};
-pub use look::{Look, LookError, Viewed, remembered_source};
+pub use look::{KeptTerms, Look, LookError, Viewed, remembered_plan, remembered_source};
+pub use rebuild::{Example, Part, Rebuild, Rebuilt, Resettled};
 pub use retry::{Retried, retry};
 pub use timeline::{Step, What};
 

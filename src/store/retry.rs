@@ -2,7 +2,7 @@
 
 use crate::engine::live::SessionKey;
 use crate::engine::log::{EventEntry, Log, LogError, Refused, RefusedId};
-use crate::engine::{Filled, Filler, Reader, Timestamp};
+use crate::engine::{Digest, Filled, Filler, Reader, Source, Timestamp, Unreadable};
 
 /// What became of the quarantine.
 #[derive(Clone, Debug, Default)]
@@ -26,10 +26,7 @@ pub async fn retry(log: &dyn Log, mut filler: Filler) -> Result<Retried, LogErro
     for refused in log.refused(usize::MAX).await? {
         let read = match filler.source(&refused.source) {
             None => Err(format!("the source `{}` is not known", refused.source)),
-            Some(source) => source
-                .read(&mut reader, &refused.delivery)
-                .map(|(key, event)| (key, event.digest()))
-                .map_err(|unreadable| unreadable.to_string()),
+            Some(source) => read_again(source, &mut reader, &refused).map_err(|unreadable| unreadable.to_string()),
         };
         match read {
             Err(reason) => retried.left.push((refused, reason)),
@@ -45,4 +42,13 @@ pub async fn retry(log: &dyn Log, mut filler: Filler) -> Result<Retried, LogErro
     // At the time of the log, which is never before the time of what it had in quarantine.
     retried.filled = filler.settle(Timestamp::MIN, false).await?;
     Ok(retried)
+}
+
+/// Of which session a refused delivery is by now, and what makes it itself.
+pub(super) fn read_again(
+    source: &Source,
+    reader: &mut Reader,
+    refused: &Refused,
+) -> Result<(SessionKey, Digest), Unreadable> {
+    source.read(reader, &refused.delivery).map(|(key, event)| (key, event.digest()))
 }

@@ -29,10 +29,12 @@ mod laws; // a session is a set of events
 mod live; // deliveries in, notices out
 mod packed; // events read by comparing
 mod readme; // what the README shows
+mod rebuild; // a store judged anew, by the command
+mod refold; // sessions judged anew, in every state and interrupted anywhere
 mod retention; // what is over leaves
 mod stats; // what an engine did, in numbers
 mod store_commands; // a store looked into, beside whoever has it
-mod store_tools; // a store erased from, checked, copied, refolded
+mod store_tools; // a store erased from, checked, copied
 mod stories; // deliveries in, records out
 mod verify; // records held against exports
 mod world; // a live engine to be tested

@@ -22,7 +22,7 @@ pub(crate) fn came(kind: &str, session: &str, second: u32, more: &str) -> String
 }
 
 /// A call with everything in it, a text that misses its end, one that has a conflict, and one that is open.
-fn deliveries() -> Vec<String> {
+pub(crate) fn deliveries() -> Vec<String> {
     vec![
         came("session.ended", "call", 11, r#","messagesCount":8,"extractedVariables":{"name":"Nancy"}"#),
         came("call.ended", "call", 14, r#","callStatus":"userHangup","callDuration":78"#),
@@ -43,7 +43,7 @@ fn deliveries() -> Vec<String> {
 }
 
 /// A store with these in it, of the source `desk`.
-fn store() -> Scratch {
+pub(crate) fn store() -> Scratch {
     let scratch = Scratch::with_export(&deliveries());
     scratch.finis("import export.jsonl --source desk --provider pathors --as-of 2026-05-03T09:50:30Z").fine();
     scratch
@@ -222,7 +222,7 @@ async fn notices_are_followed_beside_the_writer_until_interrupted() {
 }
 
 /// The contract of pathors with its session id elsewhere, as of a version of long ago.
-fn old_contract() -> String {
+pub(crate) fn old_contract() -> String {
     let today = include_str!("../../adapters/providers/contracts/pathors.toml");
     let old = today.replace("/sessionId", "/session");
     assert_ne!(today, old);

@@ -1,4 +1,4 @@
-//! A store tended: erased from, checked and mended, copied and put back, refolded.
+//! A store tended: erased from, checked and mended, copied and put back.
 
 use std::path::Path;
 
@@ -82,7 +82,7 @@ async fn what_is_forgotten_is_in_no_file_and_does_not_come_back() {
 }
 
 /// A store with two calls in it, and a flipped byte in the payload of one of them.
-fn damaged() -> Scratch {
+pub(crate) fn damaged() -> Scratch {
     let more = format!(r#","extractedVariables":{{"phone":"{PHONE}"}}"#);
     let scratch =
         Scratch::with_export(&[came("session.finalized", ID, 12, &more), came("session.finalized", "call-2", 20, "")]);

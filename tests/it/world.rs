@@ -116,6 +116,8 @@ pub(crate) struct Frail {
     pub(crate) broken: AtomicBool,
     /// Bytes of payloads above which a batch is too large; 0 for no bound.
     pub(crate) bytes_max: AtomicUsize,
+    /// It stops at the append of this number, from 1 on; 0 for never.
+    pub(crate) stops_at: AtomicUsize,
     /// Sessions with this id cannot be loaded.
     pub(crate) damaged: &'static str,
 }
@@ -189,6 +191,11 @@ impl Log for Frail {
         }
         if self.full.load(Ordering::SeqCst) {
             return Err(LogError::Full { reason: "no space".into() });
+        }
+        match self.stops_at.load(Ordering::SeqCst) {
+            0 => {}
+            1 => return Err(LogError::Stopped { reason: "the process was killed".into() }),
+            more => self.stops_at.store(more - 1, Ordering::SeqCst),
         }
         self.log.append(batch).await
     }

@@ -7,15 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Source;
+use super::judged::{Commits, Judged, SESSIONS_MAX};
 use crate::live::{NoticeKind, SessionKey};
 use crate::log::{Batch, EventEntry, Log, LogError, RefusedId, SourceSettings, Stored, Why};
 use crate::timestamp::Timestamp;
-
-/// Sessions that are judged in one commit.
-const SESSIONS_MAX: usize = 256;
-
-/// Bytes of records in one commit. One session alone may have more.
-const RECORD_BYTES_MAX: usize = 8 << 20;
 
 /// Puts events into a log, and judges their sessions at the end.
 pub struct Filler {
@@ -173,8 +168,7 @@ impl Filler {
         as_of: Timestamp,
         is_quiet: impl Fn(usize, &Stored) -> bool + Send,
     ) -> Result<(), LogError> {
-        let empty = |quiet| Batch { quiet, ..Batch::default() };
-        let (mut batches, mut bytes) = ([empty(false), empty(true)], 0);
+        let mut commits = Commits::default();
         for (place, (key, stored)) in keys.iter().zip(self.log.load(keys).await?).enumerate() {
             if let Some(gone) = stored.gone {
                 let repeats = repeats.get(place).copied().unwrap_or(0);
@@ -187,32 +181,16 @@ impl Filler {
             }
             let Some(source) = self.sources.get(&key.source) else { continue };
             let Some(under) = source.under(key) else { continue };
-            let batch = &mut batches[usize::from(is_quiet(place, &stored))];
-            let mut session = source.restore(key.clone(), stored);
-            let (passed, notices) = session.settle(under, as_of);
-            self.filled.deadlines += u64::from(passed.is_some());
-            for notice in &notices {
-                let count = if batch.quiet { &mut self.filled.quiet } else { &mut self.filled.notices };
+            let quiet = is_quiet(place, &stored);
+            let judged = Judged::new(&mut source.restore(key.clone(), stored), under, as_of);
+            self.filled.deadlines += u64::from(judged.passed.is_some());
+            for notice in &judged.notices {
+                let count = if quiet { &mut self.filled.quiet } else { &mut self.filled.notices };
                 *count.entry(notice.kind).or_default() += 1;
             }
-            bytes += notices.iter().map(|notice| notice.record.len()).sum::<usize>();
-            batch.deadlines.extend(passed.map(|due| (key.clone(), due)));
-            batch.notices.extend(notices);
-            batch.due.push((key.clone(), session.deadline(under)));
-            if bytes > RECORD_BYTES_MAX {
-                let full = std::mem::replace(&mut batches, [empty(false), empty(true)]);
-                self.append_all(full).await?;
-                bytes = 0;
-            }
+            commits.add(&*self.log, judged, quiet).await?;
         }
-        self.append_all(batches).await
-    }
-
-    async fn append_all(&self, batches: [Batch; 2]) -> Result<(), LogError> {
-        for batch in batches.into_iter().filter(|batch| !batch.due.is_empty()) {
-            self.log.append(batch).await?;
-        }
-        Ok(())
+        commits.append(&*self.log).await
     }
 }
 

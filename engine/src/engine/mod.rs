@@ -24,6 +24,8 @@ mod consumers; // what a person does with those
 mod filler; // what comes by another way than a delivery
 mod gate; // one change of a consumer at a time
 mod handover; // notices handed over to a handler
+mod judged; // sessions judged as a whole, on their way into a log
+mod refold; // sessions judged anew
 mod retention; // for how long what is over is kept
 mod source; // where deliveries come from
 mod stats; // what it did, in numbers
@@ -40,8 +42,10 @@ pub use consumer::{Notices, Placed, StartAt};
 pub use consumers::{Parked, Progress};
 pub use filler::{Filled, Filler};
 pub use handover::{DeliverError, Handler, Handover, Policy, Worker};
+pub use judged::Judged;
+pub use refold::{Refold, Refolded, Rejudged};
 pub use retention::{REMEMBER_MIN, Retention};
-pub use source::{Denied, Source, Unverified, Verify};
+pub use source::{Denied, Misread, Source, Unverified, Verify};
 pub use stats::{DeliveryStats, NoticeStats, Stats};
 pub use writer::Writer;
 
@@ -185,6 +189,11 @@ struct Inner {
 
 impl Engine {
     /// An engine of these parts, and the writer that somebody has to run.
+    ///
+    /// The log may have been written under other contracts or on other terms. Those of these sources apply from
+    /// here on: to whatever comes, and to sessions that wait, when the time is over that they were to wait for
+    /// so far. Sessions that are over stay as they were said until something comes for them; [`Refold`] judges
+    /// them all anew.
     #[must_use]
     pub fn new(
         log: Arc<dyn Log>,

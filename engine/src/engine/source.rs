@@ -37,6 +37,15 @@ pub struct Denied {
     pub reason: String,
 }
 
+/// Events that a contract does not read as a log has them, since it was another when they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Misread {
+    /// Those that it cannot read. They fold nothing.
+    pub unreadable: u64,
+    /// Those that it reads as of another session. They stay where they are.
+    pub elsewhere: u64,
+}
+
 /// Takes everything: for sources whose provider signs nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unverified;
@@ -80,6 +89,11 @@ impl Source {
     /// A session as the log has it. Events that the contract can no longer read are kept, and fold nothing.
     #[must_use]
     pub fn restore(&self, key: SessionKey, stored: Stored) -> Session {
+        self.restore_counting(key, stored).0
+    }
+
+    /// The same, with how many of its events the contract does not read as the log has them.
+    pub(super) fn restore_counting(&self, key: SessionKey, stored: Stored) -> (Session, Misread) {
         let mut said = Said::default();
         let mut notices = stored.notices;
         notices.sort_by_key(|notice| notice.revision);
@@ -87,8 +101,13 @@ impl Source {
             said.note(notice);
         }
         let mut reader = Reader::new();
+        let mut misread = Misread::default();
         let events = stored.events.iter().filter_map(|entry| {
-            let (_, event) = self.read(&mut reader, &entry.delivery).ok()?;
+            let Ok((key, event)) = self.read(&mut reader, &entry.delivery) else {
+                misread.unreadable += 1;
+                return None;
+            };
+            misread.elsewhere += u64::from(key != entry.key);
             Some((LiveArrival::new(&self.contract, &event), entry.received_at))
         });
         let events: Vec<_> = events.collect();
@@ -96,6 +115,6 @@ impl Source {
         if stored.crowded {
             session.note_crowded();
         }
-        session
+        (session, misread)
     }
 }

@@ -248,11 +248,11 @@ impl Writer {
                 else {
                     continue;
                 };
-                // It may have been put off by what came since, or by other terms.
-                if let Some(due) = session.deadline(under).filter(|due| *due <= now) {
-                    making.batch.notices.extend(session.pass(under, due));
-                    making.batch.deadlines.push((key, due));
-                }
+                // It may have been put off by what came since or by other terms, and under another contract
+                // it may be over without a deadline.
+                let (passed, notices) = session.settle(under, now);
+                making.batch.notices.extend(notices);
+                making.batch.deadlines.extend(passed.map(|due| (key, due)));
             }
             match self.append(making).await {
                 Err(error) if is_passing(&error) => return Ok(false),

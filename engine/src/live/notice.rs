@@ -101,6 +101,12 @@ impl Said {
         }
     }
 
+    /// The record, as JSON, that was last said: of its end, or else of a stall. Nothing when neither was.
+    #[must_use]
+    pub fn last_record(&self) -> Option<&str> {
+        [&self.end, &self.stalled].into_iter().find(|series| series.revision > 0).map(|series| &*series.record)
+    }
+
     /// The revision that was last said of its end; 0 when none was.
     #[must_use]
     pub fn revision(&self) -> u32 {

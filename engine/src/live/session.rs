@@ -1,6 +1,6 @@
 //! The log of a session, judged entry by entry.
 
-use super::changes::changes;
+use super::changes::{Change, changes};
 use super::notice::{Asset, EVENTS_MAX, Notice, NoticeId, NoticeKind, Said};
 use crate::certificate::Certifier;
 use crate::contract::{Contract, SubjectId, Terms};
@@ -204,6 +204,12 @@ impl Session {
     #[must_use]
     pub fn verdict_at(&self, under: Under<'_>, at: Timestamp) -> Verdict {
         judge(&self.partial, under.subject, under.contract, under.terms, at.max(self.now()))
+    }
+
+    /// What of its record is not as in another one, given as JSON; events and certificate aside.
+    #[must_use]
+    pub fn changes_since(&self, under: Under<'_>, record: &str) -> Vec<Change> {
+        changes(record, &outline(&self.read(under, self.now())))
     }
 
     fn now(&self) -> Timestamp {
