@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Appended, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Refused, RefusedId, Retained,
+    Appended, Arrivals, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Refused, RefusedId, Retained,
     SourceSettings, Stored, Why,
 };
 use crate::digest::Digest;
@@ -37,6 +37,7 @@ struct Kept {
 #[derive(Debug, Default)]
 struct Session {
     events: BTreeMap<Digest, EventEntry>,
+    repeated: BTreeMap<Digest, Arrivals>,
     deadlines: BTreeSet<Timestamp>,
     crowded: bool,
     /// By kind and revision; `complete` and `amended` count together, and are one kind here.
@@ -56,6 +57,12 @@ impl Session {
         let last = |kind| self.notices.iter().rev().find(|((known, _), _)| *known == kind);
         let last = last(NoticeKind::Complete).or_else(|| last(NoticeKind::Stalled));
         last.map(|(place, notice)| (*place, notice.clone()))
+    }
+
+    /// An event that is there came again. `first` is when it came first, as far as was known before.
+    fn count(&mut self, digest: Digest, first: Option<Timestamp>, at: Timestamp) {
+        let arrivals = Arrivals::again(self.repeated.get(&digest), first, at);
+        self.repeated.extend(arrivals.map(|arrivals| (digest, arrivals)));
     }
 
     /// Whether deadlines are kept of it.
@@ -99,8 +106,20 @@ impl Kept {
             let is_earlier = known.is_some() && at.map(written) != before.map(written);
             appended.earlier.push(is_earlier);
             match known {
-                Some(known) => known.received_at = at,
+                Some(known) => {
+                    known.received_at = at;
+                    if let Some((before, again)) = before.zip(event.received_at) {
+                        session.count(event.digest, Some(before), again);
+                    }
+                }
                 None => drop(session.events.insert(event.digest, event)),
+            }
+        }
+        for repeat in batch.repeats {
+            let Some(session) = self.sessions.get_mut(&repeat.key) else { continue };
+            if let Some(known) = session.events.get(&repeat.digest) {
+                let first = known.received_at;
+                session.count(repeat.digest, first, repeat.received_at);
             }
         }
         for (key, due) in batch.deadlines {
@@ -218,6 +237,7 @@ impl LogRead for MemoryLog {
         let stored = |key| {
             kept.sessions.get(key).map_or_else(Stored::default, |session: &Session| Stored {
                 events: session.events.values().cloned().collect(),
+                repeated: session.repeated.iter().map(|(digest, arrivals)| (*digest, arrivals.clone())).collect(),
                 deadlines: session.deadlines.iter().copied().collect(),
                 crowded: session.crowded,
                 notices: session.notices.values().cloned().collect(),

@@ -27,6 +27,7 @@ pub(super) fn open(folder: &Path, salt: u64) -> Result<View, String> {
         layer_keys: 1,
         is_checked: true,
         slack_bytes: u64::MAX,
+        repeats_max: usize::MAX,
     };
     let checked = index::open(folder, settings).map_err(|error| error.0.to_string())?;
     if checked.meta.is_some_and(|meta| meta.salt != salt) {

@@ -232,6 +232,7 @@ impl IndexFolder<'_> {
             layer_keys: self.settings.index_behind.max(1),
             is_checked: self.settings.index_checked,
             slack_bytes: self.settings.index_slack_bytes,
+            repeats_max: self.settings.repeats_behind,
         };
         let opened = index::open(&self.index, settings);
         opened.map_err(|error| error.0.to_string())

@@ -8,16 +8,19 @@ use finis_engine::log::{Appended, LogError, Mark};
 use tokio::sync::mpsc;
 
 use super::drafting::Drafting;
-use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes};
+use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes, repeat_bytes};
 use crate::crash::crash_point;
 use crate::entries::{log_error, stopped};
-use crate::index::{Behind, Index};
+use crate::index::{Behind, Index, RepeatOf};
 use crate::journal::{Journal, JournalError};
 use crate::tag::Tag;
 
 /// Records and bytes of a commit, unless one batch has more: latency grows with it, throughput hardly.
 const COMMIT_RECORDS: usize = 8192;
 const COMMIT_BYTES: usize = 4 << 20;
+
+/// Events of which a commit that happens anyway says how often they came.
+const REPEATS: usize = 256;
 
 /// Bytes of a frame that are no record.
 const FRAME_BYTES: usize = 128;
@@ -52,14 +55,38 @@ impl Writer {
         while let Some(first) = self.jobs.blocking_recv() {
             let (parts, other) = self.gather(first);
             self.commit(parts);
+            if self.index.has_too_many_repeats() {
+                self.say_repeats();
+            }
             match other {
                 None => {}
                 Some(Job::Close(answer)) => {
+                    self.say_repeats();
                     let Writer { journal, index, behind, stopped, patience, .. } = self;
                     let _ = answer.send(close(journal, index, behind, &stopped, patience));
                     return;
                 }
                 Some(job) => self.tend(job),
+            }
+        }
+        self.say_repeats();
+    }
+
+    /// Writes all that was counted and waits. Where there is no room for it, it is not said: nobody who has to be
+    /// answered depends on it.
+    fn say_repeats(&mut self) {
+        loop {
+            let of = self.index.repeats(COMMIT_RECORDS);
+            if of.is_empty() || self.stopped.get().is_some() {
+                return;
+            }
+            match self.commit_with(of.len() * repeat_bytes(), |drafting| drafting.say_repeats(&of)) {
+                Ok(()) => {}
+                Err(LogError::Full { .. } | LogError::TooLarge { .. }) => return,
+                Err(error) => {
+                    let _ = self.stopped.set(error.to_string());
+                    return;
+                }
             }
         }
     }
@@ -122,8 +149,23 @@ impl Writer {
     }
 
     fn try_commit(&mut self, parts: &[Part]) -> Result<Vec<Done>, LogError> {
-        let bytes = parts.iter().map(Part::bytes).sum();
-        self.commit_with(bytes, |drafting| parts.iter().map(|part| part.draft(drafting)).collect())
+        let bytes: usize = parts.iter().map(Part::bytes).sum();
+        let doubled = self.index.doubled(REPEATS);
+        let mut commit = |doubled: &[RepeatOf]| {
+            self.commit_with(bytes + doubled.len() * repeat_bytes(), |drafting| {
+                let done = parts.iter().map(|part| part.draft(drafting)).collect::<Result<_, _>>()?;
+                // They make no commit by themselves.
+                if !drafting.commit.is_empty() {
+                    drafting.say_repeats(doubled)?;
+                }
+                Ok(done)
+            })
+        };
+        match commit(&doubled) {
+            // What has to be answered may still have room.
+            Err(LogError::Full { .. } | LogError::TooLarge { .. }) if !doubled.is_empty() => commit(&[]),
+            done => done,
+        }
     }
 
     /// Commits all that is drafted, of at most so many bytes, or nothing.

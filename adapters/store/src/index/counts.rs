@@ -1,0 +1,77 @@
+//! How often events of a session came, as records of the journal say it.
+//!
+//! Each record says all that was known when it was written, so of one event the last is enough: the index keeps
+//! no place of those before it. What records say is joined, so one that is taken twice, or late, changes nothing.
+
+use finis_engine::Digest;
+use finis_engine::log::Arrivals;
+
+use crate::journal::Place;
+
+/// What records say of a session's events that came again, sorted by digest.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts(Vec<Count>);
+
+#[derive(Clone, Debug)]
+struct Count {
+    digest: Digest,
+    /// What all of them say together.
+    arrivals: Arrivals,
+    /// Where those lie without which it would be less: one, unless it was copied, or records were lost.
+    places: Vec<Place>,
+}
+
+/// What a record adds.
+pub(super) enum Taken {
+    /// Nothing: another says it, and more.
+    Known,
+    /// It is to be kept, and these say nothing beside it.
+    Keep { superseded: Vec<Place> },
+}
+
+impl Counts {
+    /// Takes what a record says that lies at `place`.
+    pub(super) fn take(&mut self, digest: Digest, said: &Arrivals, place: Place) -> Taken {
+        let known = match self.0.binary_search_by_key(&digest, |count| count.digest) {
+            Ok(known) => &mut self.0[known],
+            Err(free) => {
+                self.0.insert(free, Count { digest, arrivals: said.clone(), places: vec![place] });
+                return Taken::Keep { superseded: Vec::new() };
+            }
+        };
+        let before = known.arrivals.clone();
+        known.arrivals.merge(said);
+        let (adds_nothing, says_all) = (known.arrivals == before, known.arrivals == *said);
+        if adds_nothing && !says_all {
+            return Taken::Known;
+        }
+        let superseded = if says_all && !adds_nothing { std::mem::take(&mut known.places) } else { Vec::new() };
+        if !known.places.contains(&place) {
+            known.places.push(place);
+        }
+        Taken::Keep { superseded }
+    }
+
+    /// When an event came, as far as records say.
+    pub(super) fn get(&self, digest: Digest) -> Option<&Arrivals> {
+        let known = self.0.binary_search_by_key(&digest, |count| count.digest).ok()?;
+        self.0.get(known).map(|count| &count.arrivals)
+    }
+
+    /// All of them, with nothing of where it is said.
+    pub(super) fn said(&self) -> impl Iterator<Item = (Digest, &Arrivals)> {
+        self.0.iter().map(|count| (count.digest, &count.arrivals))
+    }
+
+    /// A record that lay in one place lies in these now, or nowhere.
+    pub(super) fn relocate(&mut self, from: Place, to: &[Place]) {
+        for count in self.0.iter_mut().filter(|count| count.places.contains(&from)) {
+            count.places.retain(|place| *place != from && !to.contains(place));
+            count.places.extend(to);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
