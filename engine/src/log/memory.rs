@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Appended, Arrivals, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Refused, RefusedId, Retained,
-    SourceSettings, Stored, Why,
+    Appended, Arrivals, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Refused, RefusedId,
+    Retained, SourceSettings, Stored, Why,
 };
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};

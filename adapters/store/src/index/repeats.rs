@@ -79,7 +79,12 @@ impl Repeats {
 
 impl Index {
     /// Counts that an event came again, if it is there. `first` is when it came first, as far as was known before.
-    pub(crate) fn count(&mut self, (tag, digest): Of, first: Option<Timestamp>, at: Timestamp) -> Result<(), IndexError> {
+    pub(crate) fn count(
+        &mut self,
+        (tag, digest): Of,
+        first: Option<Timestamp>,
+        at: Timestamp,
+    ) -> Result<(), IndexError> {
         let session = self.session(tag)?;
         if session.gone.is_some() || session.event(digest).is_none() {
             return Ok(());
