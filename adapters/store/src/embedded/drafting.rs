@@ -49,11 +49,6 @@ impl<'j, 'i> Drafting<'j, 'i> {
             appended.new.push(is_new);
             appended.earlier.push(is_earlier);
         }
-        for (tag, digest, at) in &batch.repeats {
-            let session = self.index.session(*tag).map_err(|error| stopped(&error))?;
-            let first = session.event(*digest).and_then(|known| known.received_at);
-            self.index.count((*tag, *digest), first, *at).map_err(|error| stopped(&error))?;
-        }
         for (tag, at) in &batch.deadlines {
             let session = self.index.session(*tag).map_err(|error| stopped(&error))?;
             if session.is_known() && session.gone.is_none() && !session.has_passed(*at) {
@@ -129,7 +124,7 @@ impl<'j, 'i> Drafting<'j, 'i> {
         // What is known and damaged is taken once more: whoever is told that it is kept can rely on it. A
         // record of this very commit is not there yet, and is sound.
         if let Some((before, again)) = known.and_then(|known| known.received_at).zip(received_at) {
-            self.index.count((tag, digest), Some(before), again).map_err(|error| stopped(&error))?;
+            self.index.count_after((tag, digest), Some(before), again).map_err(|error| stopped(&error))?;
         }
         let is_here = |index: &Index, place: Place| place.frame == self.commit.next().frame || index.is_sound(place);
         let Some(known) = known.filter(|known| is_here(self.index, known.place)) else {

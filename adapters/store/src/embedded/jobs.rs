@@ -101,6 +101,13 @@ pub(super) fn prepare(events: Vec<EventEntry>, tags: &Tags) -> Result<Vec<Prepar
 }
 
 impl Prepared {
+    /// Whether nothing of it has to be kept: events came again, and are to be counted.
+    pub(super) fn is_counted_only(&self) -> bool {
+        let Prepared { events, deadlines, crowded, notices, due, refused, released, sources, .. } = self;
+        let is_nothing = events.is_empty() && deadlines.is_empty() && crowded.is_empty() && notices.is_empty();
+        is_nothing && due.is_empty() && refused.is_empty() && released.is_empty() && sources.is_empty()
+    }
+
     /// Makes all of a batch ready, and refuses what the journal cannot take.
     pub(super) fn new(mut batch: Batch, tags: &Tags) -> Result<Prepared, LogError> {
         let events = prepare(std::mem::take(&mut batch.events), tags)?;

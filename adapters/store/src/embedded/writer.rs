@@ -11,7 +11,7 @@ use super::drafting::Drafting;
 use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes, repeat_bytes};
 use crate::crash::crash_point;
 use crate::entries::{log_error, stopped};
-use crate::index::{Behind, Index, RepeatOf};
+use crate::index::{Behind, Index, IndexError, RepeatOf};
 use crate::journal::{Journal, JournalError};
 use crate::tag::Tag;
 
@@ -149,6 +149,21 @@ impl Writer {
     }
 
     fn try_commit(&mut self, parts: &[Part]) -> Result<Vec<Done>, LogError> {
+        let done = if parts.iter().all(Part::is_counted_only) {
+            self.refuse_when_stopped()?;
+            parts.iter().map(|_| Done::Appended(Appended::default())).collect()
+        } else {
+            self.try_commit_kept(parts)?
+        };
+        // Not before: of what was not committed, nothing is counted.
+        for part in parts {
+            part.count(&mut self.index).map_err(|error| stopped(&error))?;
+        }
+        Ok(done)
+    }
+
+    /// With what has doubled of what was counted before.
+    fn try_commit_kept(&mut self, parts: &[Part]) -> Result<Vec<Done>, LogError> {
         let bytes: usize = parts.iter().map(Part::bytes).sum();
         let doubled = self.index.doubled(REPEATS);
         let mut commit = |doubled: &[RepeatOf]| {
@@ -168,15 +183,20 @@ impl Writer {
         }
     }
 
+    fn refuse_when_stopped(&self) -> Result<(), LogError> {
+        match self.stopped.get() {
+            Some(reason) => Err(LogError::Stopped { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
     /// Commits all that is drafted, of at most so many bytes, or nothing.
     pub(super) fn commit_with<T>(
         &mut self,
         bytes: usize,
         draft: impl FnOnce(&mut Drafting<'_, '_>) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
-        if let Some(reason) = self.stopped.get() {
-            return Err(LogError::Stopped { reason: reason.clone() });
-        }
+        self.refuse_when_stopped()?;
         self.index.view().wait_for_room().map_err(|error| stopped(&error))?;
         // Refused before anything is taken, or not at all.
         let commit = self.journal.begin(bytes + FRAME_BYTES).map_err(|error| fatal(&error))?;
@@ -246,6 +266,17 @@ impl Part {
             Part::Remove(consumer, _) => to.remove(consumer).map(|()| Done::Nothing),
             Part::LetGo(tags, gone, _) => to.let_go(tags, *gone).map(|()| Done::Nothing),
         }
+    }
+
+    /// Whether nothing of it has to be kept.
+    fn is_counted_only(&self) -> bool {
+        matches!(self, Part::Append(prepared, _) if prepared.is_counted_only())
+    }
+
+    /// Counts what of it came again.
+    fn count(&self, index: &mut Index) -> Result<(), IndexError> {
+        let Part::Append(prepared, _) = self else { return Ok(()) };
+        prepared.repeats.iter().try_for_each(|(tag, digest, at)| index.count((*tag, *digest), *at))
     }
 
     /// What it becomes when nothing of it is new.

@@ -71,6 +71,11 @@ impl Counts {
         }
     }
 
+    /// How much memory they take beside their places, in entries of a session.
+    pub(super) fn weight(&self) -> usize {
+        3 * self.0.len()
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }

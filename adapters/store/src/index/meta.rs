@@ -11,7 +11,14 @@ use crate::bytes::{Bytes, Writer};
 use crate::journal::Position;
 
 /// The format of the index. One that differs is rebuilt.
-const VERSION: u8 = 1;
+///
+/// It grows with what records of the journal can be, though no byte of the index differs: who does not know the
+/// newest makes the index again, so that he meets the record that he cannot read and says so, where he would else
+/// have opened behind it.
+const VERSION: u8 = 2;
+
+/// The first format that is read as it is.
+const VERSION_MIN: u8 = 1;
 
 /// The state of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +63,10 @@ impl Meta {
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<(Meta, Contents)> {
-        let mut from = Bytes(bytes.strip_prefix(&[VERSION])?);
+        let (VERSION_MIN..=VERSION, rest) = bytes.split_first().map(|(version, rest)| (*version, rest))? else {
+            return None;
+        };
+        let mut from = Bytes(rest);
         let salt = from.u64()?;
         let watermark = Position { segment: from.u64()?, offset: from.u64()? };
         let (records, seq, first) = (from.u64()?, from.u64()?, from.u64()?);
@@ -95,4 +105,23 @@ fn hash(key: &[u8], value: &[u8]) -> u128 {
     let mut first = [0; 16];
     first.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     u128::from_le_bytes(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_of_before_is_read_and_that_of_later_is_not() {
+        let meta = Meta { seq: 7, latest: Some(Timestamp::MIN), ..Meta::new(3) };
+        let mut bytes = meta.encode(Contents::default());
+        assert_eq!((bytes[0], Meta::decode(&bytes)), (2, Some((meta, Contents::default()))));
+        bytes[0] = 1;
+        assert_eq!(Meta::decode(&bytes), Some((meta, Contents::default())));
+        for other in [0, 3] {
+            bytes[0] = other;
+            assert_eq!(Meta::decode(&bytes), None);
+        }
+        assert_eq!(Meta::decode(&[]), None);
+    }
 }

@@ -2,14 +2,15 @@
 //!
 //! That an event came again is no reason to sync: it is durable already, and whoever delivered it is told so at
 //! once. So counts wait here for a commit that happens anyway. Of one event a record is written when its number
-//! has doubled, and when the log is closed: a delivery that comes a hundred thousand times in a row leaves
-//! seventeen records of some three hundred bytes, not as many as it came. When too many events
-//! wait, all of them are written by themselves; so a storm of ever the same deliveries that is wider than what
-//! may wait costs less than a byte of the journal for each few that came, and no sync for most.
+//! has doubled since the last one, and when the log is closed: a delivery that comes a hundred thousand times
+//! leaves at most eighteen records of less than three hundred bytes, where a record for each commit would let
+//! the journal grow with the storm. When too many events wait, all of them are written by themselves: a storm of
+//! more different deliveries than may wait, again and again, costs at most such a record for each that came,
+//! and a sync for as many as may wait.
 //!
-//! After a crash the last of it is lost: at most half of a number, and nothing of one that was written since.
+//! A crash takes what waits: of a number less than half, once a commit has said that it had doubled.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use finis_engine::log::Arrivals;
 use finis_engine::{Digest, Timestamp};
@@ -26,16 +27,10 @@ pub(crate) type Of = (Tag, Digest);
 /// What waits.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    waiting: BTreeMap<Of, Waiting>,
-    /// Those whose number has doubled, the first that did first. Some may not wait any more.
-    doubled: VecDeque<Of>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    /// All that is known, with what records say.
-    arrivals: Arrivals,
-    has_doubled: bool,
+    /// All that is known of each, with what records say.
+    waiting: BTreeMap<Of, Arrivals>,
+    /// Those of them whose number has doubled since a record said it.
+    doubled: BTreeSet<Of>,
 }
 
 impl Repeats {
@@ -43,7 +38,7 @@ impl Repeats {
     pub(super) fn of(&self, tag: Tag) -> Vec<(Digest, Arrivals)> {
         let (first, last) = (Digest::from_bytes([0; 16]), Digest::from_bytes([0xFF; 16]));
         let of = self.waiting.range((tag, first)..=(tag, last));
-        of.map(|((_, digest), waiting)| (*digest, waiting.arrivals.clone())).collect()
+        of.map(|((_, digest), arrivals)| (*digest, arrivals.clone())).collect()
     }
 
     fn note(&mut self, of: Of, said: Option<&Arrivals>, first: Option<Timestamp>, at: Timestamp, waiting_max: usize) {
@@ -51,35 +46,28 @@ impl Repeats {
         if waiting.is_none() && self.waiting.len() >= waiting_max.saturating_add(OVER_MAX) {
             return;
         }
-        let had_doubled = waiting.is_some_and(|waiting| waiting.has_doubled);
-        let known = waiting.map(|waiting| &waiting.arrivals).or(said);
-        let Some(arrivals) = Arrivals::again(known, first, at) else { return };
-        let has_doubled = said.is_none_or(|said| arrivals.count() >= said.count().saturating_mul(2));
-        if has_doubled && !had_doubled {
-            self.doubled.push_back(of);
+        let Some(arrivals) = Arrivals::again(waiting.or(said), first, at) else { return };
+        if said.is_none_or(|said| arrivals.count() >= said.count().saturating_mul(2)) {
+            self.doubled.insert(of);
         }
-        self.waiting.insert(of, Waiting { arrivals, has_doubled });
+        self.waiting.insert(of, arrivals);
     }
 
-    fn drop_session(&mut self, tag: Tag) {
-        for (digest, _) in self.of(tag) {
-            self.waiting.remove(&(tag, digest));
-        }
-    }
-
-    fn drop_said(&mut self, said: &[Of]) {
-        for of in said {
-            self.waiting.remove(of);
-        }
-        while self.doubled.front().is_some_and(|of| !self.waiting.contains_key(of)) {
-            self.doubled.pop_front();
-        }
+    fn forget(&mut self, of: &Of) {
+        self.waiting.remove(of);
+        self.doubled.remove(of);
     }
 }
 
 impl Index {
-    /// Counts that an event came again, if it is there. `first` is when it came first, as far as was known before.
-    pub(crate) fn count(
+    /// Counts that an event came again, if it is there.
+    pub(crate) fn count(&mut self, (tag, digest): Of, at: Timestamp) -> Result<(), IndexError> {
+        let first = self.session(tag)?.event(digest).and_then(|known| known.received_at);
+        self.count_after((tag, digest), first, at)
+    }
+
+    /// The same, of one that came first at `first`, as far as was known before.
+    pub(crate) fn count_after(
         &mut self,
         (tag, digest): Of,
         first: Option<Timestamp>,
@@ -102,9 +90,7 @@ impl Index {
 
     /// Some whose number has doubled since a record said it, up to this many.
     pub(crate) fn doubled(&self, limit: usize) -> Vec<Of> {
-        let repeats = self.view().repeats();
-        let waiting = repeats.doubled.iter().filter(|of| repeats.waiting.contains_key(*of));
-        waiting.take(limit).copied().collect()
+        self.view().repeats().doubled.iter().take(limit).copied().collect()
     }
 
     /// Some that wait, whatever their number, up to this many.
@@ -114,12 +100,15 @@ impl Index {
 
     /// When an event came that waits.
     pub(crate) fn repeat(&self, of: Of) -> Option<Arrivals> {
-        self.view().repeats().waiting.get(&of).map(|waiting| waiting.arrivals.clone())
+        self.view().repeats().waiting.get(&of).cloned()
     }
 
     /// Nothing of a session that was let go waits any more.
     pub(super) fn drop_repeats(&self, tag: Tag) {
-        self.view().repeats().drop_session(tag);
+        let mut repeats = self.view().repeats();
+        for (digest, _) in repeats.of(tag) {
+            repeats.forget(&(tag, digest));
+        }
     }
 
     /// What records say that everybody can read does not wait any more. Not before: whoever looks finds it in
@@ -127,7 +116,10 @@ impl Index {
     pub(super) fn drop_said(&mut self) {
         let said = std::mem::take(&mut self.said);
         if !said.is_empty() {
-            self.view().repeats().drop_said(&said);
+            let mut repeats = self.view().repeats();
+            for of in &said {
+                repeats.forget(of);
+            }
         }
     }
 }

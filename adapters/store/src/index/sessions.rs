@@ -154,7 +154,7 @@ impl Session {
 
     /// How much memory it takes, in entries.
     pub(super) fn weight(&self) -> usize {
-        1 + self.places.len()
+        1 + self.places.len() + self.counts.weight()
     }
 
     /// Takes a record of it, which lies or will lie at `place`. Taking it twice changes nothing.

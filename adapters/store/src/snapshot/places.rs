@@ -58,8 +58,11 @@ impl Found {
                 self.outbox.insert(seq, place);
                 self.meta.seq = self.meta.seq.max(seq);
             }
-            Head::Notice { .. } | Head::Due { .. } | Head::Crowded { .. } | Head::LastWord { .. } => {}
-            Head::Repeated { .. } => {}
+            Head::Notice { .. }
+            | Head::Due { .. }
+            | Head::Crowded { .. }
+            | Head::LastWord { .. }
+            | Head::Repeated { .. } => {}
             Head::Refused { identity, received_at } => {
                 self.refused.insert(identity, place);
                 self.meta.reach(received_at);

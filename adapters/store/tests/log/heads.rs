@@ -62,7 +62,9 @@ fn sources() -> impl Strategy<Value = SourceSettings> {
 fn arrivals() -> impl Strategy<Value = Arrivals> {
     (times(), vec(times(), 0..24)).prop_map(|(first, others)| {
         let mut arrivals = Arrivals::of(first);
-        others.into_iter().for_each(|at| arrivals.take(at));
+        for at in others {
+            arrivals.take(at);
+        }
         arrivals
     })
 }

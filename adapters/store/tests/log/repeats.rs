@@ -17,7 +17,9 @@ use crate::{runtime, small};
 
 fn came(seconds: &[i64]) -> Arrivals {
     let mut arrivals = Arrivals::of(at(seconds[0]));
-    seconds.iter().for_each(|second| arrivals.take(at(*second)));
+    for second in seconds {
+        arrivals.take(at(*second));
+    }
     arrivals
 }
 
@@ -57,7 +59,9 @@ proptest! {
             prop_assert!(arrivals.count() <= all.len() as u64);
             prop_assert!(arrivals.count() == all.len() as u64 || all.len() > ARRIVALS_MAX);
             let mut twice = arrivals.clone();
-            seconds.iter().for_each(|second| twice.take(at(*second)));
+            for second in &seconds {
+                twice.take(at(*second));
+            }
             prop_assert!(twice.count() <= all.len() as u64);
         }
     }
