@@ -6,9 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use finis::engine::{Receipt, Settings};
-use finis::live::{Finis, SourceSetup};
+use finis::live::{EmbeddedLog, Finis, SourceSetup, StoreSettings};
 use finis::providers::Catalogue;
 use finis::store::Holder;
+use finis_store::IndexState;
 use serde_json::Value;
 
 use crate::door::{Scratch, check_snapshot, fixtures, json_lines, pathors};
@@ -325,7 +326,7 @@ fn doubles_are_told_and_change_nothing() {
     doubled
         .finis("show call")
         .fails_with("finis: no session of the store has the id `call`: `finis sessions` lists them");
-    assert!(doubled.finis("doctor").fine().out.contains("sound"));
+    assert!(doubled.finis("doctor").fine().out.contains("All that was checked is as it was written."));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -359,4 +360,33 @@ async fn what_a_live_store_is_sent_again_is_counted() {
     assert!(matches!(told, Receipt::Duplicate { .. }));
     close(finis, &scratch).await;
     assert!(scratch.finis("show s-1").fine().out.contains("came 42 times: again 20"));
+}
+
+/// A store that was written before repeats were counted, with its index, opens as it was and counts from then on.
+#[test]
+fn a_store_of_before_opens_as_it_was() {
+    let scratch = Scratch::new();
+    for file in ["journal/00000001.log", "journal/witness", "index/conf", "index/db"] {
+        let (from, to) = (fixtures().join("store-of-before").join(file), scratch.path().join("finis.db").join(file));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from, to).unwrap();
+    }
+    let (log, report) = EmbeddedLog::open(&scratch.path().join("finis.db"), &StoreSettings::default()).unwrap();
+    assert!(report.journal.damage.is_empty() && report.journal.closed && report.replayed == 0, "{report}");
+    assert_eq!(report.index, IndexState::Kept { checked: true }, "{report}");
+    drop(log);
+    let told = scratch.finis("show s-1").fine().out;
+    assert!(told.ends_with("2 events, 1 notice said\n"), "{told}");
+    // The same events, one at its time of before and one a minute later.
+    let body = |kind: &str, second: u32| pathors(kind, "s-1", &format!("2026-05-03T08:42:{second}Z"));
+    let lines = [
+        format!(r#"{{"received_at":"2026-05-03T08:42:12.250Z","body":{}}}"#, body("session.ended", 11)),
+        format!(r#"{{"received_at":"2026-05-03T08:43:13.250Z","body":{}}}"#, body("session.finalized", 12)),
+    ];
+    scratch.write("again.jsonl", format!("{}\n", lines.join("\n")));
+    assert_eq!(scratch.finis("import again.jsonl").fine().line("events"), "events    0 new, 2 here before");
+    let told = scratch.finis("show s-1").fine().out;
+    assert!(told.contains("came 2 times: again 2026-05-03T08:43:13.250Z\n"), "{told}");
+    assert!(told.ends_with("2 events, 1 double, 1 notice said\n"), "{told}");
+    assert!(scratch.finis("doctor").fine().out.contains("All that was checked is as it was written."));
 }

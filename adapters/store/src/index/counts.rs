@@ -80,3 +80,69 @@ impl Counts {
         self.0.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use finis_engine::Timestamp;
+
+    use super::*;
+    use crate::journal::Position;
+
+    fn came(seconds: std::ops::Range<i64>) -> Arrivals {
+        let at = |second| Timestamp::from_unix(second, 0, 0).unwrap();
+        let mut arrivals = Arrivals::of(at(seconds.start));
+        for second in seconds {
+            arrivals.take(at(second));
+        }
+        arrivals
+    }
+
+    fn digest() -> Digest {
+        Digest::from_bytes([7; 16])
+    }
+
+    fn place(segment: u64) -> Place {
+        Place { frame: Position { segment, offset: 0 }, record: 0 }
+    }
+
+    /// What the record at a place adds: whether it is kept, and what is not beside it.
+    fn taken(counts: &mut Counts, said: std::ops::Range<i64>, at: u64) -> Option<Vec<Place>> {
+        match counts.take(digest(), &came(said), place(at)) {
+            Taken::Known => None,
+            Taken::Keep { superseded } => Some(superseded),
+        }
+    }
+
+    #[test]
+    fn of_one_event_the_last_record_is_enough() {
+        let mut counts = Counts::default();
+        assert_eq!(taken(&mut counts, 0..2, 1), Some(vec![]));
+        assert_eq!(taken(&mut counts, 0..4, 2), Some(vec![place(1)]));
+        // A replay takes them once more, in whatever order.
+        assert_eq!(taken(&mut counts, 0..2, 1), None);
+        assert_eq!(taken(&mut counts, 0..4, 2), Some(vec![]));
+        assert_eq!(taken(&mut counts, 0..30, 3), Some(vec![place(2)]));
+        assert_eq!(counts.get(digest()), Some(&came(0..30)));
+    }
+
+    #[test]
+    fn a_copy_counts_with_what_it_was_copied_from() {
+        let mut counts = Counts::default();
+        taken(&mut counts, 0..2, 1);
+        counts.relocate(place(1), &[place(1), place(5)]);
+        assert_eq!(taken(&mut counts, 0..2, 5), Some(vec![]));
+        assert_eq!(taken(&mut counts, 0..3, 6), Some(vec![place(1), place(5)]));
+        counts.relocate(place(6), &[]);
+        assert_eq!(taken(&mut counts, 0..9, 7), Some(vec![]));
+    }
+
+    /// After a record was lost, the next ones may know less than it did: then both are wanted.
+    #[test]
+    fn records_that_know_different_things_are_both_kept() {
+        let mut counts = Counts::default();
+        taken(&mut counts, 0..3, 1);
+        assert_eq!(taken(&mut counts, 2..5, 2), Some(vec![]));
+        assert_eq!(counts.get(digest()), Some(&came(0..5)));
+        assert_eq!(taken(&mut counts, 0..6, 3), Some(vec![place(1), place(2)]));
+    }
+}
