@@ -62,6 +62,13 @@ impl Arrivals {
         (is_news && known != Some(&arrivals)).then_some(arrivals)
     }
 
+    /// The same, of an event that is told with its time. Nothing when this is the only time that is known, for it
+    /// stands with the event.
+    #[must_use]
+    pub fn told(known: Option<&Arrivals>, first: Option<Timestamp>, at: Timestamp) -> Option<Arrivals> {
+        if known.is_none() && first.is_none() { None } else { Arrivals::again(known, first, at) }
+    }
+
     /// The first times, in order.
     #[must_use]
     pub fn first(&self) -> &[Timestamp] {
@@ -191,6 +198,8 @@ mod tests {
         // Of one that was imported without a time, every time is news.
         check(&Arrivals::again(None, None, at(3)).unwrap(), [3], 1, 3);
         assert_eq!(Arrivals::again(Some(&came([1, 3])), Some(at(1)), at(3)), None);
+        assert_eq!(Arrivals::told(None, None, at(3)), None);
+        check(&Arrivals::told(Some(&came([3])), None, at(4)).unwrap(), [3, 4], 2, 4);
         // Its earliest counts, wherever that was said.
         check(&Arrivals::again(Some(&came([3, 4])), Some(at(1)), at(5)).unwrap(), [1, 3, 4, 5], 4, 5);
     }

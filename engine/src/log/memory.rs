@@ -59,12 +59,6 @@ impl Session {
         last.map(|(place, notice)| (*place, notice.clone()))
     }
 
-    /// An event that is there came again. `first` is when it came first, as far as was known before.
-    fn count(&mut self, digest: Digest, first: Option<Timestamp>, at: Timestamp) {
-        let arrivals = Arrivals::again(self.repeated.get(&digest), first, at);
-        self.repeated.extend(arrivals.map(|arrivals| (digest, arrivals)));
-    }
-
     /// Whether deadlines are kept of it.
     fn is_live(&self) -> bool {
         self.gone.is_none() && !(self.events.is_empty() && self.notices.is_empty())
@@ -108,9 +102,9 @@ impl Kept {
             match known {
                 Some(known) => {
                     known.received_at = at;
-                    if let Some((before, again)) = before.zip(event.received_at) {
-                        session.count(event.digest, Some(before), again);
-                    }
+                    let known = session.repeated.get(&event.digest);
+                    let arrivals = event.received_at.and_then(|at| Arrivals::told(known, before, at));
+                    session.repeated.extend(arrivals.map(|arrivals| (event.digest, arrivals)));
                 }
                 None => drop(session.events.insert(event.digest, event)),
             }
@@ -118,8 +112,9 @@ impl Kept {
         for repeat in batch.repeats {
             let Some(session) = self.sessions.get_mut(&repeat.key) else { continue };
             if let Some(known) = session.events.get(&repeat.digest) {
-                let first = known.received_at;
-                session.count(repeat.digest, first, repeat.received_at);
+                let counted = session.repeated.get(&repeat.digest);
+                let arrivals = Arrivals::again(counted, known.received_at, repeat.received_at);
+                session.repeated.extend(arrivals.map(|arrivals| (repeat.digest, arrivals)));
             }
         }
         for (key, due) in batch.deadlines {

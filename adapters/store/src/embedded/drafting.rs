@@ -123,8 +123,8 @@ impl<'j, 'i> Drafting<'j, 'i> {
         let (known, is_due) = (session.event(digest), session.due);
         // What is known and damaged is taken once more: whoever is told that it is kept can rely on it. A
         // record of this very commit is not there yet, and is sound.
-        if let Some((before, again)) = known.and_then(|known| known.received_at).zip(received_at) {
-            self.index.count_after((tag, digest), Some(before), again).map_err(|error| stopped(&error))?;
+        if let Some((known, at)) = known.zip(received_at) {
+            self.index.count_told((tag, digest), known.received_at, at).map_err(|error| stopped(&error))?;
         }
         let is_here = |index: &Index, place: Place| place.frame == self.commit.next().frame || index.is_sound(place);
         let Some(known) = known.filter(|known| is_here(self.index, known.place)) else {

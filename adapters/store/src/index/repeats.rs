@@ -41,12 +41,19 @@ impl Repeats {
         of.map(|((_, digest), arrivals)| (*digest, arrivals.clone())).collect()
     }
 
-    fn note(&mut self, of: Of, said: Option<&Arrivals>, first: Option<Timestamp>, at: Timestamp, waiting_max: usize) {
+    /// Takes what is news. `said` is what records say.
+    fn note(
+        &mut self,
+        of: Of,
+        said: Option<&Arrivals>,
+        waiting_max: usize,
+        news: impl FnOnce(Option<&Arrivals>) -> Option<Arrivals>,
+    ) {
         let waiting = self.waiting.get(&of);
         if waiting.is_none() && self.waiting.len() >= waiting_max.saturating_add(OVER_MAX) {
             return;
         }
-        let Some(arrivals) = Arrivals::again(waiting.or(said), first, at) else { return };
+        let Some(arrivals) = news(waiting.or(said)) else { return };
         if said.is_none_or(|said| arrivals.count() >= said.count().saturating_mul(2)) {
             self.doubled.insert(of);
         }
@@ -61,17 +68,20 @@ impl Repeats {
 
 impl Index {
     /// Counts that an event came again, if it is there.
-    pub(crate) fn count(&mut self, (tag, digest): Of, at: Timestamp) -> Result<(), IndexError> {
-        let first = self.session(tag)?.event(digest).and_then(|known| known.received_at);
-        self.count_after((tag, digest), first, at)
+    pub(crate) fn count(&mut self, of: Of, at: Timestamp) -> Result<(), IndexError> {
+        let first = self.session(of.0)?.event(of.1).and_then(|known| known.received_at);
+        self.note(of, |known| Arrivals::again(known, first, at))
     }
 
-    /// The same, of one that came first at `first`, as far as was known before.
-    pub(crate) fn count_after(
+    /// The same, of one that was told with its time, and of which `first` was known before.
+    pub(crate) fn count_told(&mut self, of: Of, first: Option<Timestamp>, at: Timestamp) -> Result<(), IndexError> {
+        self.note(of, |known| Arrivals::told(known, first, at))
+    }
+
+    fn note(
         &mut self,
         (tag, digest): Of,
-        first: Option<Timestamp>,
-        at: Timestamp,
+        news: impl FnOnce(Option<&Arrivals>) -> Option<Arrivals>,
     ) -> Result<(), IndexError> {
         let session = self.session(tag)?;
         if session.gone.is_some() || session.event(digest).is_none() {
@@ -79,7 +89,7 @@ impl Index {
         }
         let said = session.arrivals(digest).cloned();
         let waiting_max = self.repeats_max;
-        self.view().repeats().note((tag, digest), said.as_ref(), first, at, waiting_max);
+        self.view().repeats().note((tag, digest), said.as_ref(), waiting_max, news);
         Ok(())
     }
 

@@ -367,3 +367,35 @@ pub(super) fn read_place(before: Position, from: &mut Bytes<'_>) -> Option<Place
     let offset = if segment == before.segment { before.offset.checked_add(eights)? } else { eights };
     Some(Place { frame: Position { segment, offset }, record: u32::try_from(from.varint()?).ok()? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tag::Tag;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_unix(second, 0, 0).unwrap()
+    }
+
+    fn place(record: u32) -> Place {
+        Place { frame: Position::START, record }
+    }
+
+    /// Of an event that comes again for ever, two places are kept: its own, and that of the last count.
+    #[test]
+    fn counts_do_not_pile_up() {
+        let (tag, digest) = (Tag::from_bytes([1; 16]), Digest::from_bytes([2; 16]));
+        let mut session = Session::default();
+        session.take(&Head::Event { tag, digest, received_at: Some(at(0)), due: Due::Same }, place(0));
+        let mut arrivals = Arrivals::of(at(0));
+        for record in 1..1000 {
+            arrivals.take(at(record.into()));
+            session.take(&Head::Repeated { tag, digest, arrivals: arrivals.clone() }, place(record));
+            assert_eq!(session.places(), [place(0), place(record)]);
+        }
+        // What a replay finds once more is known.
+        let before = Arrivals::of(at(0));
+        session.take(&Head::Repeated { tag, digest, arrivals: before }, place(1));
+        assert_eq!((session.places().len(), session.arrivals(digest)), (2, Some(&arrivals)));
+    }
+}

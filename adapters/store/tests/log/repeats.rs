@@ -232,6 +232,23 @@ fn a_crash_takes_the_last_of_it_alone() {
     });
 }
 
+/// An earlier arrival is durable at once, and counts beside what a record said before, whatever a crash took.
+#[test]
+fn an_earlier_arrival_counts_without_a_record_that_says_so() {
+    let (folder, crashed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    runtime().block_on(async {
+        let log = open(folder.path());
+        log.append(Batch { events: vec![event(0, 0, 5)], ..Batch::default() }).await.unwrap();
+        log.append(Batch { repeats: vec![repeat(0, 0, 6), repeat(0, 0, 7)], ..Batch::default() }).await.unwrap();
+        log.append(Batch { events: vec![event(1, 1, 8)], ..Batch::default() }).await.unwrap();
+        assert_eq!(records(folder.path()), 1);
+        log.append(Batch { events: vec![event(0, 0, 2)], ..Batch::default() }).await.unwrap();
+        assert_eq!(records(folder.path()), 1);
+        copy(&folder.path().join("journal"), &crashed.path().join("journal"));
+        assert_eq!((count(&log, 0, 0).await, count(&open(crashed.path()), 0, 0).await), (4, 4));
+    });
+}
+
 /// What was counted of a session that is forgotten goes with it, also what was in no record yet.
 #[test]
 fn what_is_forgotten_is_counted_no_more() {
