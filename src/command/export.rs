@@ -17,8 +17,8 @@ use super::{Failure, Outcome, say, warn};
 #[command(after_help = "\
 The first line says as of when the export was made and under what settings its sources were read; \
 `finis reconcile` and `finis import` obey it unless told otherwise. A line for each event follows: its \
-source, when it first came, the headers that were kept, and its body as it was posted. What is in \
-quarantine is no event, and is not in it.")]
+source, when it first came, the headers that were kept, and its body as it was posted. How often it \
+came is not in it. What is in quarantine is no event, and is not in it either.")]
 pub(crate) struct Args {
     #[command(flatten)]
     store: StoreArgs,

@@ -31,6 +31,9 @@ With --quiet-notices, what the import says of sessions is remembered as said and
 no consumer is told, now or later. What changes afterwards is said as ever, so that a consumer may hear \
 `amended` of a session of which it has heard nothing else.
 
+An event that is there and came at another time, by `received_at`, is counted as a double; one at a time that is \
+known, or without one, is the same delivery told again.
+
 Lines that are no events are not kept in the store: the export has them, and can be imported again.
 
 Exits 0; 2 when something could not be read or written.")]

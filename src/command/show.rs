@@ -3,22 +3,28 @@
 use std::fmt::Write as _;
 
 use finis::engine::live::{Change, Notice, SessionKey};
+use finis::engine::log::Arrivals;
 use finis::engine::{By, Channel, Outcome as CallOutcome, Status, Timestamp, print_span};
 use finis::store::{Look, Step, Viewed, What};
 use serde_json::{Value, json};
 
 use super::store::{ReadArgs, block_on, check_source};
-use super::words::{aside, bad, count, doubtful, heading, shown};
+use super::words::{aside, bad, count, doubtful, heading, number, shown};
 use super::{Failure, Outcome, say, say_lines};
 
 /// Characters of a value that a line has room for.
 const VALUE_CHARS_MAX: usize = 60;
 
+/// Times at which an event came again that a line has room for.
+const DOUBLES_MAX: usize = 3;
+
 #[derive(clap::Args)]
 #[command(after_help = "\
 Entries stand in the order in which they count: by the receiver's time, or by the provider's where an event \
-was imported without one. Of an event that came several times, the first counts; how often it came is not \
-kept. With --json there is a line for each entry, and a last one for where the session stands.")]
+was imported without one. Of an event that came several times, the first counts; how often it came and when, \
+the first 16 times and the last, changes nothing and stands beside it. What came at the same instant came once. \
+While somebody has the store, or after it was not closed, the last of it may be missing. With --json there is \
+a line for each entry, and a last one for where the session stands.")]
 pub(crate) struct Args {
     #[command(flatten)]
     read: ReadArgs,
@@ -112,13 +118,17 @@ fn write(out: &mut String, key: &SessionKey, viewed: &Viewed<'_>) -> std::fmt::R
     }
     let events = timeline.iter().filter(|step| matches!(step.what, What::Event { .. })).count();
     let notices = timeline.iter().map(|step| step.said.len()).sum::<usize>();
-    writeln!(out, "\n{}, {} said", count(events as u64, "event"), count(notices as u64, "notice"))
+    let doubles = match timeline.iter().map(doubles).sum() {
+        0 => String::new(),
+        doubles => format!(", {}", count(doubles, "double")),
+    };
+    writeln!(out, "\n{}{doubles}, {} said", count(events as u64, "event"), count(notices as u64, "notice"))
 }
 
 fn write_step(out: &mut String, step: &Step, viewed: &Viewed<'_>) -> std::fmt::Result {
     let when = step.when.map_or_else(|| "no time".to_owned(), |when| when.to_string());
     match &step.what {
-        What::Event { kind, at, received_at, again, .. } => {
+        What::Event { kind, at, received_at, again, came, arrivals, .. } => {
             let kind = kind.as_deref().map_or_else(|| bad("unreadable under the contract of today"), shown);
             let happened = match (received_at, at) {
                 (None, Some(_)) => "imported without when it came".to_owned(),
@@ -128,6 +138,9 @@ fn write_step(out: &mut String, step: &Step, viewed: &Viewed<'_>) -> std::fmt::R
             };
             let again = if *again { doubtful(", again, with other content") } else { String::new() };
             writeln!(out, "  {when:<30}  {}{again}  {}", heading(&kind), aside(&happened))?;
+            if let Some(arrivals) = arrivals {
+                writeln!(out, "  {:<30}    {}", "", doubtful(&doubles_in_words(*came, arrivals, *received_at)))?;
+            }
         }
         What::Passed => {
             let (grace, stall) =
@@ -154,6 +167,27 @@ fn write_step(out: &mut String, step: &Step, viewed: &Viewed<'_>) -> std::fmt::R
         writeln!(out, "  {:<30}    {}", "", said(notice))?;
     }
     Ok(())
+}
+
+/// How often an entry came beyond the first time.
+fn doubles(step: &Step) -> u64 {
+    match &step.what {
+        What::Event { came, .. } => came.saturating_sub(1),
+        What::Passed | What::Crowded | What::Said => 0,
+    }
+}
+
+/// How often an event came, and when it came again, as far as a line has room for it.
+fn doubles_in_words(came: u64, arrivals: &Arrivals, received_at: Option<Timestamp>) -> String {
+    let again = arrivals.first().iter().filter(|at| Some(**at) != received_at);
+    let mut shown: Vec<String> = again.take(DOUBLES_MAX).map(Timestamp::to_string).collect();
+    let others = (came - 1).saturating_sub(shown.len() as u64);
+    match others {
+        0 => {}
+        1 => shown.push(arrivals.last().to_string()),
+        others => shown.push(format!("{} more, the last {}", number(others), arrivals.last())),
+    }
+    format!("came {} times: again {}", number(came), shown.join(", "))
 }
 
 /// Where it stands, in a sentence.
@@ -256,10 +290,17 @@ fn as_json(viewed: &Viewed<'_>) -> String {
     let raw = |json: &Option<String>| json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok());
     for step in viewed.timeline() {
         let mut line = match &step.what {
-            What::Event { kind, at, received_at, again, digest } => json!({
-                "entry": "event", "kind": kind, "at": time(*at), "received_at": time(*received_at),
-                "again": again, "digest": digest,
-            }),
+            What::Event { kind, at, received_at, again, came, arrivals, digest } => {
+                let mut line = json!({
+                    "entry": "event", "kind": kind, "at": time(*at), "received_at": time(*received_at),
+                    "again": again, "digest": digest, "came": came,
+                });
+                if let Some(arrivals) = arrivals {
+                    line["arrivals"] = arrivals.first().iter().map(Timestamp::to_string).collect();
+                    line["last_arrival"] = json!(arrivals.last().to_string());
+                }
+                line
+            }
             What::Passed => json!({"entry": "deadline", "due": time(step.when)}),
             What::Crowded => json!({"entry": "too_many_events"}),
             What::Said => json!({"entry": "said"}),

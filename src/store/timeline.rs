@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::engine::live::{Change, LiveArrival, Notice, Session, SessionKey, Under, changes};
-use crate::engine::log::{EventEntry, Stored};
+use crate::engine::log::{Arrivals, EventEntry, Stored};
 use crate::engine::{Digest, EventKind, Reader, Source, Timestamp};
 
 /// An entry of a session's log, and what it did.
@@ -32,6 +32,10 @@ pub enum What {
         received_at: Option<Timestamp>,
         /// The session had an event of this kind before, with other content.
         again: bool,
+        /// How often it came, at least. With [`What::Event::arrivals`], beside whoever has the store it may lag.
+        came: u64,
+        /// When it came, if it came more than once; not when it was imported without a time.
+        arrivals: Option<Arrivals>,
         /// What makes it itself, in hexadecimal.
         digest: String,
     },
@@ -108,11 +112,15 @@ pub(super) fn timeline(source: &Source, under: Under<'_>, key: &SessionKey, stor
                     session.add(arrival, entry.received_at);
                 }
                 let kind = event.as_ref().map(|(kind, ..)| kind.clone());
+                let known = stored.repeated.binary_search_by_key(&entry.digest, |(digest, _)| *digest);
+                let arrivals = known.ok().map(|place| stored.repeated[place].1.clone());
                 What::Event {
                     again: kind.as_ref().is_some_and(|kind| !kinds.insert(kind.clone())),
                     kind,
                     at: event.as_ref().and_then(|(_, at, _)| *at),
                     received_at: entry.received_at,
+                    came: how_often(entry, arrivals.as_ref()),
+                    arrivals,
                     digest: entry.digest.to_string(),
                 }
             }
@@ -143,6 +151,12 @@ impl Turn<'_, '_> {
             Turn::Passed | Turn::Crowded => None,
         }
     }
+}
+
+/// How often an event came: one that was imported without a time came once before all others.
+fn how_often(entry: &EventEntry, arrivals: Option<&Arrivals>) -> u64 {
+    let timed = arrivals.map_or(u64::from(entry.received_at.is_some()), Arrivals::count);
+    timed + u64::from(entry.received_at.is_none())
 }
 
 /// What says whose record it is, and never changes.

@@ -6,9 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use finis::engine::{Receipt, Settings};
-use finis::live::{Finis, SourceSetup};
+use finis::live::{EmbeddedLog, Finis, SourceSetup, StoreSettings};
 use finis::providers::Catalogue;
 use finis::store::Holder;
+use finis_store::IndexState;
 use serde_json::Value;
 
 use crate::door::{Scratch, check_snapshot, fixtures, json_lines, pathors};
@@ -268,4 +269,125 @@ async fn what_was_refused_is_read_again_under_a_changed_contract() {
     let came = listed[0]["received_at"].as_str().unwrap();
     assert!(scratch.finis("export").run().err.contains("1 delivery in quarantine not among them"));
     assert!(scratch.finis("show s-1 --json").fine().out.contains(came));
+}
+
+/// A delivery that came so many seconds after it happened.
+fn came_late(line: &str, seconds: u32) -> String {
+    let (before, after) = line.split_once(r#""received_at":"2026-05-03T08:42:"#).unwrap();
+    let (_, after) = after.split_once(".250Z").unwrap();
+    format!(r#"{before}"received_at":"2026-05-03T08:{:02}:{:02}.250Z{after}"#, 43 + seconds / 60, seconds % 60)
+}
+
+/// Doubles stand in the timeline, and in no record, certificate or notice.
+#[test]
+fn doubles_are_told_and_change_nothing() {
+    let (plain, doubled) = (store(), Scratch::with_export(&deliveries()));
+    let import = "import export.jsonl --source desk --provider pathors --as-of 2026-05-03T09:50:30Z";
+    doubled.finis(import).fine();
+    // The end of the call came twice more, the recording twenty times more; one line stands there twice.
+    let ended = &deliveries()[1];
+    let recordings = (0..20).map(|number| came_late(&deliveries()[4], 60 + number));
+    let again: Vec<String> =
+        [came_late(ended, 0), came_late(ended, 7), came_late(ended, 0)].into_iter().chain(recordings).collect();
+    doubled.write("again.jsonl", format!("{}\n", again.join("\n")));
+    doubled.finis("import again.jsonl --source desk --as-of 2026-05-03T09:50:30Z").fine();
+
+    let (without, with) = (plain.finis("show call").fine().out, doubled.finis("show call").fine().out);
+    let told: Vec<&str> = with.lines().filter(|line| !without.lines().any(|known| known == *line)).collect();
+    assert_eq!(
+        told,
+        [
+            "                                    came 3 times: again 2026-05-03T08:43:00.250Z, 2026-05-03T08:43:07.250Z",
+            "                                    came 21 times: again 2026-05-03T08:44:00.250Z, \
+             2026-05-03T08:44:01.250Z, 2026-05-03T08:44:02.250Z, 17 more, the last 2026-05-03T08:44:19.250Z",
+            "5 events, 22 doubles, 2 notices said",
+        ]
+    );
+    let lines = json_lines(&doubled.finis("show call --json").fine().out);
+    let came: Vec<u64> = lines.iter().filter_map(|line| line["came"].as_u64()).collect();
+    assert_eq!(came, [1, 3, 1, 1, 21]);
+    let arrivals = |line: &Value| (line["arrivals"].as_array().map(Vec::len), line["last_arrival"].clone());
+    assert_eq!(arrivals(&lines[0]), (None, Value::Null));
+    assert_eq!(arrivals(&lines[1]), (Some(3), "2026-05-03T08:43:07.250Z".into()));
+    assert_eq!(arrivals(&lines[4]), (Some(16), "2026-05-03T08:44:19.250Z".into()));
+
+    for command in ["sessions --json", "notices --json", "export"] {
+        assert_eq!(plain.finis(command).fine().out, doubled.finis(command).fine().out, "{command}");
+    }
+    // To import it again pretends no more doubles, and an export has every event once.
+    doubled.finis("import again.jsonl export.jsonl --source desk --as-of 2026-05-03T09:50:30Z").fine();
+    assert_eq!(doubled.finis("show call").fine().out, with);
+    doubled.finis("export --out once.jsonl").fine();
+    doubled.finis("import once.jsonl --store other").fine();
+    assert!(!doubled.finis("show call --store other").fine().out.contains("came"));
+    // What is forgotten is counted no more.
+    doubled.finis("forget call --yes").fine();
+    doubled.finis("import again.jsonl --source desk").fine();
+    doubled
+        .finis("show call")
+        .fails_with("finis: no session of the store has the id `call`: `finis sessions` lists them");
+    assert!(doubled.finis("doctor").fine().out.contains("All that was checked is as it was written."));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_live_store_is_sent_again_is_counted() {
+    let scratch = Scratch::new();
+    let finis = live(scratch.path(), &Catalogue::shipped()).await;
+    let ended = pathors("session.ended", "s-1", "2026-05-03T08:42:11Z");
+    let finalized = pathors("session.finalized", "s-1", "2026-05-03T08:42:11Z");
+    let receive = async |body: &str| finis.receive("desk", &[], body.as_bytes()).await.unwrap();
+    receive(&ended).await;
+    receive(&finalized).await;
+    let record = finis.session("desk", "s-1").await.unwrap();
+    for _ in 0..40 {
+        assert!(matches!(receive(&ended).await, Receipt::Duplicate { .. }));
+    }
+    // White space is no other event.
+    assert!(matches!(receive(&format!(" {finalized} ")).await, Receipt::Duplicate { .. }));
+    assert_eq!(finis.session("desk", "s-1").await.unwrap(), record);
+    assert_eq!((finis.stats().deliveries.duplicate, finis.stats().notices.complete), (41, 1));
+    close(finis, &scratch).await;
+
+    let told = scratch.finis("show s-1").fine().out;
+    assert!(told.contains("came 41 times: again 20"), "{told}");
+    assert!(told.contains("came 2 times: again 20"), "{told}");
+    assert!(told.ends_with("2 events, 41 doubles, 1 notice said\n"), "{told}");
+    assert!(scratch.finis("show s-1 --json").fine().out.contains(&record.unwrap()));
+
+    // Opened again, it goes on counting.
+    let finis = live(scratch.path(), &Catalogue::shipped()).await;
+    let told = finis.receive("desk", &[], ended.as_bytes()).await.unwrap();
+    assert!(matches!(told, Receipt::Duplicate { .. }));
+    close(finis, &scratch).await;
+    assert!(scratch.finis("show s-1").fine().out.contains("came 42 times: again 20"));
+}
+
+/// A store that was written before repeats were counted: its index is of another format and made again, and it
+/// counts from then on.
+#[test]
+fn a_store_of_before_opens_and_goes_on() {
+    let scratch = Scratch::new();
+    for file in ["journal/00000001.log", "journal/witness", "index/conf", "index/db"] {
+        let (from, to) = (fixtures().join("store-of-before").join(file), scratch.path().join("finis.db").join(file));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from, to).unwrap();
+    }
+    let (log, report) = EmbeddedLog::open(&scratch.path().join("finis.db"), &StoreSettings::default()).unwrap();
+    assert!(report.journal.damage.is_empty() && report.journal.closed && report.replayed > 0, "{report}");
+    assert_eq!(report.index, IndexState::Rebuilt { reason: "it is of another format".to_owned() }, "{report}");
+    drop(log);
+    let told = scratch.finis("show s-1").fine().out;
+    assert!(told.ends_with("2 events, 1 notice said\n"), "{told}");
+    // The same events, one at its time of before and one a minute later.
+    let body = |kind: &str, second: u32| pathors(kind, "s-1", &format!("2026-05-03T08:42:{second}Z"));
+    let lines = [
+        format!(r#"{{"received_at":"2026-05-03T08:42:12.250Z","body":{}}}"#, body("session.ended", 11)),
+        format!(r#"{{"received_at":"2026-05-03T08:43:13.250Z","body":{}}}"#, body("session.finalized", 12)),
+    ];
+    scratch.write("again.jsonl", format!("{}\n", lines.join("\n")));
+    assert_eq!(scratch.finis("import again.jsonl").fine().line("events"), "events    0 new, 2 here before");
+    let told = scratch.finis("show s-1").fine().out;
+    assert!(told.contains("came 2 times: again 2026-05-03T08:43:13.250Z\n"), "{told}");
+    assert!(told.ends_with("2 events, 1 double, 1 notice said\n"), "{told}");
+    assert!(scratch.finis("doctor").fine().out.contains("All that was checked is as it was written."));
 }

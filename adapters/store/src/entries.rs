@@ -1,8 +1,10 @@
 //! From places in the journal to entries of the log, whoever knows the places.
 
-use finis_engine::Timestamp;
+use std::collections::BTreeMap;
+
 use finis_engine::live::{Notice, NoticeKind, SessionKey};
-use finis_engine::log::{EventEntry, Gone, LogError, Refused, Stored};
+use finis_engine::log::{Arrivals, EventEntry, Gone, LogError, Refused, Stored};
+use finis_engine::{Digest, Timestamp};
 
 use crate::body::{decode_event, decode_key, decode_notice, decode_refused, forgotten};
 use crate::head::{Head, series};
@@ -17,6 +19,9 @@ const TRIES: usize = 3;
 pub(crate) trait Places {
     /// A session; nothing of one that is not known.
     fn session(&self, tag: Tag) -> Result<Option<Session>, IndexError>;
+
+    /// What was counted of a session's events and stands in no record yet. It is asked before the session.
+    fn repeated(&self, tag: Tag) -> Vec<(Digest, Arrivals)>;
 
     /// Tags of sessions after this one, in order, up to this many.
     fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError>;
@@ -68,6 +73,7 @@ impl<P: Places> Entries<'_, P> {
     /// Nothing when something was moved meanwhile, unless that is to be passed over.
     fn try_load(&self, tag: Tag, passes_over: bool) -> Result<Option<Stored>, LogError> {
         let mut stored = Stored::default();
+        let mut repeated = self.places.repeated(tag);
         let Some(session) = self.places.session(tag).map_err(|error| stopped(&error))? else { return Ok(Some(stored)) };
         let (mut notices, mut arrivals) = (Vec::new(), Vec::new());
         for place in session.places() {
@@ -88,6 +94,7 @@ impl<P: Places> Entries<'_, P> {
                     stored.events.push(EventEntry { key, digest, received_at, delivery });
                 }
                 Head::Arrival { digest, received_at, .. } => arrivals.push((digest, received_at)),
+                Head::Repeated { digest, arrivals, .. } => repeated.push((digest, arrivals)),
                 Head::Passed { at, .. } => stored.deadlines.push(at),
                 Head::Crowded { .. } => stored.crowded = true,
                 Head::Notice { kind, revision, .. } => {
@@ -110,6 +117,7 @@ impl<P: Places> Entries<'_, P> {
                 stored.events[place].received_at = earliest(stored.events[place].received_at, Some(at));
             }
         }
+        stored.repeated = join(repeated, &stored.events);
         stored.deadlines.sort_unstable();
         stored.deadlines.dedup();
         notices.sort_unstable_by_key(|(series, revision, _)| (*series, *revision));
@@ -255,6 +263,19 @@ impl<P: Places> Entries<'_, P> {
             Content::Damaged => Err(damaged("the body is not what was written")),
         }
     }
+}
+
+/// When events came that are there, of all that is said of it. They are sorted by digest.
+fn join(said: Vec<(Digest, Arrivals)>, events: &[EventEntry]) -> Vec<(Digest, Arrivals)> {
+    let mut joined: BTreeMap<Digest, Arrivals> = BTreeMap::new();
+    for (digest, arrivals) in said {
+        let Ok(place) = events.binary_search_by_key(&digest, |event| event.digest) else { continue };
+        let known = joined.entry(digest).or_insert_with(|| arrivals.clone());
+        known.merge(&arrivals);
+        // An earlier arrival is a record of its own, which was not waited with.
+        events[place].received_at.into_iter().for_each(|at| known.take(at));
+    }
+    joined.into_iter().collect()
 }
 
 /// The index says that something else is there.

@@ -22,13 +22,16 @@
 //! | 18 | released | identity of what was refused and is dealt with | |
 //! | 19 | source | name, provider, version, subscription if not all, grace, stall if any | |
 //! | 20 | crowded | tag | |
+//! | 21 | repeated | tag, digest, the first times it came, and of those beyond if any how many and the last | |
 //!
 //! Before the kind stands the version, 1. Integers are little-endian; a text has its length in bytes
 //! before it (4); what may be absent has a byte before it, 0 or 1. A time is seconds since 1970 (8),
 //! nanoseconds (4) and digits of a second that were written (1). An arrival is that of an event that
 //! came again, with an earlier time. When a session is due: 0, as before; 1, never; 2 and a time.
 //! `acknowledged` makes a consumer that is not known. A cause is 0 and the reason of a failure, or 1 and
-//! the seq (8) that a notice is held behind. Where a notice stands is 0 for done, 1 for parked with its
+//! the seq (8) that a notice is held behind. The first times that an event came are their number (1, 1 to
+//! 16) and each, in order; how many there are beyond is 8 bytes. Of several records that say when one
+//! event came, all count; the last says all that those before it say. Where a notice stands is 0 for done, 1 for parked with its
 //! cause after it, 2 for released. A subscription is the number of its kinds (4), and each; a stretch of
 //! time is seconds (8) and nanoseconds (4).
 //!
@@ -37,7 +40,7 @@
 use std::time::Duration;
 
 use finis_engine::live::{NoticeId, NoticeKind};
-use finis_engine::log::{Cause, SourceSettings, Standing, Why};
+use finis_engine::log::{ARRIVALS_MAX, Arrivals, Cause, Later, SourceSettings, Standing, Why};
 use finis_engine::{Digest, Timestamp};
 
 use crate::bytes::{Bytes, Writer};
@@ -79,6 +82,15 @@ pub enum Head {
         digest: Digest,
         /// The receiver's time.
         received_at: Timestamp,
+    },
+    /// An event that is there already came again, and this is all that was known then of when it came.
+    Repeated {
+        /// Of which session.
+        tag: Tag,
+        /// What makes the event itself.
+        digest: Digest,
+        /// How often it came, and when.
+        arrivals: Arrivals,
     },
     /// A deadline passed.
     Passed {
@@ -231,7 +243,10 @@ pub enum HeadError {
 }
 
 /// The greatest byte of a kind.
-const KIND_MAX: u8 = 20;
+const KIND_MAX: u8 = 21;
+
+/// Bytes that the head of [`Head::Repeated`] can have.
+pub(crate) const REPEATED_BYTES: usize = 2 + 16 + 16 + 1 + 13 * ARRIVALS_MAX + 1 + 8 + 13;
 
 impl Head {
     /// The head as bytes.
@@ -257,6 +272,11 @@ impl Head {
                 to.tag(*tag);
                 to.digest(*digest);
                 to.timestamp(*received_at);
+            }
+            Head::Repeated { tag, digest, arrivals } => {
+                to.tag(*tag);
+                to.digest(*digest);
+                write_arrivals(&mut to, arrivals);
             }
             Head::Passed { tag, at, due } => {
                 to.tag(*tag);
@@ -343,6 +363,7 @@ impl Head {
         match self {
             Head::Event { tag, .. }
             | Head::Arrival { tag, .. }
+            | Head::Repeated { tag, .. }
             | Head::Passed { tag, .. }
             | Head::Crowded { tag }
             | Head::Notice { tag, .. }
@@ -375,6 +396,7 @@ impl Head {
             Head::Answered { .. } => 18,
             Head::Source(_) => 19,
             Head::Crowded { .. } => 20,
+            Head::Repeated { .. } => 21,
         }
     }
 }
@@ -408,6 +430,7 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         18 => Head::Answered { identity: from.array()? },
         19 => Head::Source(read_settings(&mut from)?),
         20 => Head::Crowded { tag: from.tag()? },
+        21 => Head::Repeated { tag: from.tag()?, digest: from.digest()?, arrivals: read_arrivals(&mut from)? },
         17 => {
             let (consumer, seq, is_first) = (from.text()?, from.u64()?, from.u8()?);
             let mut standing = Vec::new();
@@ -434,6 +457,22 @@ fn read_head(code: u8, mut from: Bytes<'_>) -> Option<Head> {
         _ => return None,
     };
     from.end(head)
+}
+
+fn write_arrivals(to: &mut Writer<'_>, arrivals: &Arrivals) {
+    // At most ARRIVALS_MAX.
+    to.u8(arrivals.first().len() as u8);
+    arrivals.first().iter().for_each(|at| to.timestamp(*at));
+    to.option(arrivals.later(), |to, later| {
+        to.u64(later.count);
+        to.timestamp(later.last);
+    });
+}
+
+fn read_arrivals(from: &mut Bytes<'_>) -> Option<Arrivals> {
+    let first = (0..from.u8()?).map(|_| from.timestamp()).collect::<Option<_>>()?;
+    let later = from.option(|from| Some(Later { count: from.u64()?, last: from.timestamp()? }))?;
+    Arrivals::new(first, later)
 }
 
 fn write_cause(to: &mut Writer<'_>, cause: &Cause) {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::stats::Counted;
 use super::{Inner, Receipt, ReceiveError, Source};
 use crate::live::{LiveArrival, Received, Session, SessionKey};
-use crate::log::{Batch, Delivery, EventEntry, Gone, LogError, Refused, Stored, Why};
+use crate::log::{Batch, Delivery, EventEntry, Gone, LogError, Refused, Repeat, Stored, Why};
 use crate::timestamp::Timestamp;
 
 /// The smallest step of the engine's own time.
@@ -124,6 +124,13 @@ struct Held {
 struct Making {
     batch: Batch,
     touched: BTreeSet<SessionKey>,
+}
+
+impl Making {
+    /// Whether there is nothing that has to be kept.
+    fn is_nothing(&self) -> bool {
+        self.touched.is_empty() && self.batch.refused.is_empty()
+    }
 }
 
 impl Writer {
@@ -294,6 +301,8 @@ impl Writer {
             let receipt = if fetched.is_ok() { Some(self.judge(*work, &mut making)) } else { None };
             answers.push((answer, receipt));
         }
+        // Where nothing is to be kept, nobody waits for the counting.
+        let repeats = if making.is_nothing() { std::mem::take(&mut making.batch.repeats) } else { Vec::new() };
         let outcome = match fetched {
             Ok(()) => self.append(making).await,
             Err(error) => Err(error),
@@ -321,6 +330,10 @@ impl Writer {
             self.inner.counters.holds(self.sessions.len());
             // Whoever does not wait any more has no need to know: it is kept all the same.
             let _ = answer.send(told);
+        }
+        if !repeats.is_empty() {
+            // What cannot be counted is not. A log that has stopped says so when something is to be kept.
+            let _ = self.inner.log.append(Batch { repeats, ..Batch::default() }).await;
         }
         if outcome.is_ok() {
             for (key, answer) in forget {
@@ -408,7 +421,10 @@ impl Writer {
             return Receipt::Quarantined { reason };
         }
         match session.receive(under, &arrival, now) {
-            Received::Duplicate => Receipt::Duplicate { key },
+            Received::Duplicate => {
+                making.batch.repeats.push(Repeat { key: key.clone(), digest: arrival.digest(), received_at: now });
+                Receipt::Duplicate { key }
+            }
             Received::Stored(notices) => {
                 let digest = arrival.digest();
                 making.batch.events.push(EventEntry { key: key.clone(), digest, received_at: Some(now), delivery });
@@ -460,7 +476,7 @@ impl Writer {
     /// Appends a batch, with when each session that it touches is due next. Says of each event whether it is
     /// new.
     async fn append(&mut self, mut making: Making) -> Result<Vec<bool>, LogError> {
-        if making.touched.is_empty() && making.batch.refused.is_empty() {
+        if making.is_nothing() {
             return Ok(Vec::new());
         }
         for key in &making.touched {

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Appended, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Refused, RefusedId, Retained,
-    SourceSettings, Stored, Why,
+    Appended, Arrivals, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Refused, RefusedId,
+    Retained, SourceSettings, Stored, Why,
 };
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};
@@ -37,6 +37,7 @@ struct Kept {
 #[derive(Debug, Default)]
 struct Session {
     events: BTreeMap<Digest, EventEntry>,
+    repeated: BTreeMap<Digest, Arrivals>,
     deadlines: BTreeSet<Timestamp>,
     crowded: bool,
     /// By kind and revision; `complete` and `amended` count together, and are one kind here.
@@ -99,8 +100,21 @@ impl Kept {
             let is_earlier = known.is_some() && at.map(written) != before.map(written);
             appended.earlier.push(is_earlier);
             match known {
-                Some(known) => known.received_at = at,
+                Some(known) => {
+                    known.received_at = at;
+                    let known = session.repeated.get(&event.digest);
+                    let arrivals = event.received_at.and_then(|at| Arrivals::told(known, before, at));
+                    session.repeated.extend(arrivals.map(|arrivals| (event.digest, arrivals)));
+                }
                 None => drop(session.events.insert(event.digest, event)),
+            }
+        }
+        for repeat in batch.repeats {
+            let Some(session) = self.sessions.get_mut(&repeat.key) else { continue };
+            if let Some(known) = session.events.get(&repeat.digest) {
+                let counted = session.repeated.get(&repeat.digest);
+                let arrivals = Arrivals::again(counted, known.received_at, repeat.received_at);
+                session.repeated.extend(arrivals.map(|arrivals| (repeat.digest, arrivals)));
             }
         }
         for (key, due) in batch.deadlines {
@@ -218,6 +232,7 @@ impl LogRead for MemoryLog {
         let stored = |key| {
             kept.sessions.get(key).map_or_else(Stored::default, |session: &Session| Stored {
                 events: session.events.values().cloned().collect(),
+                repeated: session.repeated.iter().map(|(digest, arrivals)| (*digest, arrivals.clone())).collect(),
                 deadlines: session.deadlines.iter().copied().collect(),
                 crowded: session.crowded,
                 notices: session.notices.values().cloned().collect(),

@@ -10,6 +10,11 @@
 //! 3. **First is answered once.** Of all who append a notice of one session, kind and revision, one is
 //!    told that it was first.
 //!
+//! An event that came again is no entry, and changes no record. How often it came, and when, is
+//! [counted](Arrivals) beside: a delivery that was told twice, at the same instant, counts once. A log counts
+//! lazily and at no cost to who waits, so a crash may take the last of it: a count can be too low, never too
+//! high.
+//!
 //! Beside entries it keeps [consumers](Consumer) of notices. What a [`Mark`] makes of one is said once, for
 //! every log, by [`Consumer::take`].
 //!
@@ -19,6 +24,7 @@
 //! There is no sequence number and no transaction in what is asked of a log, so each can use what it does
 //! best. What a batch holds becomes durable together or not at all.
 
+mod arrivals; // how often an event came
 mod consumer; // what is remembered of who is told
 mod memory; // the twin in memory
 mod settings; // what sources are read under
@@ -28,6 +34,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use arrivals::{ARRIVALS_MAX, Arrivals, Later};
 pub use consumer::{Cause, Consumer, Mark, REASON_BYTES_MAX, Standing};
 pub use memory::MemoryLog;
 pub use settings::SourceSettings;
@@ -56,6 +63,17 @@ pub struct EventEntry {
     pub received_at: Option<Timestamp>,
     /// The delivery that it was read from.
     pub delivery: Delivery,
+}
+
+/// An event that is there came again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// Of which session it is.
+    pub key: SessionKey,
+    /// What makes the event itself.
+    pub digest: Digest,
+    /// The receiver's time.
+    pub received_at: Timestamp,
 }
 
 /// A delivery that is from a source and cannot be read, kept whole.
@@ -127,6 +145,10 @@ impl fmt::Debug for RefusedId {
 pub struct Batch {
     /// Events, in the order in which they came.
     pub events: Vec<EventEntry>,
+    /// Events that are known to be there and came again, to be counted. They alone make nothing durable, and
+    /// those of an event that is not there are passed over. An event among [`Batch::events`] that is there is
+    /// counted, too.
+    pub repeats: Vec<Repeat>,
     /// Deadlines that passed: of which session, and when they were due.
     pub deadlines: Vec<(SessionKey, Timestamp)>,
     /// Sessions of which more events came than are kept. Nothing is kept of one of which there is no event
@@ -165,6 +187,9 @@ pub struct Appended {
 pub struct Stored {
     /// Its events, sorted by digest, each with its earliest arrival.
     pub events: Vec<EventEntry>,
+    /// When its events came that came more than once, sorted by digest. Of one that was imported without a
+    /// time, all that came since.
+    pub repeated: Vec<(Digest, Arrivals)>,
     /// When deadlines that passed were due, sorted.
     pub deadlines: Vec<Timestamp>,
     /// More events of it came than are kept.
@@ -272,7 +297,8 @@ pub trait LogRead: Send + Sync {
 /// Where a log keeps entries.
 #[async_trait]
 pub trait Log: LogRead {
-    /// Appends a batch. All of it is durable when this returns, or none of it ever is.
+    /// Appends a batch. All of it is durable when this returns, or none of it ever is; but what was counted of
+    /// [repeats](Batch::repeats) may be lost with a crash.
     async fn append(&self, batch: Batch) -> Result<Appended, LogError>;
 
     /// Remembers of a consumer what these marks say, in order, as [`Consumer::take`] has it: all of them, or

@@ -21,8 +21,13 @@ const SESSIONS: usize = 1024;
 
 /// Opens the index in a folder and reads all of it, or says what is wrong with it.
 pub(super) fn open(folder: &Path, salt: u64) -> Result<View, String> {
-    let settings =
-        index::Settings { cache_bytes: CACHE_BYTES, patience: PATIENCE, layer_keys: 1, slack_bytes: u64::MAX };
+    let settings = index::Settings {
+        cache_bytes: CACHE_BYTES,
+        patience: PATIENCE,
+        layer_keys: 1,
+        slack_bytes: u64::MAX,
+        repeats_max: usize::MAX,
+    };
     let checked = index::open(folder, settings).map_err(|error| error.0.to_string())?;
     if checked.meta.is_some_and(|meta| meta.salt != salt) {
         return Err("it is of another journal".to_owned());

@@ -6,7 +6,7 @@ use finis_engine::log::{Appended, Gone, LogError, Mark, Why};
 use super::jobs::{Prepared, PreparedEvent};
 use crate::entries::{log_error, stopped};
 use crate::head::{Due, Head, series};
-use crate::index::{Index, earliest};
+use crate::index::{Index, RepeatOf, earliest};
 use crate::journal::{Body, Commit, Place};
 use crate::tag::Tag;
 
@@ -123,6 +123,9 @@ impl<'j, 'i> Drafting<'j, 'i> {
         let (known, is_due) = (session.event(digest), session.due);
         // What is known and damaged is taken once more: whoever is told that it is kept can rely on it. A
         // record of this very commit is not there yet, and is sound.
+        if let Some((known, at)) = known.zip(received_at) {
+            self.index.count_told((tag, digest), known.received_at, at).map_err(|error| stopped(&error))?;
+        }
         let is_here = |index: &Index, place: Place| place.frame == self.commit.next().frame || index.is_sound(place);
         let Some(known) = known.filter(|known| is_here(self.index, known.place)) else {
             let due = batch.due(tag, is_due);
@@ -136,6 +139,16 @@ impl<'j, 'i> Drafting<'j, 'i> {
             self.add(&Head::Arrival { tag, digest, received_at }, None)?;
         }
         Ok((false, at.is_some()))
+    }
+
+    /// Says how often these events came, as far as that still waits to be said.
+    pub(super) fn say_repeats(&mut self, of: &[RepeatOf]) -> Result<(), LogError> {
+        for (tag, digest) in of.iter().copied() {
+            if let Some(arrivals) = self.index.repeat((tag, digest)) {
+                self.add(&Head::Repeated { tag, digest, arrivals }, None)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn mark(&mut self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::mend::MendJob;
 use super::retain::{Carried, Leaving, Retiring};
 use crate::body::{encode_event, encode_notice, encode_refused};
-use crate::head::Head;
+use crate::head::{Head, REPEATED_BYTES};
 use crate::index::NAME_BYTES_MAX;
 use crate::journal::{BODY_BYTES_MAX, Body, HEAD_BYTES_MAX};
 use crate::tag::{Tag, Tags};
@@ -48,6 +48,8 @@ pub(super) enum Job {
 /// A batch that is ready for the journal, apart from what only the writer knows.
 pub(super) struct Prepared {
     pub(super) events: Vec<PreparedEvent>,
+    /// Of which session, what, and when it came again.
+    pub(super) repeats: Vec<(Tag, Digest, Timestamp)>,
     pub(super) deadlines: Vec<(Tag, Timestamp)>,
     pub(super) crowded: Vec<Tag>,
     pub(super) notices: Vec<PreparedNotice>,
@@ -99,6 +101,13 @@ pub(super) fn prepare(events: Vec<EventEntry>, tags: &Tags) -> Result<Vec<Prepar
 }
 
 impl Prepared {
+    /// Whether nothing of it has to be kept: events came again, and are to be counted.
+    pub(super) fn is_counted_only(&self) -> bool {
+        let Prepared { events, deadlines, crowded, notices, due, refused, released, sources, .. } = self;
+        let is_nothing = events.is_empty() && deadlines.is_empty() && crowded.is_empty() && notices.is_empty();
+        is_nothing && due.is_empty() && refused.is_empty() && released.is_empty() && sources.is_empty()
+    }
+
     /// Makes all of a batch ready, and refuses what the journal cannot take.
     pub(super) fn new(mut batch: Batch, tags: &Tags) -> Result<Prepared, LogError> {
         let events = prepare(std::mem::take(&mut batch.events), tags)?;
@@ -125,6 +134,9 @@ impl Prepared {
             Ok(PreparedRefused { identity, received_at: refused.received_at, body })
         });
         let refused = refused.collect::<Result<_, LogError>>()?;
+        // They become no records of this commit.
+        let repeats = batch.repeats.iter();
+        let repeats = repeats.map(|repeat| (tags.of(&repeat.key), repeat.digest, repeat.received_at)).collect();
         let tagged = |(key, at): (SessionKey, Timestamp)| (tags.of(&key), at);
         let deadlines: Vec<_> = batch.deadlines.into_iter().map(tagged).collect();
         let crowded: Vec<Tag> = batch.crowded.iter().map(|key| tags.of(key)).collect();
@@ -141,13 +153,31 @@ impl Prepared {
         let (records, bytes) = (size.records + others, size.bytes + others * RECORD_BYTES);
         within("a batch", bytes, BATCH_BYTES_MAX)?;
         let quiet = batch.quiet;
-        Ok(Prepared { events, deadlines, crowded, notices, quiet, due, refused, released, sources, records, bytes })
+        Ok(Prepared {
+            events,
+            repeats,
+            deadlines,
+            crowded,
+            notices,
+            quiet,
+            due,
+            refused,
+            released,
+            sources,
+            records,
+            bytes,
+        })
     }
 }
 
 /// Bytes that a record without a body can have.
 pub(super) const fn bare_bytes(name: usize) -> usize {
     RECORD_BYTES + name
+}
+
+/// Bytes that a record of repeats can have.
+pub(super) const fn repeat_bytes() -> usize {
+    bare_bytes(REPEATED_BYTES)
 }
 
 /// Bytes of payloads and records.

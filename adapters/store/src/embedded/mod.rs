@@ -68,6 +68,9 @@ pub struct Settings {
     /// Bytes that the index may always have on the disk. With more, and with much more than what it holds, it is
     /// written anew beside. 256 MiB unless set.
     pub index_slack_bytes: u64,
+    /// Events that came again, how often of which may wait in memory for a commit. With more, all of them are
+    /// written by themselves. 16,384 unless set.
+    pub repeats_behind: usize,
     /// Appends that may wait for the writer before the next waits for its place. 1,024 unless set.
     pub queue: usize,
 }
@@ -80,6 +83,7 @@ impl Default for Settings {
             index_patience: Duration::from_secs(300),
             index_behind: 1 << 16,
             index_slack_bytes: 256 << 20,
+            repeats_behind: 1 << 14,
             queue: 1024,
         }
     }

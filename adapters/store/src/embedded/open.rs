@@ -234,6 +234,7 @@ impl IndexFolder<'_> {
             patience: self.settings.index_patience,
             layer_keys: self.settings.index_behind.max(1),
             slack_bytes: self.settings.index_slack_bytes,
+            repeats_max: self.settings.repeats_behind,
         };
         let opened = index::open(&self.index, settings);
         opened.map_err(|error| error.0.to_string())

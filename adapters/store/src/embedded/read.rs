@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use finis_engine::Timestamp;
+use finis_engine::log::Arrivals;
+use finis_engine::{Digest, Timestamp};
 
 use crate::bytes::Bytes;
 use crate::entries::{Entries, Places};
@@ -27,6 +28,10 @@ impl Readers {
 impl Places for View {
     fn session(&self, tag: Tag) -> Result<Option<Session>, IndexError> {
         View::session(self, tag)
+    }
+
+    fn repeated(&self, tag: Tag) -> Vec<(Digest, Arrivals)> {
+        View::repeated(self, tag)
     }
 
     fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError> {

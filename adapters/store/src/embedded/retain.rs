@@ -13,7 +13,7 @@ use finis_engine::log::{Gone, Keep, LogError, Retained, Why};
 use tokio::sync::oneshot;
 
 use super::EmbeddedLog;
-use super::jobs::{Job, bare_bytes};
+use super::jobs::{Job, bare_bytes, repeat_bytes};
 use super::read::Readers;
 use crate::entries::{LastWord, stopped};
 use crate::head::Head;
@@ -172,7 +172,8 @@ impl EmbeddedLog {
 impl Carried {
     /// About what it takes in the journal.
     pub(super) fn bytes(&self) -> u64 {
-        bare_bytes(0) as u64 + self.body.as_ref().map_or(0, |body| body.stored_bytes() as u64)
+        let bare = if matches!(self.head, Head::Repeated { .. }) { repeat_bytes() } else { bare_bytes(0) };
+        bare as u64 + self.body.as_ref().map_or(0, |body| body.stored_bytes() as u64)
     }
 }
 

@@ -8,16 +8,19 @@ use finis_engine::log::{Appended, LogError, Mark};
 use tokio::sync::mpsc;
 
 use super::drafting::Drafting;
-use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes};
+use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes, repeat_bytes};
 use crate::crash::crash_point;
 use crate::entries::{log_error, stopped};
-use crate::index::{Behind, Index};
+use crate::index::{Behind, Index, IndexError, RepeatOf};
 use crate::journal::{Journal, JournalError, Room};
 use crate::tag::Tag;
 
 /// Records and bytes of a commit, unless one batch has more: latency grows with it, throughput hardly.
 const COMMIT_RECORDS: usize = 8192;
 const COMMIT_BYTES: usize = 4 << 20;
+
+/// Events of which a commit that happens anyway says how often they came.
+const REPEATS: usize = 256;
 
 /// Bytes of a frame that are no record.
 const FRAME_BYTES: usize = 128;
@@ -52,14 +55,38 @@ impl Writer {
         while let Some(first) = self.jobs.blocking_recv() {
             let (parts, other) = self.gather(first);
             self.commit(parts);
+            if self.index.has_too_many_repeats() {
+                self.say_repeats();
+            }
             match other {
                 None => {}
                 Some(Job::Close(answer)) => {
+                    self.say_repeats();
                     let Writer { journal, index, behind, stopped, patience, .. } = self;
                     let _ = answer.send(close(journal, index, behind, &stopped, patience));
                     return;
                 }
                 Some(job) => self.tend(job),
+            }
+        }
+        self.say_repeats();
+    }
+
+    /// Writes all that was counted and waits. Where there is no room for it, it is not said: nobody who has to be
+    /// answered depends on it.
+    fn say_repeats(&mut self) {
+        loop {
+            let of = self.index.repeats(COMMIT_RECORDS);
+            if of.is_empty() || self.stopped.get().is_some() {
+                return;
+            }
+            match self.commit_with(of.len() * repeat_bytes(), Room::Spare, |drafting| drafting.say_repeats(&of)) {
+                Ok(()) => {}
+                Err(LogError::Full { .. } | LogError::TooLarge { .. }) => return,
+                Err(error) => {
+                    let _ = self.stopped.set(error.to_string());
+                    return;
+                }
             }
         }
     }
@@ -122,10 +149,47 @@ impl Writer {
     }
 
     fn try_commit(&mut self, parts: &[Part]) -> Result<Vec<Done>, LogError> {
-        let bytes = parts.iter().map(Part::bytes).sum();
+        let done = if parts.iter().all(Part::is_counted_only) {
+            self.refuse_when_stopped()?;
+            parts.iter().map(|_| Done::Appended(Appended::default())).collect()
+        } else {
+            self.try_commit_kept(parts)?
+        };
+        // Not before: of what was not committed, nothing is counted.
+        for part in parts {
+            part.count(&mut self.index).map_err(|error| stopped(&error))?;
+        }
+        Ok(done)
+    }
+
+    /// With what has doubled of what was counted before.
+    fn try_commit_kept(&mut self, parts: &[Part]) -> Result<Vec<Done>, LogError> {
+        let bytes: usize = parts.iter().map(Part::bytes).sum();
         let is_freeing = parts.iter().all(|part| matches!(part, Part::LetGo(..)));
         let room = if is_freeing { Room::Reserve } else { Room::Spare };
-        self.commit_with(bytes, room, |drafting| parts.iter().map(|part| part.draft(drafting)).collect())
+        let doubled = if is_freeing { Vec::new() } else { self.index.doubled(REPEATS) };
+        let mut commit = |doubled: &[RepeatOf]| {
+            self.commit_with(bytes + doubled.len() * repeat_bytes(), room, |drafting| {
+                let done = parts.iter().map(|part| part.draft(drafting)).collect::<Result<_, _>>()?;
+                // They make no commit by themselves.
+                if !drafting.commit.is_empty() {
+                    drafting.say_repeats(doubled)?;
+                }
+                Ok(done)
+            })
+        };
+        match commit(&doubled) {
+            // What has to be answered may still have room.
+            Err(LogError::Full { .. } | LogError::TooLarge { .. }) if !doubled.is_empty() => commit(&[]),
+            done => done,
+        }
+    }
+
+    fn refuse_when_stopped(&self) -> Result<(), LogError> {
+        match self.stopped.get() {
+            Some(reason) => Err(LogError::Stopped { reason: reason.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Commits all that is drafted, of at most so many bytes, or nothing.
@@ -135,9 +199,7 @@ impl Writer {
         room: Room,
         draft: impl FnOnce(&mut Drafting<'_, '_>) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
-        if let Some(reason) = self.stopped.get() {
-            return Err(LogError::Stopped { reason: reason.clone() });
-        }
+        self.refuse_when_stopped()?;
         self.index.view().wait_for_room().map_err(|error| stopped(&error))?;
         // Refused before anything is taken, or not at all.
         let commit = self.journal.begin_in(bytes + FRAME_BYTES, room).map_err(|error| fatal(&error))?;
@@ -207,6 +269,17 @@ impl Part {
             Part::Remove(consumer, _) => to.remove(consumer).map(|()| Done::Nothing),
             Part::LetGo(tags, gone, _) => to.let_go(tags, *gone).map(|()| Done::Nothing),
         }
+    }
+
+    /// Whether nothing of it has to be kept.
+    fn is_counted_only(&self) -> bool {
+        matches!(self, Part::Append(prepared, _) if prepared.is_counted_only())
+    }
+
+    /// Counts what of it came again.
+    fn count(&self, index: &mut Index) -> Result<(), IndexError> {
+        let Part::Append(prepared, _) = self else { return Ok(()) };
+        prepared.repeats.iter().try_for_each(|(tag, digest, at)| index.count((*tag, *digest), *at))
     }
 
     /// What it becomes when nothing of it is new.

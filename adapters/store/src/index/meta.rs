@@ -11,7 +11,10 @@ use crate::bytes::{Bytes, Writer};
 use crate::journal::Position;
 
 /// The format of the index. One that differs is rebuilt.
-const VERSION: u8 = 2;
+///
+/// It grows with what records of the journal can be, too: a finis that does not know the newest makes the index
+/// again, meets the record that it cannot read and says so, where it would else have opened behind it.
+const VERSION: u8 = 3;
 
 /// The state of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,4 +105,23 @@ fn hash(key: &[u8], value: &[u8]) -> u128 {
     let mut first = [0; 16];
     first.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     u128::from_le_bytes(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_of_before_is_read_and_that_of_later_is_not() {
+        let meta = Meta { seq: 7, latest: Some(Timestamp::MIN), ..Meta::new(3) };
+        let mut bytes = meta.encode(Contents::default());
+        assert_eq!((bytes[0], Meta::decode(&bytes)), (2, Some((meta, Contents::default()))));
+        bytes[0] = 1;
+        assert_eq!(Meta::decode(&bytes), Some((meta, Contents::default())));
+        for other in [0, 3] {
+            bytes[0] = other;
+            assert_eq!(Meta::decode(&bytes), None);
+        }
+        assert_eq!(Meta::decode(&[]), None);
+    }
 }

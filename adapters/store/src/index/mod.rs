@@ -11,12 +11,14 @@
 //! is off; its asynchronous flush, transactions and subscriptions can hang, and are never called.
 
 mod consumers; // who is told, and how far each is
+mod counts; // how often events came, as records say
 mod directory; // who is on which page of the tree
 mod edit; // a batch of the tree
 mod keys; // the key space
 mod meta; // what the index says of itself
 mod open; // opening the tree, come what may
 mod pages; // sessions of one key of the tree
+mod repeats; // what was counted and stands in no record yet
 mod sessions; // where the records of a session lie
 mod state; // what its one writer has
 mod tree; // the thread that writes behind
@@ -27,6 +29,7 @@ use std::sync::Arc;
 pub(crate) use keys::{NAME_BYTES_MAX, OUTBOX_PAGE, REFUSED, outbox};
 pub(crate) use meta::Meta;
 pub(crate) use open::{Checked, Settings, open, remove_unfinished, set_aside, set_aside_unfinished};
+pub(crate) use repeats::Of as RepeatOf;
 pub(crate) use sessions::{Session, earliest};
 pub(crate) use state::{Index, read_outbox, recall};
 pub(crate) use tree::Behind;

@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) layer_keys: usize,
     /// Bytes that it may always have, however little it holds.
     pub(crate) slack_bytes: u64,
+    /// Events that came again, how often of which may wait for a commit.
+    pub(crate) repeats_max: usize,
 }
 
 /// An index that is ready.
@@ -161,7 +163,7 @@ impl Checked {
         let anew = Anew { bytes: 0, least: self.settings.slack_bytes, cache_bytes: self.settings.cache_bytes };
         let behind = Behind::start(Arc::clone(&view), self.contents, self.folder, anew);
         let behind = behind.map_err(|error| IndexError::new(format_args!("no thread to write it on: {error}")))?;
-        Ok(Opened { index: Index::new(view, journal), behind })
+        Ok(Opened { index: Index::new(view, journal, self.settings.repeats_max), behind })
     }
 
     /// What it knows, for whoever only looks.

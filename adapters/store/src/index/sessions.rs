@@ -9,9 +9,10 @@
 //! | when it is due, if ever | 0, or 1 and a time |
 //! | places of its records past those of the older pages | [`write_places`] |
 
-use finis_engine::log::Gone;
+use finis_engine::log::{Arrivals, Gone};
 use finis_engine::{Digest, Timestamp};
 
+use super::counts::{Counts, Taken};
 use crate::bytes::{Bytes, Writer};
 use crate::head::{Due, Head, series};
 use crate::journal::{Place, Position};
@@ -28,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) gone: Option<Gone>,
     /// Events, sorted by digest.
     events: Vec<Seen>,
+    /// How often events came that came more than once.
+    counts: Counts,
     /// When deadlines that passed were due, sorted.
     passed: Vec<Timestamp>,
     /// More events came than are kept.
@@ -89,6 +92,11 @@ impl Session {
         self.events.get(at).copied()
     }
 
+    /// When an event came, as far as a record says so beside its own.
+    pub(crate) fn arrivals(&self, digest: Digest) -> Option<&Arrivals> {
+        self.counts.get(digest)
+    }
+
     pub(crate) fn has_passed(&self, due: Timestamp) -> bool {
         self.passed.binary_search(&due).is_ok()
     }
@@ -136,6 +144,7 @@ impl Session {
             session.events.iter().map(|seen| (seen.digest, seen.received_at)).collect()
         };
         seen(self) == seen(other)
+            && self.counts.said().eq(other.counts.said())
             && self.passed == other.passed
             && self.said == other.said
             && self.crowded == other.crowded
@@ -145,7 +154,7 @@ impl Session {
 
     /// How much memory it takes, in entries.
     pub(super) fn weight(&self) -> usize {
-        1 + self.places.len()
+        1 + self.places.len() + self.counts.weight()
     }
 
     /// Takes a record of it, which lies or will lie at `place`. Taking it twice changes nothing.
@@ -156,6 +165,10 @@ impl Session {
                 self.set_due(*due);
             }
             Head::Arrival { digest, received_at, .. } => self.arrive(*digest, *received_at, place),
+            Head::Repeated { digest, arrivals, .. } => match self.counts.take(*digest, arrivals, place) {
+                Taken::Known => return,
+                Taken::Keep { superseded } => superseded.into_iter().for_each(|place| self.let_place_go(place)),
+            },
             Head::Passed { at, due, .. } => {
                 insert(&mut self.passed, *at);
                 self.set_due(*due);
@@ -183,6 +196,7 @@ impl Session {
         match head {
             Head::Event { digest, received_at, .. } => self.see(*digest, *received_at, place),
             Head::Arrival { digest, received_at, .. } => self.arrive(*digest, *received_at, place),
+            Head::Repeated { digest, arrivals, .. } => drop(self.counts.take(*digest, arrivals, place)),
             Head::Passed { at, .. } => insert(&mut self.passed, *at),
             Head::Crowded { .. } => self.crowded = true,
             Head::Notice { seq, kind, revision, .. } => insert(&mut self.said, (series(*kind), *revision, *seq)),
@@ -200,11 +214,20 @@ impl Session {
         for seen in self.events.iter_mut().filter(|seen| seen.place == from) {
             seen.place = to.iter().copied().max().unwrap_or(from);
         }
+        self.counts.relocate(from, &to);
         let places = std::mem::take(&mut self.places);
         self.places = places.into_iter().filter(|place| *place != from).chain(to).collect();
         self.places.sort_unstable();
         self.places.dedup();
         (self.clean, self.is_changed) = (0, true);
+    }
+
+    /// What a record says, another one says as well.
+    fn let_place_go(&mut self, place: Place) {
+        if let Ok(known) = self.places.binary_search(&place) {
+            self.clean = self.clean.min(known / PAGE_PLACES);
+            self.places.remove(known);
+        }
     }
 
     fn recall_revisions(&mut self, revisions: &[u32; 3]) {
@@ -216,6 +239,7 @@ impl Session {
     /// Nothing of it is kept any more.
     fn let_go(&mut self, gone: Gone) {
         self.events.clear();
+        self.counts.clear();
         self.passed.clear();
         self.places.clear();
         (self.due, self.crowded, self.gone, self.clean) = (None, false, Some(gone), 0);
@@ -342,4 +366,36 @@ pub(super) fn read_place(before: Position, from: &mut Bytes<'_>) -> Option<Place
     let eights = from.varint()?.checked_mul(8)?;
     let offset = if segment == before.segment { before.offset.checked_add(eights)? } else { eights };
     Some(Place { frame: Position { segment, offset }, record: u32::try_from(from.varint()?).ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tag::Tag;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_unix(second, 0, 0).unwrap()
+    }
+
+    fn place(record: u32) -> Place {
+        Place { frame: Position::START, record }
+    }
+
+    /// Of an event that comes again for ever, two places are kept: its own, and that of the last count.
+    #[test]
+    fn counts_do_not_pile_up() {
+        let (tag, digest) = (Tag::from_bytes([1; 16]), Digest::from_bytes([2; 16]));
+        let mut session = Session::default();
+        session.take(&Head::Event { tag, digest, received_at: Some(at(0)), due: Due::Same }, place(0));
+        let mut arrivals = Arrivals::of(at(0));
+        for record in 1..1000 {
+            arrivals.take(at(record.into()));
+            session.take(&Head::Repeated { tag, digest, arrivals: arrivals.clone() }, place(record));
+            assert_eq!(session.places(), [place(0), place(record)]);
+        }
+        // What a replay finds once more is known.
+        let before = Arrivals::of(at(0));
+        session.take(&Head::Repeated { tag, digest, arrivals: before }, place(1));
+        assert_eq!((session.places().len(), session.arrivals(digest)), (2, Some(&arrivals)));
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use finis_engine::log::{Consumer, Mark, SourceSettings};
 
 use super::keys::OUTBOX_PAGE;
+use super::repeats::Of;
 use super::sessions::{Session, read_place, write_place};
 use super::view::{Changes, SessionRow, View};
 use super::{IndexError, Meta, keys};
@@ -39,6 +40,10 @@ pub(crate) struct Index {
     outbox: OutboxPage,
     /// Bodies of sessions that were let go, and of what was refused and is dealt with.
     erasable: Vec<Place>,
+    /// Repeats that may wait for a commit before they are written by themselves.
+    pub(super) repeats_max: usize,
+    /// Those that records say which were taken since the last commit.
+    pub(super) said: Vec<Of>,
     /// Those that were asked for since it was opened; nothing for a name that is not known.
     pub(super) consumers: BTreeMap<String, Option<Consumer>>,
 }
@@ -52,7 +57,7 @@ struct OutboxPage {
 }
 
 impl Index {
-    pub(super) fn new(view: Arc<View>, journal: Reader) -> Index {
+    pub(super) fn new(view: Arc<View>, journal: Reader, repeats_max: usize) -> Index {
         let meta = view.meta();
         Index {
             view,
@@ -65,6 +70,8 @@ impl Index {
             rest: HashMap::new(),
             outbox: OutboxPage { number: u64::MAX, ..OutboxPage::default() },
             erasable: Vec::new(),
+            repeats_max,
+            said: Vec::new(),
             consumers: BTreeMap::new(),
         }
     }
@@ -136,8 +143,14 @@ impl Index {
                     self.put_notice(seq, None)?;
                 }
                 self.erasable.extend(places.into_iter().filter(|known| *known != place));
+                self.drop_repeats(*tag);
                 self.change(*tag, head, place)?;
                 self.meta.reach(*at);
+            }
+            // It does not move the clock: whether and when a repeat was written is not to show.
+            Head::Repeated { tag, digest, .. } => {
+                self.change(*tag, head, place)?;
+                self.said.push((*tag, *digest));
             }
             Head::Due { tag, .. } | Head::Crowded { tag } | Head::LastWord { tag, .. } => {
                 self.change(*tag, head, place)?;
@@ -353,6 +366,7 @@ impl Index {
         self.meta.watermark = watermark;
         self.meta.records = records;
         self.view.publish(changes, self.meta);
+        self.drop_said();
         if self.weight > CACHED_RECORDS {
             self.before = std::mem::take(&mut self.recent);
             self.weight = 0;

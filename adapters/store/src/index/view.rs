@@ -7,10 +7,11 @@ use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use finis_engine::Timestamp;
-use finis_engine::log::SourceSettings;
+use finis_engine::log::{Arrivals, SourceSettings};
+use finis_engine::{Digest, Timestamp};
 
 use super::directory::Directory;
+use super::repeats::Repeats;
 use super::sessions::{Published, Session, Value, read_places};
 use super::state::decode_settings;
 use super::{IndexError, Meta, keys, pages};
@@ -90,6 +91,8 @@ pub(crate) struct View {
     shared: RwLock<Shared>,
     pub(super) progress: Mutex<Progress>,
     pub(super) moved: Condvar,
+    /// What its one writer has counted and not written.
+    repeats: Mutex<Repeats>,
     /// Another one once it was written anew.
     tree: RwLock<sled::Db>,
     /// Who is on which page of the tree.
@@ -120,6 +123,7 @@ impl View {
             shared: RwLock::new(Shared { layers: VecDeque::new(), meta, due }),
             progress: Mutex::default(),
             moved: Condvar::new(),
+            repeats: Mutex::default(),
             tree: RwLock::new(tree),
             directory: RwLock::new(directory),
             lock: Mutex::new(lock),
@@ -210,6 +214,18 @@ impl View {
             older.push(read_places(&page.ok_or_else(unreadable)?));
         }
         Session::decode(value, older.into_iter()).ok_or_else(unreadable).map(Some)
+    }
+
+    /// What was counted of a session's events and stands in no record yet. To be asked before the session: what
+    /// waits no more is in a record by then.
+    pub(crate) fn repeated(&self, tag: Tag) -> Vec<(Digest, Arrivals)> {
+        self.repeats().of(tag)
+    }
+
+    /// What its one writer has counted.
+    pub(super) fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        // Every change is one that leaves the rest as it was.
+        self.repeats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What each source is read under, by name.

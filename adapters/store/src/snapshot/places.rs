@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use finis_engine::Timestamp;
-use finis_engine::log::{Consumer, Mark, SourceSettings};
+use finis_engine::log::{Arrivals, Consumer, Mark, SourceSettings};
+use finis_engine::{Digest, Timestamp};
 
 use crate::entries::Places;
 use crate::head::{Head, HeadError};
@@ -58,7 +58,11 @@ impl Found {
                 self.outbox.insert(seq, place);
                 self.meta.seq = self.meta.seq.max(seq);
             }
-            Head::Notice { .. } | Head::Due { .. } | Head::Crowded { .. } | Head::LastWord { .. } => {}
+            Head::Notice { .. }
+            | Head::Due { .. }
+            | Head::Crowded { .. }
+            | Head::LastWord { .. }
+            | Head::Repeated { .. } => {}
             Head::Refused { identity, received_at } => {
                 self.refused.insert(identity, place);
                 self.meta.reach(received_at);
@@ -130,6 +134,11 @@ impl Found {
 impl Places for Found {
     fn session(&self, tag: Tag) -> Result<Option<Session>, IndexError> {
         Ok(self.sessions.get(&tag).filter(|session| session.is_known()).cloned())
+    }
+
+    /// What stands in no record, only the one who writes knows.
+    fn repeated(&self, _: Tag) -> Vec<(Digest, Arrivals)> {
+        Vec::new()
     }
 
     fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use finis_engine::Timestamp;
 use finis_engine::live::{Asset, Change, Notice, NoticeId, SessionKey};
-use finis_engine::log::{Delivery, Refused, SourceSettings, Standing, Why};
+use finis_engine::log::{Arrivals, Delivery, Refused, SourceSettings, Standing, Why};
 use finis_store::body::{
     decode_event, decode_key, decode_notice, decode_refused, encode_event, encode_notice, encode_refused,
 };
@@ -59,6 +59,16 @@ fn sources() -> impl Strategy<Value = SourceSettings> {
     })
 }
 
+fn arrivals() -> impl Strategy<Value = Arrivals> {
+    (times(), vec(times(), 0..24)).prop_map(|(first, others)| {
+        let mut arrivals = Arrivals::of(first);
+        for at in others {
+            arrivals.take(at);
+        }
+        arrivals
+    })
+}
+
 fn heads() -> impl Strategy<Value = Head> {
     let digests = || any::<u32>().prop_map(digest);
     prop_oneof![
@@ -94,6 +104,7 @@ fn heads() -> impl Strategy<Value = Head> {
         any::<[u8; 16]>().prop_map(|identity| Head::Answered { identity }),
         sources().prop_map(Head::Source),
         tags().prop_map(|tag| Head::Crowded { tag }),
+        (tags(), digests(), arrivals()).prop_map(|(tag, digest, arrivals)| Head::Repeated { tag, digest, arrivals }),
     ]
 }
 
@@ -174,7 +185,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..22) {
+    fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..23) {
         let _ = Head::decode(&bytes);
         bytes.splice(0..0, [1, code]);
         if let Ok(head) = Head::decode(&bytes) {
@@ -183,10 +194,34 @@ proptest! {
     }
 }
 
+/// The bytes of a head are what stores have on their disks.
+#[test]
+fn a_head_of_repeats_is_these_bytes() {
+    let at = |second: i64| Timestamp::from_unix(second, 250_000_000, 3).unwrap();
+    let mut arrivals = Arrivals::of(at(1));
+    arrivals.take(at(258));
+    let head = Head::Repeated { tag: Tag::from_bytes([7; 16]), digest: digest(9), arrivals: arrivals.clone() };
+    let time = |low: u8, high: u8| [&[low, high, 0, 0, 0, 0, 0, 0][..], &[0x80, 0xB2, 0xE6, 0x0E, 3]].concat();
+    let few = [&[1, 21][..], &[7; 16], &digest(9).to_bytes(), &[2], &time(1, 0), &time(2, 1), &[0]].concat();
+    assert_eq!(head.encode(), few);
+    (300..320).for_each(|second| arrivals.take(at(second)));
+    let head = Head::Repeated { tag: Tag::from_bytes([7; 16]), digest: digest(9), arrivals };
+    let many = head.encode();
+    assert_eq!(many[34], 16);
+    assert_eq!(many[35 + 16 * 13..], [&[1, 6, 0, 0, 0, 0, 0, 0, 0][..], &time(0x3F, 1)].concat());
+    // What says that it came more often than it says is not what was ever written, nor is what has no order.
+    let mut wrong = few.clone();
+    *wrong.last_mut().unwrap() = 1;
+    wrong.extend([&[6, 0, 0, 0, 0, 0, 0, 0][..], &time(0x3F, 1)].concat());
+    assert_eq!(Head::decode(&wrong), Err(HeadError::Malformed));
+    let wrong = [&few[..35], &time(2, 1), &time(1, 0), &[0]].concat();
+    assert_eq!(Head::decode(&wrong), Err(HeadError::Malformed));
+}
+
 #[test]
 fn what_came_later_is_told_from_what_is_malformed() {
     assert_eq!(Head::decode(&[2, 1]), Err(HeadError::Newer));
-    assert_eq!(Head::decode(&[1, 21]), Err(HeadError::Newer));
+    assert_eq!(Head::decode(&[1, 22]), Err(HeadError::Newer));
     assert_eq!(Head::decode(&[]), Err(HeadError::Malformed));
     assert_eq!(Head::decode(&[1, 9]), Err(HeadError::Malformed));
 }

@@ -9,7 +9,7 @@ use finis_engine::live::{NoticeKind, SessionKey};
 use finis_engine::log::{Batch, Cause, EventEntry, Log, LogRead, Mark};
 use finis_store::{EmbeddedLog, IndexState, Report};
 
-use crate::model::{Everything, at, event, everything, key, notice, refused};
+use crate::model::{Everything, at, event, everything, key, notice, refused, repeat};
 use crate::{runtime, small};
 
 /// Fills a log, closes it, and tells all that it says.
@@ -20,6 +20,8 @@ fn filled(folder: &Path, events: u32) -> Everything {
         while number < events {
             let batch = Batch {
                 events: (number..number + 20).map(|number| event((number % 6) as u8, number, 3)).collect(),
+                // What came in the batch before, each time once more.
+                repeats: (0..9).map(|n| repeat((n % 6) as u8, n, 10 + i64::from(number))).collect(),
                 deadlines: vec![(key(0), at(number.into()))],
                 notices: vec![notice((number % 5) as u8, NoticeKind::Asset, number)],
                 due: vec![(key((number % 4) as u8), Some(at(number.into())))],
@@ -45,8 +47,8 @@ fn check(folder: &Path, expected: &Everything, what: &str) -> Report {
         let (log, report) = EmbeddedLog::open(folder, &settings).unwrap();
         assert_eq!(everything(&log).await, *expected, "{what}: {report}");
         assert!(report.journal.damage.is_empty(), "{what}: {report}");
-        // What is there is known.
-        let again = Batch { events: (0..60).map(|n| event((n % 6) as u8, n, 9)).collect(), ..Batch::default() };
+        // What is there is known; nor does it come once more with what was told before.
+        let again = Batch { events: (0..60).map(|n| event((n % 6) as u8, n, 3)).collect(), ..Batch::default() };
         assert!(!log.append(again).await.unwrap().new.contains(&true), "{what}: {report}");
         report
     })

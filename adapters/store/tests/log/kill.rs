@@ -10,10 +10,10 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use finis_engine::live::NoticeKind;
-use finis_engine::log::{Batch, Log};
+use finis_engine::log::{Batch, Log, LogRead};
 use finis_store::{EmbeddedLog, IndexState, OpenError};
 
-use crate::model::{event, everything, key, notice};
+use crate::model::{event, everything, key, notice, repeat};
 use crate::{runtime, small};
 
 const FOLDER: &str = "FINIS_KILL_FOLDER";
@@ -22,7 +22,45 @@ const FROM: &str = "FINIS_KILL_FROM";
 /// The child: this test, run by the other one alone.
 #[test]
 fn appends_until_it_is_killed() {
-    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let Some((log, from)) = child() else { return };
+    let log = Arc::new(log);
+    runtime().block_on(async {
+        let tasks: Vec<_> = (0..4_u32)
+            .map(|task| {
+                let log = Arc::clone(&log);
+                tokio::spawn(async move {
+                    for number in (from + task..).step_by(4) {
+                        log.append(batch(number)).await.unwrap();
+                        say(format_args!("ack {number}"));
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+}
+
+/// The other child: one event again and again, and another one each time.
+#[test]
+fn repeats_until_it_is_killed() {
+    let Some((log, from)) = child() else { return };
+    runtime().block_on(async {
+        log.append(Batch { events: vec![event(0, 0, 1)], ..Batch::default() }).await.unwrap();
+        for number in from.. {
+            say(format_args!("told {number}"));
+            let repeats = vec![repeat(0, 0, 10 + i64::from(number))];
+            log.append(Batch { repeats, ..Batch::default() }).await.unwrap();
+            log.append(Batch { events: vec![event(1, number, 1)], ..Batch::default() }).await.unwrap();
+            say(format_args!("ack {number}"));
+        }
+    });
+}
+
+/// What a child works on, and where it begins; nothing in a process that is none.
+fn child() -> Option<(EmbeddedLog, u32)> {
+    let folder = std::env::var(FOLDER).ok()?;
     let from: u32 = std::env::var(FROM).unwrap().parse().unwrap();
     let (log, report) = loop {
         match EmbeddedLog::open(Path::new(&folder), &small()) {
@@ -32,24 +70,71 @@ fn appends_until_it_is_killed() {
         }
     };
     assert!(report.journal.damage.is_empty(), "{report}");
-    let log = Arc::new(log);
-    runtime().block_on(async {
-        let tasks: Vec<_> = (0..4_u32)
-            .map(|task| {
-                let log = Arc::clone(&log);
-                tokio::spawn(async move {
-                    for number in (from + task..).step_by(4) {
-                        log.append(batch(number)).await.unwrap();
-                        // A line is written at once or not at all.
-                        std::io::stderr().write_all(format!("ack {number}\n").as_bytes()).unwrap();
-                    }
-                })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
+    Some((log, from))
+}
+
+/// A line is written at once or not at all.
+fn say(line: std::fmt::Arguments<'_>) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+/// Starts a child and ends it without a word, the sooner the less `kill` is. What it said.
+fn killed(test: &str, folder: &Path, from: u32, kill: u64) -> Vec<(String, u32)> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads", "1"])
+        .env(FOLDER, folder)
+        .env(FROM, from.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = child.stderr.take().unwrap();
+    let (send, works) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let lines = BufReader::new(stderr).lines().map_while(Result::ok);
+        let mut said = Vec::new();
+        for (word, number) in lines.filter_map(|line| Some((line.split_once(' ')?.0.to_owned(), number(&line)?))) {
+            if word == "ack" {
+                let _ = send.send(());
+            }
+            said.push((word, number));
         }
+        said
     });
+    // Some while they open, most while they work.
+    if !kill.is_multiple_of(4) {
+        works.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis((kill * 37) % 70));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reader.join().unwrap()
+}
+
+fn number(line: &str) -> Option<u32> {
+    line.split_once(' ')?.1.parse().ok()
+}
+
+/// Of how often an event came, a kill takes less than half, and never adds.
+#[test]
+fn nothing_is_counted_that_did_not_come() {
+    let kills = std::env::var("FINIS_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8_u64);
+    let folder = tempfile::tempdir().unwrap();
+    let (mut next, mut counted) = (0, 1);
+    for kill in 0..kills {
+        let said = killed("kill::repeats_until_it_is_killed", folder.path(), next, kill);
+        let (told, acknowledged): (Vec<_>, Vec<_>) = said.into_iter().partition(|(word, _)| word == "told");
+        let (most, least) = (counted + told.len() as u64, counted + acknowledged.len() as u64);
+        next += told.len() as u32;
+
+        let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        assert!(report.journal.damage.is_empty(), "{report}");
+        let stored = runtime().block_on(log.load(&[key(0)])).unwrap().remove(0);
+        counted = stored.repeated.first().map_or(1, |(_, arrivals)| arrivals.count());
+        assert!(counted <= most && counted * 2 > least, "after kill {kill}: {counted} of {least} to {most}");
+    }
+    println!("{kills} kills, {next} times told, {counted} counted");
+    assert!(counted > 1);
 }
 
 /// Two events and a notice: all of them, or none.
@@ -68,34 +153,8 @@ fn nothing_acknowledged_is_lost() {
     let mut acknowledged = BTreeSet::new();
     let (mut rebuilt, mut next) = (0, 0);
     for kill in 0..kills {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["kill::appends_until_it_is_killed", "--exact", "--nocapture", "--test-threads", "1"])
-            .env(FOLDER, folder.path())
-            .env(FROM, next.to_string())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = child.stderr.take().unwrap();
-        let (send, works) = mpsc::channel();
-        let reader = std::thread::spawn(move || {
-            let lines = BufReader::new(stderr).lines().map_while(Result::ok);
-            let numbers = lines.filter_map(|line| line.strip_prefix("ack ")?.parse::<u32>().ok());
-            let mut acknowledged = Vec::new();
-            for number in numbers {
-                acknowledged.push(number);
-                let _ = send.send(());
-            }
-            acknowledged
-        });
-        // Some while they open, most while they work.
-        if kill % 4 > 0 {
-            works.recv_timeout(Duration::from_secs(60)).unwrap();
-        }
-        std::thread::sleep(Duration::from_millis((kill * 37) % 70));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        acknowledged.extend(reader.join().unwrap());
+        let said = killed("kill::appends_until_it_is_killed", folder.path(), next, kill);
+        acknowledged.extend(said.into_iter().map(|(_, number)| number));
 
         let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
         assert!(report.journal.damage.is_empty(), "{report}");

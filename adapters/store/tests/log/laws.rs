@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use finis_engine::live::NoticeKind;
-use finis_engine::log::{Batch, Cause, Log, Mark, Standing};
+use finis_engine::live::{NoticeKind, SessionKey};
+use finis_engine::log::{Batch, Cause, Gone, Log, Mark, Standing, Stored, Why};
+use finis_engine::{Digest, Timestamp};
 
-use crate::model::{Everything, at, event, everything, key, notice, refused, source};
+use crate::model::{Everything, at, digest, event, everything, key, notice, refused, repeat, source};
 
 /// Holds a log to the laws: a module of tests by this name, each with a new log. What makes one gives
 /// it with whatever it needs to live.
@@ -30,6 +31,18 @@ macro_rules! log_laws {
             fn first_is_answered_once() {
                 let (log, _needed) = $make;
                 $crate::runtime().block_on($crate::laws::first_is_answered_once(std::sync::Arc::new(log)));
+            }
+
+            #[test]
+            fn repeats_are_counted_and_change_nothing_else() {
+                let (log, _needed) = $make;
+                $crate::runtime().block_on($crate::laws::repeats_are_counted_and_change_nothing_else(&log));
+            }
+
+            #[test]
+            fn repeats_race() {
+                let (log, _needed) = $make;
+                $crate::runtime().block_on($crate::laws::repeats_race(std::sync::Arc::new(log)));
             }
 
             #[test]
@@ -62,6 +75,7 @@ macro_rules! log_laws {
 fn some() -> Batch {
     Batch {
         events: vec![event(0, 1, 5), event(0, 2, 6), event(1, 1, 7), event(0, 1, 3)],
+        repeats: vec![repeat(0, 2, 9), repeat(0, 2, 9), repeat(0, 3, 9), repeat(2, 1, 9)],
         deadlines: vec![(key(0), at(8)), (key(0), at(8))],
         notices: vec![notice(0, NoticeKind::Complete, 1), notice(0, NoticeKind::Asset, 1)],
         crowded: vec![key(1), key(1), key(3)],
@@ -78,6 +92,7 @@ pub(crate) async fn append_twice_changes_nothing(log: &dyn Log) {
     let before = everything(log).await;
     assert_eq!(before.stored[0].events.len(), 2);
     assert_eq!(before.stored[0].events[0].received_at, Some(at(3)));
+    assert_eq!(came(&before), [(key(0), 1, 2, vec![at(3), at(5)]), (key(0), 2, 2, vec![at(6), at(9)])]);
     assert_eq!(before.stored[0].deadlines, [at(8)]);
     assert_eq!(before.stored.iter().map(|stored| stored.crowded).collect::<Vec<_>>(), [false, true]);
     assert_eq!((before.refused.len(), before.latest), (1, Some(at(30))));
@@ -96,6 +111,75 @@ pub(crate) async fn load_is_a_set(one: &dyn Log, other: &dyn Log) {
         other.append(Batch { events, ..Batch::default() }).await.unwrap();
     }
     assert_eq!(everything(one).await, everything(other).await);
+}
+
+/// Of events that came again: of which session, the number, how often, and the first times.
+fn came(all: &Everything) -> Vec<(SessionKey, u32, u64, Vec<Timestamp>)> {
+    let of = |(key, stored): (&SessionKey, &Stored)| {
+        let number = |of: &Digest| (0..1000).find(|number| digest(*number) == *of).unwrap();
+        let came = stored
+            .repeated
+            .iter()
+            .map(|(digest, arrivals)| (key.clone(), number(digest), arrivals.count(), arrivals.first().to_vec()));
+        came.collect::<Vec<_>>()
+    };
+    all.sessions.iter().zip(&all.stored).flat_map(of).collect()
+}
+
+pub(crate) async fn repeats_are_counted_and_change_nothing_else(log: &dyn Log) {
+    let of = |events, repeats| Batch { events, repeats, ..Batch::default() };
+    // One without a time, and one that is not there: nothing is made by what came again.
+    log.append(of(vec![event(0, 1, 5), event(0, 2, 3600)], vec![repeat(0, 3, 6), repeat(1, 1, 6)])).await.unwrap();
+    let before = everything(log).await;
+    assert_eq!((before.counts(), before.latest), (vec![], Some(at(5))));
+    let appended = log.append(of(vec![], vec![repeat(0, 1, 40), repeat(0, 1, 30), repeat(0, 2, 50)])).await.unwrap();
+    assert_eq!(appended, finis_engine::log::Appended::default());
+    let after = everything(log).await;
+    let two = [(key(0), 1, 3, vec![at(5), at(30), at(40)]), (key(0), 2, 1, vec![at(50)])];
+    assert_eq!(came(&after), two);
+    assert_eq!(after.uncounted(), before.uncounted());
+    // What has no time says nothing of how often it came; an earlier time is the first.
+    log.append(of(vec![event(0, 1, 3600), event(0, 1, 2), event(0, 2, 60)], vec![])).await.unwrap();
+    let after = everything(log).await;
+    let two = [(key(0), 1, 4, vec![at(2), at(5), at(30), at(40)]), (key(0), 2, 2, vec![at(50), at(60)])];
+    assert_eq!(came(&after), two);
+    assert_eq!(after.stored[0].events[0].received_at, Some(at(2)));
+    // Beyond the first sixteen there is the number and the last.
+    let storm = (100..600).map(|second| repeat(0, 1, second)).collect();
+    log.append(of(vec![], storm)).await.unwrap();
+    let after = everything(log).await;
+    let arrivals = &after.stored[0].repeated[0].1;
+    assert_eq!((arrivals.count(), arrivals.first()[15], arrivals.last()), (504, at(111), at(599)));
+    // Whoever is let go is counted no more.
+    log.let_go(&[key(0)], Gone { why: Why::Forgotten, at: at(700) }).await.unwrap();
+    log.append(of(vec![event(0, 1, 800)], vec![repeat(0, 1, 801)])).await.unwrap();
+    assert_eq!(log.load(&[key(0)]).await.unwrap()[0].repeated, []);
+}
+
+/// Many tell of the same event: the first times are the first, and none is counted twice.
+pub(crate) async fn repeats_race(log: Arc<impl Log + 'static>) {
+    log.append(Batch { events: vec![event(0, 1, 0)], ..Batch::default() }).await.unwrap();
+    let tasks: Vec<_> = (0..8_i64)
+        .map(|task| {
+            let log = Arc::clone(&log);
+            tokio::spawn(async move {
+                for round in 0..60 {
+                    // Each time twice, by two.
+                    let repeats = vec![repeat(0, 1, 1 + round * 4 + task % 4)];
+                    // And some with what is to be kept.
+                    let events = if round % 5 == 0 { vec![event(1, (round * 8 + task) as u32, 1)] } else { vec![] };
+                    log.append(Batch { events, repeats, ..Batch::default() }).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let stored = log.load(&[key(0)]).await.unwrap().remove(0);
+    let (_, arrivals) = &stored.repeated[0];
+    assert!(arrivals.first().iter().copied().eq((0..16).map(at)));
+    assert!(arrivals.count() <= 241 && arrivals.count() > 16 && arrivals.last() == at(240), "{arrivals:?}");
 }
 
 pub(crate) async fn first_is_answered_once(log: Arc<impl Log + 'static>) {

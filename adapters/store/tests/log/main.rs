@@ -10,11 +10,12 @@ mod kill; // processes that end without a word
 mod laws; // the three laws, for any log
 mod mended; // damage amid a journal
 mod model; // small worlds: batches, and all that a log says
-mod restarts;
+mod repeats; // how often events came
+mod restarts; // opened again at any point, against the twin in memory
 mod retain; // what need not be kept goes, and the rest stays
 #[path = "../journal/sim.rs"]
 #[allow(dead_code, reason = "the journal's own tests ask more of it")]
-mod sim; // that disk // opened again at any point, against the twin in memory
+mod sim; // that disk
 
 use finis_store::{Settings, journal};
 
@@ -28,8 +29,8 @@ log_laws!(embedded, {
 /// Small segments, and no demand on the disk of whoever runs this.
 fn small() -> Settings {
     let journal = journal::Settings { segment_bytes: 128 << 10, reserve_bytes: 0, free_bytes_min: 0 };
-    // So few that much is written behind.
-    Settings { journal, index_cache_bytes: 4 << 20, index_behind: 8, ..Settings::default() }
+    // So few that much is written behind, and that repeats are too many to wait.
+    Settings { journal, index_cache_bytes: 4 << 20, index_behind: 8, repeats_behind: 24, ..Settings::default() }
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -4,7 +4,7 @@ use finis_engine::live::NoticeKind;
 use finis_engine::log::{Batch, Log, LogRead, Mark, Refused};
 use finis_store::{EmbeddedLog, check, mend};
 
-use crate::model::{at, event, everything, key, notice};
+use crate::model::{at, event, everything, key, notice, repeat};
 use crate::{runtime, small};
 
 #[test]
@@ -27,7 +27,8 @@ fn a_segment_amid_others_goes_and_takes_nothing_with_it() {
             event.delivery.body = noise.collect::<Vec<u8>>().into();
             let due = vec![(key(number % 20), (number < 40).then(|| at(900)))];
             let said = if number < 20 { vec![notice(number, NoticeKind::Complete, 1)] } else { Vec::new() };
-            log.append(Batch { events: vec![event], notices: said, due, ..Batch::default() }).await.unwrap();
+            let repeats = vec![repeat(number % 20, number.into(), 100), repeat(number % 20, number.into(), 101)];
+            log.append(Batch { events: vec![event], repeats, notices: said, due, ..Batch::default() }).await.unwrap();
             if number == 30 {
                 log.append(Batch { released: vec![refused.id()], ..Batch::default() }).await.unwrap();
                 log.remove_consumer("gone").await.unwrap();
@@ -58,6 +59,9 @@ fn a_segment_amid_others_goes_and_takes_nothing_with_it() {
         let events =
             |all: &crate::model::Everything| all.stored.iter().map(|stored| stored.events.len()).sum::<usize>();
         assert!(events(&after) + 3 >= events(&before));
+        // Of those that are there, how often they came is known as before.
+        let (counts, known) = (after.counts(), before.counts());
+        assert!(counts.len() + 3 >= known.len() && counts.iter().all(|count| known.contains(count)), "{counts:?}");
         assert_eq!((log.consumers().await.unwrap().len(), log.refused(9).await.unwrap()), (1, Vec::new()));
         assert_eq!((after.last_seq, after.latest), (before.last_seq, before.latest));
         assert_eq!(after.consumers, before.consumers);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use finis_engine::live::{Asset, Change, Notice, NoticeId, NoticeKind, SessionKey};
 use finis_engine::log::{
-    Batch, Cause, Consumer, Delivery, EventEntry, Gone, LogRead, Mark, Refused, SourceSettings, Stored, Why,
+    Batch, Cause, Consumer, Delivery, EventEntry, Gone, LogRead, Mark, Refused, Repeat, SourceSettings, Stored, Why,
 };
 use finis_engine::{Digest, Timestamp};
 use proptest::collection::vec;
@@ -48,6 +48,23 @@ pub(crate) async fn everything(log: &dyn LogRead) -> Everything {
     }
 }
 
+impl Everything {
+    /// Without how often events came: what was counted last, who looks from beside does not see.
+    pub(crate) fn uncounted(mut self) -> Everything {
+        self.stored.iter_mut().for_each(|stored| stored.repeated.clear());
+        self
+    }
+
+    /// How often all events came that came more than once.
+    pub(crate) fn counts(&self) -> Vec<(SessionKey, Digest, u64)> {
+        let of = |(key, stored): (&SessionKey, &Stored)| {
+            let counts = stored.repeated.iter().map(|(digest, arrivals)| (key.clone(), *digest, arrivals.count()));
+            counts.collect::<Vec<_>>()
+        };
+        self.sessions.iter().zip(&self.stored).flat_map(of).collect()
+    }
+}
+
 pub(crate) fn key(number: u8) -> SessionKey {
     // One is the beginning of another, and one has what keys are parted by.
     let id = ["a", "ab", "a\0", "", "\u{1}é", "b"][usize::from(number) % 6];
@@ -85,6 +102,11 @@ pub(crate) fn source(number: u8) -> SourceSettings {
 pub(crate) fn event(session: u8, number: u32, second: i64) -> EventEntry {
     let delivery = delivery(number, 10 + number as usize % 700);
     EventEntry { key: key(session), digest: digest(number), received_at: (second < 3600).then(|| at(second)), delivery }
+}
+
+/// The same event once more.
+pub(crate) fn repeat(session: u8, number: u32, second: i64) -> Repeat {
+    Repeat { key: key(session), digest: digest(number), received_at: at(second) }
 }
 
 pub(crate) fn notice(session: u8, kind: NoticeKind, revision: u32) -> Notice {
@@ -127,6 +149,7 @@ pub(crate) fn batches() -> impl Strategy<Value = Batch> {
     let second = || 0_i64..40;
     let parts = (
         vec((session(), 0_u32..40, prop_oneof![8 => second(), 1 => Just(3600)]), 0..6),
+        vec((session(), 0_u32..40, second()), 0..6),
         vec((session(), second()), 0..2),
         vec((session(), kinds(), 1_u32..4), 0..3),
         vec(session(), 0..2),
@@ -136,8 +159,9 @@ pub(crate) fn batches() -> impl Strategy<Value = Batch> {
         vec((0_u8..5).prop_map(source), 0..2),
         any::<bool>(),
     );
-    parts.prop_map(|(events, deadlines, notices, crowded, due, bad, released, sources, quiet)| Batch {
+    parts.prop_map(|(events, repeats, deadlines, notices, crowded, due, bad, released, sources, quiet)| Batch {
         events: events.into_iter().map(|(session, number, second)| event(session, number, second)).collect(),
+        repeats: repeats.into_iter().map(|(session, number, second)| repeat(session, number, second)).collect(),
         deadlines: deadlines.into_iter().map(|(session, second)| (key(session), at(second))).collect(),
         notices: notices.into_iter().map(|(session, kind, revision)| notice(session, kind, revision)).collect(),
         crowded: crowded.into_iter().map(key).collect(),

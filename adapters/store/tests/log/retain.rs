@@ -4,10 +4,10 @@ use std::path::Path;
 
 use finis_engine::Timestamp;
 use finis_engine::live::NoticeKind;
-use finis_engine::log::{Batch, EventEntry, Gone, Keep, Log, LogRead, Mark, MemoryLog, Retained, Why};
+use finis_engine::log::{Batch, EventEntry, Gone, Keep, Log, LogRead, Mark, MemoryLog, Repeat, Retained, Why};
 use finis_store::EmbeddedLog;
 
-use crate::model::{at, delivery, digest, everything, key, notice, refused};
+use crate::model::{at, delivery, digest, everything, key, notice, refused, repeat};
 use crate::{runtime, small};
 
 /// Segments of a few records.
@@ -66,6 +66,13 @@ fn journal_bytes(folder: &Path) -> u64 {
 async fn fill(log: &dyn Log) {
     for number in 0..400 {
         log.append(session(number, number.into(), number % 25 != 0)).await.unwrap();
+        if number.is_multiple_of(5) {
+            // One a number: some are said when it has doubled, and some with the last.
+            let key = finis_engine::live::SessionKey { id: format!("call-{number}"), ..key(0) };
+            let of = |second| Repeat { key: key.clone(), digest: digest(number * 2), ..repeat(0, 0, second) };
+            let repeats = (0..=i64::from(number % 7)).map(|more| of(500 + more)).collect();
+            log.append(Batch { repeats, ..Batch::default() }).await.unwrap();
+        }
         if number % 100 == 7 {
             log.append(Batch { refused: vec![refused(number, number.into())], ..Batch::default() }).await.unwrap();
         }
@@ -102,6 +109,9 @@ fn what_is_over_goes_and_the_rest_stays() {
         }
         assert_eq!((&all.due, &all.consumers, all.latest), (&expected.due, &expected.consumers, expected.latest));
         assert!(expected.notices.iter().all(|notice| all.notices.contains(notice)));
+        // Some were counted in segments that went.
+        let early = finis_engine::live::SessionKey { id: "call-25".to_owned(), ..key(0) };
+        assert!(all.counts().iter().any(|(key, _, count)| *key == early && *count == 6), "{:?}", all.counts());
 
         // A replay of what went is known, and nothing is said of it again.
         let again = log.append(session(3, 2000, true)).await.unwrap();
