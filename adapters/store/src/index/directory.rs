@@ -48,3 +48,17 @@ impl Directory {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_on_two_pages() {
+        let tag = |number: u8| Tag::from_bytes([number; Tag::BYTES]);
+        let directory = Directory::new(vec![(tag(2), 1), (tag(1), 3), (tag(3), 1)]).unwrap();
+        assert_eq!((directory.page(tag(1)), directory.page(tag(4)), directory.last_page()), (Some(3), None, 3));
+        assert!(directory.after(Some(tag(1))).eq([tag(2), tag(3)]));
+        assert!(Directory::new(vec![(tag(2), 1), (tag(1), 3), (tag(2), 2)]).is_err());
+    }
+}

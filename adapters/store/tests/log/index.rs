@@ -247,6 +247,46 @@ fn grown_far_past_what_it_holds() {
     assert!(sizes[1] < sizes[0], "{sizes:?}");
 }
 
+/// Sessions share a key of the index until one of them grows: then it goes elsewhere, and leaves nothing behind.
+#[test]
+fn outgrown() {
+    let folder = tempfile::tempdir().unwrap();
+    let call = |number: u32| SessionKey { id: format!("call-{number}"), ..key(0) };
+    let append = async |log: &EmbeddedLog, number: u32, first: u32, count: u32| {
+        let event = |more: u32| EventEntry { key: call(number), ..event(0, number * 10_000 + first + more, 3) };
+        let (events, due) = ((0..count).map(event).collect(), vec![(call(number), Some(at(number.into())))]);
+        log.append(Batch { events, due, ..Batch::default() }).await.unwrap();
+    };
+    let all = runtime().block_on(async {
+        let (log, _report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        for number in 0..300 {
+            append(&log, number, 0, 1).await;
+        }
+        log.close().await.unwrap();
+        for round in 1..40 {
+            let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+            assert_eq!(report.index, IndexState::Kept, "{round}: {report}");
+            // One event a commit, so that each has a place of its own.
+            for more in 0..10 {
+                append(&log, 7, round * 10 + more, 1).await;
+                append(&log, 40 + round, more + 1, 1).await;
+            }
+            log.close().await.unwrap();
+        }
+        let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        assert_eq!(report.index, IndexState::Kept, "{report}");
+        assert_eq!(log.load(&[call(7)]).await.unwrap()[0].events.len(), 391);
+        let all = everything(&log).await;
+        assert_eq!(all.sessions.len(), 300);
+        log.close().await.unwrap();
+        all
+    });
+    assert!(finis_store::check(folder.path()).unwrap().is_sound());
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    let (log, _report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+    assert_eq!(runtime().block_on(everything(&log)), all);
+}
+
 /// A delivery whose body is damaged on the disk, and that comes again, is kept anew: who is told that it is kept can
 /// rely on it.
 #[test]

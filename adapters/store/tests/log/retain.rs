@@ -250,3 +250,69 @@ fn a_store_of_one_segment_lets_go_as_well() {
         assert_eq!(everything(&log).await, everything(&twin).await);
     });
 }
+
+/// What need not be known any more is as if it had never been, and not before all that it said is gone.
+#[test]
+fn known_for_as_long_as_anything_of_it_lies_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let call = |number: u32| finis_engine::live::SessionKey { id: format!("call-{number}"), ..key(0) };
+    runtime().block_on(async {
+        let log = open(folder.path());
+        // The oldest segment stays: most of it waits for more, and every tenth session in it is over.
+        for number in 0..60 {
+            let mut batch = session(number, number.into(), true);
+            batch.due[0].1 = (number % 10 != 0).then(|| at(100_000));
+            log.append(batch).await.unwrap();
+        }
+        for number in 100..300 {
+            log.append(session(number, number.into(), true)).await.unwrap();
+        }
+        let keep = Keep { sessions: Some(at(400)), told: 9_999, ..Keep::default() };
+        assert!(retain(&log, &keep, at(500)).await.expired > 150);
+        for number in 300..500 {
+            log.append(session(number, 600, true)).await.unwrap();
+        }
+        // What says that those are gone lies in segments that go now.
+        let keep = Keep { sessions: Some(at(700)), gone: Some(at(5_000)), ..keep };
+        retain(&log, &keep, at(800)).await;
+        let check = async |log: &EmbeddedLog| {
+            let stored = log.load(&[call(10), call(150), call(11)]).await.unwrap();
+            assert!(stored[0].gone.is_some() && stored[0].events.is_empty(), "{:?}", stored[0]);
+            assert!(stored[1].gone.is_some() && stored[1].events.is_empty(), "{:?}", stored[1]);
+            assert_eq!((stored[2].gone, stored[2].events.len()), (None, 2));
+        };
+        check(&log).await;
+        log.close().await.unwrap();
+        std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+        let log = open(folder.path());
+        check(&log).await;
+
+        // Now those that waited are over, too, and the oldest segment goes with them.
+        for number in (0..60).filter(|number| number % 10 != 0) {
+            log.append(Batch { due: vec![(call(number), None)], ..Batch::default() }).await.unwrap();
+        }
+        for number in 500..700 {
+            log.append(session(number, 900, true)).await.unwrap();
+        }
+        retain(&log, &Keep { sessions: Some(at(1_000)), ..keep }, at(1_100)).await;
+        for number in 700..900 {
+            log.append(session(number, 1_200, true)).await.unwrap();
+        }
+        retain(&log, &Keep { sessions: Some(at(1_300)), ..keep }, at(1_400)).await;
+        let check = async |log: &EmbeddedLog| {
+            for number in [10, 11, 150, 350] {
+                assert_eq!(log.load(&[call(number)]).await.unwrap(), [Default::default()], "{number}");
+            }
+        };
+        check(&log).await;
+        let all = everything(&log).await;
+        log.close().await.unwrap();
+        let checkup = finis_store::check(folder.path()).unwrap();
+        assert!(checkup.is_sound(), "{checkup:?}");
+        let log = open(folder.path());
+        check(&log).await;
+        assert_eq!(everything(&log).await, all);
+        let again = log.append(session(10, 2_000, true)).await.unwrap();
+        assert_eq!((again.new, again.first), (vec![true, true], vec![true]));
+    });
+}
