@@ -1,0 +1,3 @@
+//! finis-simulator
+pub mod json;
+pub mod model;

@@ -1,0 +1,3 @@
+//! What the simulator promises, through its public door.
+
+mod stories; // the model against every story of the fixtures
