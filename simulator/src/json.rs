@@ -222,7 +222,9 @@ impl Json {
         match self {
             Json::Number(text) => out.push_str(&canonical_number(text).unwrap_or_default()),
             Json::Array(elements) => {
-                write_between(out, "[", elements, "]", |out, element| element.write_canonical(out))
+                write_between(out, "[", elements, "]", |out, element| {
+                    element.write_canonical(out);
+                });
             }
             Json::Object(members) => {
                 let mut members: Vec<_> = members.iter().collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use finis_engine::contract::Draft;
-use finis_engine::contract::draft::{Locator, TimeFormat, Unit};
+use finis_engine::contract::draft::{Event, Locator, TimeFormat, Unit};
 
 use super::time::Instant;
 use crate::json::{Json, canonical_double, canonical_number, write_string};
@@ -41,7 +41,7 @@ pub fn read(contract: &Draft, headers: &[(String, String)], payload: &str) -> Re
 }
 
 /// Reads a payload that is parsed already.
-pub(super) fn read_tree(contract: &Draft, headers: &[(String, String)], tree: &Json) -> Result<Told, String> {
+fn read_tree<'c>(contract: &'c Draft, headers: &[(String, String)], tree: &Json) -> Result<Told, String> {
     if !matches!(tree, Json::Object(_)) {
         return Err("not an object".into());
     }
@@ -57,16 +57,13 @@ pub(super) fn read_tree(contract: &Draft, headers: &[(String, String)], tree: &J
         first.ok_or("no subject's id is there")?
     };
     let format = time_format(contract);
-    let at = match known {
-        Some(event) => match event.time.as_ref().or(contract.identity.time.as_ref()) {
-            Some(place) => time(place, tree, format)?,
-            None => None,
-        },
+    let own_time = |event: &'c Event| event.time.as_ref().or(contract.identity.time.as_ref());
+    let at = if let Some(event) = known {
+        own_time(event).map(|place| time(place, tree, format)).transpose()?.flatten()
+    } else {
         // Where the first of the kinds that have a time has it; what is no time there counts as none.
-        None => {
-            let own = contract.events.iter().find_map(|event| event.time.as_ref().or(contract.identity.time.as_ref()));
-            own.and_then(|place| time(place, tree, format).ok().flatten())
-        }
+        let place = contract.events.iter().find_map(own_time);
+        place.and_then(|place| time(place, tree, format).ok().flatten())
     };
     let facts = known.map(|event| {
         let facts = event.facts.iter().filter_map(|(field, place)| {
@@ -80,7 +77,7 @@ pub(super) fn read_tree(contract: &Draft, headers: &[(String, String)], tree: &J
 }
 
 /// Place of the subject that a kind is about.
-pub(super) fn subject_of(contract: &Draft, event: &finis_engine::contract::draft::Event) -> usize {
+pub(super) fn subject_of(contract: &Draft, event: &Event) -> usize {
     let named = event.subject.as_ref();
     named.and_then(|name| contract.subjects.iter().position(|subject| subject.name == *name)).unwrap_or(0)
 }
