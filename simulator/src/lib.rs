@@ -1,7 +1,9 @@
 //! finis-simulator
+mod arrival;
 pub mod clock;
+pub mod faults;
 pub mod json;
 pub mod model;
 mod random;
 pub mod world;
-pub use random::Chance;
+pub use arrival::{Arrival, Is};

@@ -100,6 +100,11 @@ impl<'c> World<'c> {
         self.contract
     }
 
+    /// How the provider writes times.
+    pub(crate) fn format(&self) -> TimeFormat {
+        self.format
+    }
+
     /// The earliest instant at which anything is sent of session `index` or of any after it.
     fn dawn(&self, index: u64) -> Micros {
         let nanos = u128::from(index) * self.settings.every.as_nanos();

@@ -1,0 +1,20 @@
+//! Times in which nothing gets through.
+
+use super::Outage;
+use crate::clock::{Micros, SECOND};
+use crate::random::{Purpose, Random};
+
+impl Outage {
+    /// Whether what is sent at an instant is lost. In each stretch of time there is one outage or none.
+    pub(super) fn covers(&self, seed: u64, at: Micros) -> bool {
+        if self.every_s == 0 {
+            return false;
+        }
+        let length = self.every_s as i64 * SECOND;
+        let lasts = (self.lasts_s as i64 * SECOND).min(length);
+        let (stretch, within) = (at.div_euclid(length), at.rem_euclid(length));
+        let random = &mut Random::new(seed, Purpose::Outage, stretch as u64, 0);
+        let begins = random.within(0, length - lasts);
+        random.happens(self.chance) && (begins..begins + lasts).contains(&within)
+    }
+}
