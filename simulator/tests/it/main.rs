@@ -1,5 +1,6 @@
 //! What the simulator promises, through its public door.
 
+mod agreement; // the model and the engine, at every prefix
 mod contracts; // contracts that are tried
 mod faults; // each dial does what it says
 mod stories; // the model against every story of the fixtures
