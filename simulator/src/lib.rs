@@ -7,3 +7,4 @@ pub mod model;
 mod random;
 pub mod world;
 pub use arrival::{Arrival, Is};
+pub mod script;

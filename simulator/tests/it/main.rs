@@ -3,5 +3,6 @@
 mod agreement; // the model and the engine, at every prefix
 mod contracts; // contracts that are tried
 mod faults; // each dial does what it says
+mod scripts; // arrivals written out
 mod stories; // the model against every story of the fixtures
 mod worlds; // worlds against their contracts
