@@ -17,6 +17,12 @@ pub fn timestamp(at: Micros) -> Timestamp {
     written(at, 6)
 }
 
+/// The provider's time of an instant, to the millisecond.
+#[must_use]
+pub fn milliseconds(at: Micros) -> Timestamp {
+    written(at, 3)
+}
+
 /// The instant of a time, to the microsecond.
 #[must_use]
 pub fn micros(at: Timestamp) -> Micros {

@@ -1,5 +1,6 @@
 //! finis-simulator
 mod arrival;
+pub mod check;
 pub mod clock;
 pub mod faults;
 pub mod json;

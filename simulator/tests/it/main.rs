@@ -1,6 +1,7 @@
 //! What the simulator promises, through its public door.
 
 mod agreement; // the model and the engine, at every prefix
+mod checks; // the law checker
 mod contracts; // contracts that are tried
 mod faults; // each dial does what it says
 mod scripts; // arrivals written out
