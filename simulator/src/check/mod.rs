@@ -154,7 +154,9 @@ struct Trial<'t, F: Fold> {
 impl<F: Fold> Trial<'_, F> {
     fn answer(&self, sequence: &[usize]) -> F::Answer {
         let mut state = self.fold.empty();
-        sequence.iter().for_each(|place| self.fold.apply(&mut state, &self.events[*place]));
+        for place in sequence {
+            self.fold.apply(&mut state, &self.events[*place]);
+        }
         self.fold.answer(&state)
     }
 
@@ -226,6 +228,7 @@ impl<F: Fold> Trial<'_, F> {
         }
     }
 
+    #[allow(clippy::unnecessary_box_returns, reason = "it goes up as an error, which is to be small")]
     fn found(&self, one: &[usize], other: &[usize]) -> Box<Counterexample> {
         let answers = [one, other].map(|sequence| format!("{:?}", self.answer(sequence)));
         Box::new(Counterexample::new(self.events, one, other, answers))

@@ -2,13 +2,13 @@
 
 use super::Skew;
 use crate::clock::{MILLISECOND, Micros, SECOND};
-use crate::random::{Purpose, Random};
+use crate::random::{Chance, Purpose, Random};
 
 impl Skew {
     /// How far the clock is ahead at an instant.
     pub(super) fn ahead(&self, seed: u64, at: Micros) -> Micros {
         let steady = self.ahead_ms.saturating_mul(MILLISECOND);
-        if self.every_s == 0 {
+        if self.every_s == 0 || self.step == Chance::NEVER {
             return steady;
         }
         let stretch = at.div_euclid(self.every_s as i64 * SECOND);

@@ -2,12 +2,12 @@
 
 use super::Outage;
 use crate::clock::{Micros, SECOND};
-use crate::random::{Purpose, Random};
+use crate::random::{Chance, Purpose, Random};
 
 impl Outage {
     /// Whether what is sent at an instant is lost. In each stretch of time there is one outage or none.
     pub(super) fn covers(&self, seed: u64, at: Micros) -> bool {
-        if self.every_s == 0 {
+        if self.every_s == 0 || self.chance == Chance::NEVER {
             return false;
         }
         let length = self.every_s as i64 * SECOND;

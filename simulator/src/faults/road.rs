@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use finis_engine::contract::draft;
+use finis_engine::contract::{Draft, draft};
 
 use super::{Fault, Faults, Signing, body, signing};
 use crate::arrival::{Arrival, Is};
 use crate::clock::{self, MILLISECOND, Micros, SECOND};
 use crate::json::Json;
-use crate::random::{Purpose, Random};
+use crate::random::{Chance, Purpose, Random};
 use crate::world::{Emission, Emissions, World};
 
 /// Where deliveries are posted to, and by whom.
@@ -124,6 +124,15 @@ impl<'w> Road<'w> {
         Random::new(self.seed, purpose, emission.session.index, emission.event as u64 * COPIES_MAX + copy)
     }
 
+    /// The sequence of a fault, where it befalls this delivery.
+    fn strikes(&self, purpose: Purpose, emission: &Emission, copy: u64, chance: Chance) -> Option<Random> {
+        if chance == Chance::NEVER {
+            return None;
+        }
+        let mut random = self.random(purpose, emission, copy);
+        random.happens(chance).then_some(random)
+    }
+
     fn kind(&self, emission: &Emission) -> &'w draft::Event {
         &self.world.contract().events[emission.session.events[emission.event].kind]
     }
@@ -133,7 +142,7 @@ impl<'w> Road<'w> {
         self.tally.sent += 1;
         let event = self.kind(emission);
         let loss = self.faults.loss_of.get(&event.kind).copied().unwrap_or(self.faults.loss);
-        if self.random(Purpose::Loss, emission, 0).happens(loss) {
+        if self.strikes(Purpose::Loss, emission, 0, loss).is_some() {
             return self.count(Fault::Loss);
         }
         if self.faults.outage.covers(self.seed, emission.sent) {
@@ -142,7 +151,7 @@ impl<'w> Road<'w> {
         let (skew, seed) = (self.faults.skew, self.seed);
         let (headers, body) = self.world.post(&emission.session, emission.event, |at| at + skew.ahead(seed, at));
         let faults = if skew.ahead(seed, emission.sent) == 0 { Vec::new() } else { vec![Fault::Skew] };
-        let id = self.random(Purpose::Delay, emission, COPIES_MAX - 1).next();
+        let id = self.random(Purpose::Message, emission, 0).next();
         let first = Sending { emission, headers, body, faults, copy: 0, id };
         let came = self.post(&first, 0);
         self.repeat(&first, came);
@@ -152,14 +161,12 @@ impl<'w> Road<'w> {
     /// Copies of what came at an instant.
     fn repeat(&mut self, first: &Sending<'_>, came: Micros) {
         let emission = first.emission;
-        let random = &mut self.random(Purpose::Duplicate, emission, 0);
-        let after = random.below(2 * SECOND as u64) as Micros;
-        if random.happens(self.faults.duplicate) {
+        if let Some(mut random) = self.strikes(Purpose::Duplicate, emission, 0, self.faults.duplicate) {
+            let after = random.below(2 * SECOND as u64) as Micros;
             self.post(&first.again(Fault::Duplicate, 1), came - emission.sent + after);
         }
-        let random = &mut self.random(Purpose::Storm, emission, 0);
         let storm = self.faults.storm;
-        if random.happens(storm.chance) {
+        if let Some(mut random) = self.strikes(Purpose::Storm, emission, 0, storm.chance) {
             for copy in 0..=random.below(storm.copies_max.into()).min(CONFLICT - 3) {
                 let after = random.around(storm.after_s * SECOND as u64) as Micros;
                 self.post(&first.again(Fault::Storm, 2 + copy), came - emission.sent + after);
@@ -170,19 +177,18 @@ impl<'w> Road<'w> {
     /// What nobody sent, or sent by mistake, made of an event.
     fn make_up(&mut self, first: &Sending<'_>, event: &draft::Event) {
         let emission = first.emission;
-        let Ok(tree) = Json::parse(&first.body) else { return };
         let contract = self.world.contract();
-        let random = &mut self.random(Purpose::Conflict, emission, 0);
-        if random.happens(self.faults.conflict)
-            && let Some(other) = body::contradict(random, contract, event, &tree)
+        // Bodies of a world are JSON: they were printed from a tree.
+        let tree = || Json::parse(&first.body).unwrap_or(Json::Null);
+        if let Some(mut random) = self.strikes(Purpose::Conflict, emission, 0, self.faults.conflict)
+            && let Some(other) = body::contradict(&mut random, contract, event, &tree())
         {
             let after = random.below(2 * SECOND as u64) as Micros;
             self.post(&first.otherwise(Fault::Conflict, CONFLICT, &other), after);
         }
-        let random = &mut self.random(Purpose::Correction, emission, 0);
         let later = self.faults.correction;
-        if random.happens(later.chance)
-            && let Some(mut other) = body::contradict(random, contract, event, &tree)
+        if let Some(mut random) = self.strikes(Purpose::Correction, emission, 0, later.chance)
+            && let Some(mut other) = body::contradict(&mut random, contract, event, &tree())
         {
             let after = random.around(later.after_s * SECOND as u64) as Micros;
             let after = after - after.rem_euclid(MILLISECOND);
@@ -193,22 +199,8 @@ impl<'w> Road<'w> {
             }
             self.post(&first.otherwise(Fault::Correction, CORRECTION, &other), after);
         }
-        let random = &mut self.random(Purpose::Unknown, emission, 0);
-        if random.happens(self.faults.unknown) {
-            let mut kind = event.kind.clone();
-            while contract.events.iter().any(|event| event.kind == kind) {
-                kind.push_str(".archived");
-            }
-            let mut other = tree;
-            let mut sending = first.otherwise(Fault::Unknown, UNKNOWN, &other);
-            if let Some(path) = &contract.identity.kind.path {
-                other.put(path, Json::String(kind));
-            } else {
-                let name = contract.identity.kind.header.as_deref().unwrap_or_default();
-                let header = sending.headers.iter_mut().filter(|(known, _)| known == name);
-                header.for_each(|(_, value)| value.clone_from(&kind));
-            }
-            sending.body = other.to_string();
+        if let Some(mut random) = self.strikes(Purpose::Unknown, emission, 0, self.faults.unknown) {
+            let sending = first.unknown(contract, event, tree());
             self.post(&sending, random.below(2 * SECOND as u64) as Micros);
         }
     }
@@ -219,60 +211,58 @@ impl<'w> Road<'w> {
         let mut faults = sending.faults.clone();
         let came = emission.sent + after + self.delay(emission, copy, &mut faults);
         let mut body = sending.body.clone();
-        let random = &mut self.random(Purpose::Dress, emission, copy);
-        if random.happens(self.faults.dress) {
-            body = body::dress(random, &body);
+        if let Some(mut random) = self.strikes(Purpose::Dress, emission, copy, self.faults.dress) {
+            body = body::dress(&mut random, &body);
             faults.push(Fault::Dress);
         }
-        let random = &mut self.random(Purpose::Corrupt, emission, copy);
-        let readable = !random.happens(self.faults.corrupt);
-        let bytes = if readable {
-            body.into_bytes()
-        } else {
-            faults.push(Fault::Corrupt);
-            body::damage(random, &body)
+        let damaged = self.strikes(Purpose::Corrupt, emission, copy, self.faults.corrupt);
+        let readable = damaged.is_none();
+        let body = match damaged {
+            None => body.into_bytes(),
+            Some(mut random) => {
+                faults.push(Fault::Corrupt);
+                body::damage(&mut random, &body)
+            }
         };
-        let (headers, proved) = self.sign(sending, &bytes, came);
+        let (headers, proved) = self.sign(sending, &body, came);
         let is = Is { session: emission.session.index, event: emission.event, faults, proved, readable };
-        self.put(came, headers.clone(), bytes.clone(), is.clone());
-        self.abuse(sending, came, &headers, &bytes, &is);
+        let arrival =
+            Arrival { received_at: clock::timestamp(came), source: self.origin.source.clone(), headers, body, is };
+        self.abuse(sending, came, &arrival);
+        self.put(came, arrival);
         came
     }
 
     /// What somebody who saw a delivery may do with it.
-    fn abuse(&mut self, sending: &Sending<'_>, came: Micros, headers: &[(String, String)], bytes: &[u8], is: &Is) {
-        let random = &mut self.random(Purpose::Replay, sending.emission, sending.copy);
+    fn abuse(&mut self, sending: &Sending<'_>, came: Micros, seen: &Arrival) {
+        let Sending { emission, copy, .. } = *sending;
         let replay = self.faults.replay;
-        if random.happens(replay.chance) {
-            let after = random.around(replay.after_s * SECOND as u64);
-            let still = |signing: &Signing| signing.still_proves(came, came + after as Micros);
-            let proved = is.proved && self.origin.signing.as_ref().is_none_or(still);
-            let mut is = Is { proved, ..is.clone() };
-            is.faults.push(Fault::Replay);
-            self.put(came + after as Micros, headers.to_vec(), bytes.to_vec(), is);
+        if let Some(mut random) = self.strikes(Purpose::Replay, emission, copy, replay.chance) {
+            let again = came + random.around(replay.after_s * SECOND as u64) as Micros;
+            let still = |signing: &Signing| signing.still_proves(came, again);
+            let mut arrival = seen.clone();
+            arrival.is.proved &= self.origin.signing.as_ref().is_none_or(still);
+            arrival.is.faults.push(Fault::Replay);
+            self.put(again, arrival);
         }
-        let random = &mut self.random(Purpose::Forge, sending.emission, sending.copy);
-        if random.happens(self.faults.forge) && self.origin.signing.is_some() {
-            let headers = signing::forge(random, headers.to_vec());
-            let mut is = Is { proved: false, ..is.clone() };
-            is.faults.push(Fault::Forge);
-            let after = random.below(60 * SECOND as u64) as Micros;
-            self.put(came + after, headers, bytes.to_vec(), is);
+        let Some(mut random) = self.strikes(Purpose::Forge, emission, copy, self.faults.forge) else { return };
+        if self.origin.signing.is_some() {
+            let mut arrival = seen.clone();
+            arrival.headers = signing::forge(&mut random, arrival.headers);
+            arrival.is.proved = false;
+            arrival.is.faults.push(Fault::Forge);
+            self.put(came + random.below(60 * SECOND as u64) as Micros, arrival);
         }
     }
 
     /// How long it takes.
     fn delay(&self, emission: &Emission, copy: u64, faults: &mut Vec<Fault>) -> Micros {
         let delay = self.faults.delay;
-        let random = &mut self.random(Purpose::Delay, emission, copy);
-        let usual = random.around(delay.usual_ms * MILLISECOND as u64);
+        let usual = self.random(Purpose::Delay, emission, copy).around(delay.usual_ms * MILLISECOND as u64);
+        let Some(mut random) = self.strikes(Purpose::Tail, emission, copy, delay.tail) else { return usual as Micros };
+        faults.push(Fault::Delay);
         let longer = random.around(delay.tail_ms * MILLISECOND as u64);
-        let longer = random.stretch(longer, delay.doublings_max);
-        if random.happens(delay.tail) {
-            faults.push(Fault::Delay);
-            return (usual + longer) as Micros;
-        }
-        usual as Micros
+        (usual + random.stretch(longer, delay.doublings_max)) as Micros
     }
 
     /// Signs an attempt, when it is made: a retry is signed anew under the id of its message.
@@ -285,12 +275,11 @@ impl<'w> Road<'w> {
         (headers, proved)
     }
 
-    fn put(&mut self, came: Micros, headers: Vec<(String, String)>, body: Vec<u8>, is: Is) {
-        for fault in &is.faults {
+    fn put(&mut self, came: Micros, arrival: Arrival) {
+        for fault in &arrival.is.faults {
             *self.tally.faults.entry(*fault).or_default() += 1;
         }
-        let source = self.origin.source.clone();
-        let arrival = Arrival { received_at: clock::timestamp(came), source, headers, body, is };
+        let arrival = Arrival { received_at: clock::timestamp(came), ..arrival };
         self.underway.push(Reverse(Underway { place: (came, self.number), arrival }));
         self.number += 1;
     }
@@ -306,6 +295,22 @@ impl<'e> Sending<'e> {
     /// Something else: a message of its own.
     fn otherwise(&self, fault: Fault, copy: u64, body: &Json) -> Sending<'e> {
         Sending { body: body.to_string(), id: self.id ^ copy, ..self.again(fault, copy) }
+    }
+
+    /// The same under a kind that the contract does not have.
+    fn unknown(&self, contract: &Draft, event: &draft::Event, mut tree: Json) -> Sending<'e> {
+        let mut kind = event.kind.clone();
+        while contract.events.iter().any(|event| event.kind == kind) {
+            kind.push_str(".archived");
+        }
+        let place = &contract.identity.kind;
+        if let Some(path) = &place.path {
+            tree.put(path, Json::String(kind.clone()));
+        }
+        let mut sending = self.otherwise(Fault::Unknown, UNKNOWN, &tree);
+        let header = sending.headers.iter_mut().filter(|(known, _)| place.header.as_ref() == Some(known));
+        header.for_each(|(_, value)| value.clone_from(&kind));
+        sending
     }
 }
 

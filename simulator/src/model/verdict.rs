@@ -104,9 +104,11 @@ pub(super) fn judge<'e>(
 
 fn violations<'e>(contract: &'e Draft, events: &[Kept], facts: &Facts<'_>) -> Vec<&'e str> {
     let is_of = |kept: &Kept, kinds: &[String]| kinds.contains(&kept.told.kind);
+    // What has no time is neither before nor after anything.
+    let is_later = |kept: &Kept, last: &Kept| kept.told.at.zip(last.told.at).is_some_and(|(at, last)| at > last);
     let broken = contract.rules.iter().filter(|rule| match &rule.last {
         Some(last) => latest(events, last)
-            .is_some_and(|last| events.iter().any(|kept| is_of(kept, &rule.before) && kept.told.at > last.told.at)),
+            .is_some_and(|last| events.iter().any(|kept| is_of(kept, &rule.before) && is_later(kept, last))),
         None => {
             events.iter().any(|kept| is_of(kept, &rule.never))
                 && rule.when.as_ref().is_none_or(|condition| facts.hold(condition))

@@ -43,8 +43,12 @@ impl Settled {
         let (grace, stall) = (self.grace_s.map(Duration::from_secs), self.stall_s.map(Duration::from_secs));
         let mut terms = Terms::new(contract);
         terms.subscribe(contract, subscribed.iter().map(String::as_str)).unwrap();
-        grace.into_iter().for_each(|grace| terms.set_grace(grace));
-        stall.into_iter().for_each(|stall| terms.set_stall(stall));
+        if let Some(grace) = grace {
+            terms.set_grace(grace);
+        }
+        if let Some(stall) = stall {
+            terms.set_stall(stall);
+        }
         (terms, model::Terms { subscribed: Some(subscribed), grace, stall })
     }
 }
@@ -244,6 +248,27 @@ fn these_worlds_reach_whatever_can_be_said() {
         "\"at\":null",
     ] {
         assert!(all.contains(word), "nothing says {word}");
+    }
+}
+
+#[test]
+fn they_agree_on_events_without_a_time() {
+    let contract = contracts::all().into_iter().find(|contract| contract.provider() == "made-up").unwrap();
+    let settled = Settled { left_out: Vec::new(), grace_s: None, stall_s: None };
+    for seed in 0..40 {
+        let world = World::new(&contract, Settings { seed, sessions: 6, ..Settings::default() }).unwrap();
+        let mut both = Both::new(&contract, &settled);
+        let arrivals: Vec<Arrival> = Road::new(&world, Faults::swarm(seed), seed, origin()).collect();
+        for (place, arrival) in arrivals.iter().enumerate() {
+            let mut arrival = arrival.clone();
+            let body = std::str::from_utf8(&arrival.body).ok().and_then(|body| Json::parse(body).ok());
+            if let Some(mut body) = body.filter(|_| place % 3 > 0) {
+                body.remove("/at");
+                arrival.body = body.to_string().into_bytes();
+            }
+            both.take(&arrival);
+        }
+        both.finish(long_after(&arrivals));
     }
 }
 

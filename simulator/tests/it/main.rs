@@ -1,5 +1,7 @@
 //! What the simulator promises, through its public door.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
+
 mod agreement; // the model and the engine, at every prefix
 mod checks; // the law checker
 mod contracts; // contracts that are tried

@@ -1,6 +1,7 @@
 //! Worlds against their contracts: the same from the same seed, and sound when nothing befalls them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use finis_engine::{Contract, EventKind, Key, LineReader, Partial, Record, Status, Terms};
 use finis_simulator::clock::timestamp;
@@ -28,7 +29,7 @@ fn posted(world: &World<'_>) -> String {
     let mut all = String::new();
     for emission in world.emissions() {
         let (headers, body) = world.post(&emission.session, emission.event, |at| at);
-        all.push_str(&format!("{} {headers:?} {body}\n", emission.sent));
+        writeln!(all, "{} {headers:?} {body}", emission.sent).unwrap();
     }
     all
 }
