@@ -30,6 +30,7 @@ mod live; // deliveries in, notices out
 mod packed; // events read by comparing
 mod readme; // what the README shows
 mod retention; // what is over leaves
+mod simulated; // hostile worlds, against the model
 mod stats; // what an engine did, in numbers
 mod store_commands; // a store looked into, beside whoever has it
 mod store_tools; // a store erased from, checked, copied, refolded

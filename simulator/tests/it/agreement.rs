@@ -251,6 +251,103 @@ fn these_worlds_reach_whatever_can_be_said() {
     }
 }
 
+/// What may stand where something else should.
+const VALUES: [&str; 20] = [
+    "null",
+    "true",
+    "\"\"",
+    "0",
+    "-0",
+    "7.8e1",
+    "0.1",
+    "1e21",
+    "12345678901234567890",
+    "-1.5E-7",
+    "9007199254740993.0",
+    "\"2026-05-03T02:00:00.5+02:00\"",
+    "\"2026-05-03T00:00:00Z\"",
+    "1777766400123",
+    "\"1777766400\"",
+    "[]",
+    "[1,{\"b\":1,\"a\":[2]}]",
+    "{\"\\u00e9\":\"\\u2028\",\"a\":1.0}",
+    "\"ringing\"",
+    "\"ended\"",
+];
+
+/// Puts something odd somewhere into a body: at any path that the contract reads or leaves out of identities.
+fn twist(contract: &Contract, arrival: &Arrival, number: usize) -> Arrival {
+    let draft = contract.draft();
+    let facts = draft.events.iter().flat_map(|event| event.facts.values());
+    let identity = &draft.identity;
+    let places = facts.chain([&identity.kind]).chain(&identity.time).chain(&identity.event_id);
+    let places = places.chain(draft.subjects.iter().map(|subject| &subject.id));
+    let paths: Vec<&String> = places.filter_map(|place| place.path.as_ref()).chain(&identity.volatile).collect();
+    let Some(mut body) = std::str::from_utf8(&arrival.body).ok().and_then(|body| Json::parse(body).ok()) else {
+        return arrival.clone();
+    };
+    let path = paths[number * 7 % paths.len()];
+    if number % 5 == 0 {
+        body.remove(path);
+    } else {
+        body.put(path, Json::parse(VALUES[number * 11 % VALUES.len()]).unwrap());
+    }
+    Arrival { body: body.to_string().into_bytes(), ..arrival.clone() }
+}
+
+#[test]
+fn they_agree_on_bodies_that_nobody_would_send() {
+    for contract in contracts::all() {
+        let settled = Settled { left_out: Vec::new(), grace_s: None, stall_s: None };
+        for seed in 0..40 {
+            let world = World::new(&contract, Settings { seed, sessions: 4, ..Settings::default() }).unwrap();
+            let mut both = Both::new(&contract, &settled);
+            let arrivals: Vec<Arrival> = Road::new(&world, Faults::swarm(seed), seed, origin()).collect();
+            for (place, arrival) in arrivals.iter().enumerate() {
+                both.take(arrival);
+                both.take(&twist(&contract, arrival, place * 40 + seed as usize));
+            }
+            both.finish(long_after(&arrivals));
+        }
+    }
+}
+
+#[test]
+fn they_agree_on_bare_payloads_that_nobody_knows_the_arrival_of() {
+    for contract in contracts::all() {
+        let (terms, of_model) = Settled { left_out: Vec::new(), grace_s: None, stall_s: None }.terms(&contract);
+        for seed in 0..20 {
+            let world = World::new(&contract, Settings { seed, sessions: 8, ..Settings::default() }).unwrap();
+            let mut model = Model::new(&contract, of_model.clone());
+            let mut engine: BTreeMap<(String, String), (SubjectId, Partial)> = BTreeMap::new();
+            let mut reader = LineReader::new(None);
+            for arrival in Road::new(&world, Faults::swarm(seed), seed, origin()) {
+                // Some of an export's lines have it.
+                let received_at = Some(arrival.received_at).filter(|_| seed % 3 == 0 && arrival.is.event == 0);
+                model.take(SOURCE, &arrival.headers, &arrival.body, received_at);
+                let line = line(&arrival);
+                let Ok(read) = reader.read(&line, |_| Ok(((), &contract))) else { continue };
+                let key = (contract.subject_name(read.event.subject).to_owned(), read.event.id.to_owned());
+                let (_, partial) = engine.entry(key).or_insert_with(|| (read.event.subject, Partial::default()));
+                partial.add(&contract, &read.event, received_at);
+            }
+            assert_eq!(model.keys().count(), engine.len());
+            let as_of = model.as_of().map(|at| Timestamp::parse(&at.to_string()).unwrap());
+            for minutes in [0, 3, 70, 60 * 24 * 8] {
+                let Some(as_of) = as_of.map(|at| timestamp(micros(at) + minutes * 60_000_000)) else { continue };
+                for key in model.keys() {
+                    let (subject, partial) = &engine[&(key.subject.clone(), key.id.clone())];
+                    let of = Key { source: SOURCE, subject: *subject, id: &key.id };
+                    let mut record = Vec::new();
+                    Record::new(of, partial, &contract, &terms, as_of).write_json(&mut record);
+                    let record = String::from_utf8(record).unwrap();
+                    assert_eq!(record, model.record(key, as_of.into()).unwrap());
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn they_agree_on_events_without_a_time() {
     let contract = contracts::all().into_iter().find(|contract| contract.provider() == "made-up").unwrap();
