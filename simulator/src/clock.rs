@@ -9,6 +9,19 @@ pub type Micros = i64;
 pub(crate) const MILLISECOND: Micros = 1_000;
 pub(crate) const SECOND: Micros = 1_000 * MILLISECOND;
 
+/// No length of time in a world is longer: a century. What is written down as more is this.
+const LONGEST: Micros = 100 * 366 * 86_400 * SECOND;
+
+/// A length of time in microseconds, cut to what can be added to any instant.
+pub(crate) fn length(micros: u64) -> Micros {
+    micros.min(LONGEST as u64) as Micros
+}
+
+/// The same of whole seconds.
+pub(crate) fn seconds(seconds: u64) -> Micros {
+    length(seconds.saturating_mul(SECOND as u64))
+}
+
 /// The receiver's time of an instant.
 ///
 /// An instant outside the years 1 to 9999 is the nearest of them: no world is there.

@@ -88,7 +88,7 @@ impl Random {
 
     /// One of these by their weights; nothing when there is no weight at all.
     pub(crate) fn weigh(&mut self, weights: impl Iterator<Item = u64> + Clone) -> Option<usize> {
-        let mut left = self.below(weights.clone().sum());
+        let mut left = self.below(weights.clone().fold(0, u64::saturating_add));
         for (place, weight) in weights.enumerate() {
             if left < weight {
                 return Some(place);

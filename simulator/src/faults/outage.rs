@@ -1,7 +1,7 @@
 //! Times in which nothing gets through.
 
 use super::Outage;
-use crate::clock::{Micros, SECOND};
+use crate::clock::{self, Micros};
 use crate::random::{Chance, Purpose, Random};
 
 impl Outage {
@@ -10,8 +10,8 @@ impl Outage {
         if self.every_s == 0 || self.chance == Chance::NEVER {
             return false;
         }
-        let length = self.every_s as i64 * SECOND;
-        let lasts = (self.lasts_s as i64 * SECOND).min(length);
+        let length = clock::seconds(self.every_s);
+        let lasts = clock::seconds(self.lasts_s).min(length);
         let (stretch, within) = (at.div_euclid(length), at.rem_euclid(length));
         let random = &mut Random::new(seed, Purpose::Outage, stretch as u64, 0);
         let begins = random.within(0, length - lasts);

@@ -168,7 +168,7 @@ impl<'w> Road<'w> {
         let storm = self.faults.storm;
         if let Some(mut random) = self.strikes(Purpose::Storm, emission, 0, storm.chance) {
             for copy in 0..=random.below(storm.copies_max.into()).min(CONFLICT - 3) {
-                let after = random.around(storm.after_s * SECOND as u64) as Micros;
+                let after = random.around(clock::seconds(storm.after_s) as u64) as Micros;
                 self.post(&first.again(Fault::Storm, 2 + copy), came - emission.sent + after);
             }
         }
@@ -190,7 +190,7 @@ impl<'w> Road<'w> {
         if let Some(mut random) = self.strikes(Purpose::Correction, emission, 0, later.chance)
             && let Some(mut other) = body::contradict(&mut random, contract, event, &tree())
         {
-            let after = random.around(later.after_s * SECOND as u64) as Micros;
+            let after = random.around(clock::seconds(later.after_s) as u64) as Micros;
             let after = after - after.rem_euclid(MILLISECOND);
             if let Some(place) = event.time.as_ref().or(contract.identity.time.as_ref()) {
                 let at = emission.sent + after;
@@ -238,7 +238,7 @@ impl<'w> Road<'w> {
         let Sending { emission, copy, .. } = *sending;
         let replay = self.faults.replay;
         if let Some(mut random) = self.strikes(Purpose::Replay, emission, copy, replay.chance) {
-            let again = came + random.around(replay.after_s * SECOND as u64) as Micros;
+            let again = came + random.around(clock::seconds(replay.after_s) as u64) as Micros;
             let still = |signing: &Signing| signing.still_proves(came, again);
             let mut arrival = seen.clone();
             arrival.is.proved &= self.origin.signing.as_ref().is_none_or(still);
@@ -258,11 +258,12 @@ impl<'w> Road<'w> {
     /// How long it takes.
     fn delay(&self, emission: &Emission, copy: u64, faults: &mut Vec<Fault>) -> Micros {
         let delay = self.faults.delay;
-        let usual = self.random(Purpose::Delay, emission, copy).around(delay.usual_ms * MILLISECOND as u64);
+        let milliseconds = |long: u64| clock::length(long.saturating_mul(MILLISECOND as u64)) as u64;
+        let usual = self.random(Purpose::Delay, emission, copy).around(milliseconds(delay.usual_ms));
         let Some(mut random) = self.strikes(Purpose::Tail, emission, copy, delay.tail) else { return usual as Micros };
         faults.push(Fault::Delay);
-        let longer = random.around(delay.tail_ms * MILLISECOND as u64);
-        (usual + random.stretch(longer, delay.doublings_max)) as Micros
+        let longer = random.around(milliseconds(delay.tail_ms));
+        usual as Micros + clock::length(random.stretch(longer, delay.doublings_max))
     }
 
     /// Signs an attempt, when it is made: a retry is signed anew under the id of its message.

@@ -28,7 +28,7 @@ pub use session::{Event, Session};
 pub use stream::{Emission, Emissions};
 pub use truth::{Truth, TruthEvent};
 
-use crate::clock::Micros;
+use crate::clock::{self, Micros};
 
 /// How large a world is.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub struct Settings {
     pub seed: u64,
     /// How many sessions there are.
     pub sessions: u64,
-    /// When the first may begin.
+    /// When the first may begin; in our millennium, so that times can be written.
     pub start: Micros,
     /// A session begins every so often, somewhere within that time; never zero.
     pub every: Duration,
@@ -81,7 +81,7 @@ impl<'c> World<'c> {
     pub fn with(contract: &'c Contract, habits: &Habits, settings: Settings) -> Result<World<'c>, HabitsError> {
         let draft = contract.draft();
         let plans = habits.lives.iter().map(|life| Plan::new(draft, habits, life)).collect::<Result<Vec<_>, _>>()?;
-        if plans.iter().map(|plan| plan.weight).sum::<u64>() == 0 {
+        if plans.iter().all(|plan| plan.weight == 0) {
             return Err(HabitsError { problem: "no life has a weight: give one `weight = 1`".into() });
         }
         let format = draft.identity.time_format.unwrap_or(TimeFormat::Rfc3339);
@@ -107,7 +107,8 @@ impl<'c> World<'c> {
 
     /// The earliest instant at which anything is sent of session `index` or of any after it.
     fn dawn(&self, index: u64) -> Micros {
-        let nanos = u128::from(index) * self.settings.every.as_nanos();
-        self.settings.start.saturating_add(i64::try_from(nanos / 1000).unwrap_or(i64::MAX))
+        let nanos = u128::from(index).saturating_mul(self.settings.every.as_nanos());
+        // A world that would go on for centuries ends with many sessions at one instant.
+        self.settings.start + clock::length(u64::try_from(nanos / 1000).unwrap_or(u64::MAX))
     }
 }

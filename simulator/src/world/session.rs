@@ -37,9 +37,9 @@ pub struct Event {
 
 impl Gap {
     fn draw(self, random: &mut Random) -> Micros {
-        let usual = random.around(self.usual.as_micros() as u64);
-        // Always drawn, so that what follows does not depend on it.
-        random.stretch(usual, self.doublings_max) as Micros
+        let usual = u64::try_from(self.usual.as_micros()).unwrap_or(u64::MAX);
+        let usual = random.around(clock::length(usual) as u64);
+        clock::length(random.stretch(usual, self.doublings_max))
     }
 }
 
@@ -48,7 +48,8 @@ impl World<'_> {
     #[must_use]
     pub fn session(&self, index: u64) -> Session {
         let random = &mut Random::new(self.settings.seed, Purpose::Session, index, 0);
-        let start = self.dawn(index) + random.below((self.settings.every.as_micros() as u64).max(1)) as Micros;
+        let every = u64::try_from(self.settings.every.as_micros()).unwrap_or(u64::MAX);
+        let start = self.dawn(index) + random.below(clock::length(every).max(1) as u64) as Micros;
         // There is a weight: the world was made with it.
         let plan = random.weigh(self.plans.iter().map(|plan| plan.weight)).unwrap_or_default();
         let of = &self.plans[plan];

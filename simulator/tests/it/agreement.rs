@@ -287,7 +287,7 @@ fn twist(contract: &Contract, arrival: &Arrival, number: usize) -> Arrival {
         return arrival.clone();
     };
     let path = paths[number * 7 % paths.len()];
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         body.remove(path);
     } else {
         body.put(path, Json::parse(VALUES[number * 11 % VALUES.len()]).unwrap());

@@ -359,6 +359,27 @@ fn what_is_proved_is_what_a_verifier_takes() {
 }
 
 #[test]
+fn no_dial_is_too_far() {
+    let contract = contracts::pathors();
+    let (chance, after_s) = (Chance::ALWAYS, u64::MAX);
+    let faults = Faults {
+        outage: Outage { chance: Chance::percent(50), every_s: u64::MAX, lasts_s: 1 },
+        delay: Delay { usual_ms: u64::MAX, tail: chance, tail_ms: u64::MAX, doublings_max: u32::MAX },
+        duplicate: chance,
+        storm: Storm { chance, copies_max: 3, after_s },
+        replay: Later { chance, after_s },
+        conflict: chance,
+        correction: Later { chance, after_s },
+        skew: Skew { ahead_ms: i64::MIN, step: chance, every_s: u64::MAX, step_ms: u64::MAX },
+        dress: chance,
+        unknown: chance,
+        ..Faults::none()
+    };
+    let world = World::new(&contract, Settings { sessions: 5, ..Settings::default() }).unwrap();
+    assert!(arrivals(&world, &faults).len() > 5);
+}
+
+#[test]
 fn swarms_turn_some_faults_on_and_some_off() {
     let swarms: Vec<Faults> = (0..64).map(Faults::swarm).collect();
     let is_on = |faults: &Faults, fault: Fault| faults.clone().without(fault) != *faults;

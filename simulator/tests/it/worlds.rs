@@ -102,40 +102,88 @@ fn what_is_posted_is_what_the_truth_says_as_the_engine_reads_it() {
     });
 }
 
+/// That every session is what it should be when nothing is lost.
+fn complete(contract: &Contract, world: &World<'_>) {
+    let terms = Terms::new(contract);
+    for index in 0..SESSIONS {
+        let session = world.session(index);
+        let truth = world.truth_of(&session);
+        let mut partial = Partial::default();
+        let mut subject = None;
+        let mut reader = LineReader::new(None);
+        for event in 0..session.events.len() {
+            let (headers, body) = world.post(&session, event, |at| at);
+            let headers: BTreeMap<_, _> = headers.into_iter().collect();
+            let line = format!("{{\"headers\":{},\"body\":{body}}}", serde_json::to_string(&headers).unwrap());
+            let arrival = reader.read(line.as_bytes(), |_| Ok(((), contract))).unwrap();
+            subject = Some(arrival.event.subject);
+            partial.add(contract, &arrival.event, Some(timestamp(session.events[event].sent)));
+        }
+        let Some(subject) = subject else { continue };
+        let now = timestamp(session.events.last().unwrap().sent);
+        let key = Key { source: "calm", subject, id: &session.id };
+        let record = Record::new(key, &partial, contract, &terms, now);
+        let mut line = Vec::new();
+        record.write_json(&mut line);
+        let line = format!("{} {}", truth.life, String::from_utf8(line).unwrap());
+        let expected = if truth.ended { Status::Complete } else { Status::Open };
+        assert_eq!(record.verdict.status, expected, "{line}");
+        assert!(record.missing.is_empty() && record.inferred.is_empty(), "{line}");
+        assert!(record.violations.is_empty() && record.conflicts.is_empty(), "{line}");
+        if truth.ended {
+            assert!(line.contains("\"by\":\"evidence\""), "{line}");
+        }
+    }
+}
+
 #[test]
 fn a_calm_world_is_complete_by_evidence() {
-    each_world(|contract, world| {
-        let terms = Terms::new(contract);
-        for index in 0..SESSIONS {
-            let session = world.session(index);
-            let truth = world.truth_of(&session);
-            let mut partial = Partial::default();
-            let mut subject = None;
-            let mut reader = LineReader::new(None);
-            for event in 0..session.events.len() {
-                let (headers, body) = world.post(&session, event, |at| at);
-                let headers: BTreeMap<_, _> = headers.into_iter().collect();
-                let line = format!("{{\"headers\":{},\"body\":{body}}}", serde_json::to_string(&headers).unwrap());
-                let arrival = reader.read(line.as_bytes(), |_| Ok(((), contract))).unwrap();
-                subject = Some(arrival.event.subject);
-                partial.add(contract, &arrival.event, Some(timestamp(session.events[event].sent)));
-            }
-            let Some(subject) = subject else { continue };
-            let now = timestamp(session.events.last().unwrap().sent);
-            let key = Key { source: "calm", subject, id: &session.id };
-            let record = Record::new(key, &partial, contract, &terms, now);
-            let mut line = Vec::new();
-            record.write_json(&mut line);
-            let line = format!("{} {}", truth.life, String::from_utf8(line).unwrap());
-            let expected = if truth.ended { Status::Complete } else { Status::Open };
-            assert_eq!(record.verdict.status, expected, "{line}");
-            assert!(record.missing.is_empty() && record.inferred.is_empty(), "{line}");
-            assert!(record.violations.is_empty() && record.conflicts.is_empty(), "{line}");
-            if truth.ended {
-                assert!(line.contains("\"by\":\"evidence\""), "{line}");
-            }
-        }
-    });
+    each_world(complete);
+}
+
+#[test]
+fn the_habits_that_the_readme_shows_make_a_world() {
+    let readme = include_str!("../../README.md");
+    let habits = readme.split("```").find_map(|block| block.strip_prefix("toml\n")).unwrap();
+    let habits = Habits::parse(habits).unwrap();
+    let contract = contracts::all().into_iter().find(|contract| contract.provider() == habits.provider).unwrap();
+    let world = World::with(&contract, &habits, settings(2)).unwrap();
+    complete(&contract, &world);
+    assert!(posted(&world).contains("\"beta\":true"));
+}
+
+#[test]
+fn habits_that_do_not_fit_say_where() {
+    let contract = contracts::pathors();
+    let life =
+        |rest: &str| format!("provider = \"pathors\"\n[[life]]\nname = \"call\"\nweight = 1\nlasts = \"1m\"\n{rest}");
+    for (rest, expected) in [
+        ("steps = [{ kind = \"call.over\", after = \"1s\" }]", "life `call`: the contract has no kind `call.over`"),
+        ("values.colour = \"absent\"\nsteps = []", "life `call`: the contract has no field `colour`"),
+        ("subject = \"robot\"\nsteps = []", "life `call`: the contract has no subject `robot`"),
+        (
+            "steps = [{ kind = \"call.ended\", after = \"1s\", since = \"session.ended\" }]",
+            "life `call`: no step before `call.ended` is a `session.ended`",
+        ),
+    ] {
+        let habits = Habits::parse(&life(rest)).unwrap();
+        let error = World::with(&contract, &habits, settings(1)).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+    assert!(Habits::parse(&life("steps = []").replace("1m", "soon")).is_err());
+    let weightless = Habits::parse(&life("steps = []").replace("weight = 1", "weight = 0")).unwrap();
+    assert!(World::with(&contract, &weightless, settings(1)).is_err());
+}
+
+#[test]
+fn no_length_of_time_is_too_long() {
+    let contract = contracts::pathors();
+    let text = "provider = \"pathors\"\n[[life]]\nname = \"call\"\nweight = 18446744073709551615\nlasts = \"99999d, doubled 60\"\n\
+                steps = [{ kind = \"call.ended\", after = \"99999d, doubled 60\" }]"
+        .replace("18446744073709551615", "9223372036854775807");
+    let every = std::time::Duration::MAX;
+    let world = World::with(&contract, &Habits::parse(&text).unwrap(), Settings { every, ..settings(1) }).unwrap();
+    assert_eq!(world.emissions().count() as u64, SESSIONS);
 }
 
 #[test]
