@@ -32,6 +32,7 @@ mod readme; // what the README shows
 mod rebuild; // a store judged anew, by the command
 mod refold; // sessions judged anew, in every state and interrupted anywhere
 mod retention; // what is over leaves
+mod simulated; // hostile worlds, against the model
 mod stats; // what an engine did, in numbers
 mod store_commands; // a store looked into, beside whoever has it
 mod store_tools; // a store erased from, checked, copied

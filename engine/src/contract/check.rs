@@ -1,6 +1,7 @@
 //! From a draft to a contract: every name, path and condition looked at, every fault reported.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::draft::{Draft, LANGUAGE, Locator, Role, Step, TimeFormat};
 use super::faults::{Fault, Faults, list, nearest};
@@ -200,6 +201,7 @@ impl Check {
                 time_format: identity.time_format.unwrap_or(TimeFormat::Rfc3339),
                 event_id,
             },
+            written: Arc::new(draft.clone()),
         };
         Skeleton(contract, draft)
     }

@@ -11,6 +11,7 @@ mod faults;
 pub mod signature;
 mod terms;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use condition::{Condition, Facts};
@@ -48,6 +49,7 @@ pub struct Contract {
     pub(crate) rules: Vec<Rule>,
     pub(crate) assets: Vec<Asset>,
     pub(crate) reading: Reading,
+    pub(crate) written: Arc<Draft>,
 }
 
 /// Place of a kind in the contract's table.
@@ -306,6 +308,12 @@ impl Contract {
     #[must_use]
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// The contract as it was written, for whoever reads the language by itself.
+    #[must_use]
+    pub fn draft(&self) -> &Draft {
+        &self.written
     }
 
     /// How a delivery proves where it comes from; nothing when the provider has no way to.

@@ -1,0 +1,11 @@
+//! What the simulator promises, through its public door.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
+
+mod agreement; // the model and the engine, at every prefix
+mod checks; // the law checker
+mod contracts; // contracts that are tried
+mod faults; // each dial does what it says
+mod scripts; // arrivals written out
+mod stories; // the model against every story of the fixtures
+mod worlds; // worlds against their contracts
