@@ -16,7 +16,9 @@ pub const REMEMBER_MIN: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
 /// For how long sessions are kept that are over.
 ///
-/// A session is over when it waits for nothing any more: it is complete, or stalled, and no deadline is ahead.
+/// A session is over when it waits for nothing any more: it is complete, or stalled, and no deadline is ahead. One
+/// that was imported without the receiver's time, and of which no deadline has passed, stays: nobody knows how old
+/// it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// How long after the last that came of it.
