@@ -167,7 +167,7 @@ impl Report<'_> {
         if examples.is_empty() {
             return Ok(());
         }
-        writeln!(out, "\n{}", heading("Examples "))?;
+        writeln!(out, "\n{}", heading("Examples"))?;
         for (key, example) in examples {
             write_example(out, key, example)?;
         }
