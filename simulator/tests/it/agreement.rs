@@ -166,7 +166,10 @@ impl<'c> Both<'c> {
 impl Engine {
     /// As a writer does before anything that comes.
     fn pass_deadlines(&mut self, under: Under<'_>, now: Timestamp) {
+        let mut last = None;
         while let Some(due) = self.live.deadline(under).filter(|due| *due <= now) {
+            assert!(last < Some(due), "the deadline at {due} has passed, and is still due");
+            last = Some(due);
             self.notices.extend(self.live.pass(under, due));
         }
     }
