@@ -23,7 +23,7 @@ mod promises; // what has to hold
 mod state; // what there is
 
 pub use act::Act;
-pub use state::{Bounds, Message, Notice, Sender, State};
+pub use state::{Bounds, Event, Message, Notice, Sender, State};
 
 /// Something that an engine does in the wrong order, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
