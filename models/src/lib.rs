@@ -9,7 +9,7 @@
 //!
 //! Deliveries come twice or never, whoever does anything can crash between any two steps, messages and answers
 //! are lost, a sender can stop for so long that its lease is given to another and then go on. How often each
-//! happens is bounded ([`Bounds`]); in what order, is not. [`World`] is checked for the [promises](World::properties)
+//! happens is bounded ([`Bounds`]); in what order, is not. [`World`] is checked for the [promises](stateright::Model::properties)
 //! in every state of every order.
 //!
 //! A model that finds nothing wrong in a wrong design proves nothing: a [`Design`] can be made [`Broken`] in
