@@ -12,8 +12,8 @@
 //! happens is bounded ([`Bounds`]); in what order, is not. [`World`] is checked for the [promises](stateright::Model::properties)
 //! in every state of every order.
 //!
-//! A model that finds nothing wrong in a wrong design proves nothing: a [`Design`] can be made [`Broken`] in
-//! ways that engines are, and each has to be found.
+//! A model that finds nothing wrong in a wrong design proves nothing: a world can be made [`Broken`] in ways that
+//! engines are, and each has to be found.
 //!
 //! finis has one sender in one process so far, and no lease: that part says what has to hold once there are
 //! several.
