@@ -11,6 +11,7 @@ use super::Fault;
 use crate::arrival::{Arrival, Is};
 use crate::clock::{self, Micros};
 use crate::random::{Purpose, Random};
+use crate::script::Script;
 
 /// By so much is too late what is to be too late, on clocks that differ a little.
 const A_WHILE: Duration = Duration::from_secs(3_600);
@@ -23,6 +24,8 @@ pub struct Signing {
     url: Option<String>,
     /// How the time of signing is written, and for how long it proves a body; nothing when it always does.
     proves_for: Option<(TimeFormat, Duration)>,
+    /// The secret itself is the header.
+    shows_secret: bool,
 }
 
 impl Signing {
@@ -43,7 +46,8 @@ impl Signing {
                 computed.time.and_then(|time| Some((time.format, options.tolerance.or(time.behind)?)))
             }
         });
-        Ok(Signing { signer, url, proves_for })
+        let shows_secret = contract.signature().is_some_and(|signature| matches!(signature.scheme, Scheme::Equal));
+        Ok(Signing { signer, url, proves_for, shows_secret })
     }
 
     /// The headers of one attempt, the signature's last. What cannot be signed, as a body that is no form
@@ -65,14 +69,25 @@ impl Signing {
         let too_old = self.proves_for.filter(|_| !proved && !is_forged).map(|(_, most)| most + A_WHILE);
         let at = too_old.map_or(at, |ago| clock::timestamp(clock::micros(at) - micros_of(ago)));
         let mut signed = self.sign(&id, &arrival.body, at).unwrap_or_default();
-        let is_signature = |name: &str| signed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
-        let mut headers: Vec<_> = arrival.headers.iter().filter(|(name, _)| !is_signature(name)).cloned().collect();
+        let mut headers = without(&arrival.headers, &signed);
         if is_forged {
             let random = &mut Random::new(session, Purpose::Forge, event as u64, u64::MAX);
             signed = forge(random, signed);
         }
         headers.extend(signed);
         headers
+    }
+
+    /// A script as it may be written down: where the secret itself is a header, without that header.
+    /// [`Signing::anew`] puts it back.
+    #[must_use]
+    pub fn without_secret(&self, script: &Script) -> Script {
+        let mut script = script.clone();
+        for arrival in script.arrivals.iter_mut().filter(|_| self.shows_secret) {
+            let signed = self.sign("", &arrival.body, arrival.received_at).unwrap_or_default();
+            arrival.headers = without(&arrival.headers, &signed);
+        }
+        script
     }
 
     /// Whether headers that were made at one instant still prove what they were made for at another.
@@ -82,6 +97,12 @@ impl Signing {
             i128::from(now - written) <= most.as_micros() as i128
         })
     }
+}
+
+/// Headers but those that a signature has.
+fn without(headers: &[(String, String)], signed: &[(String, String)]) -> Vec<(String, String)> {
+    let is_signature = |name: &str| signed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+    headers.iter().filter(|(name, _)| !is_signature(name)).cloned().collect()
 }
 
 fn micros_of(span: Duration) -> Micros {

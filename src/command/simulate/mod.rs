@@ -104,7 +104,7 @@ impl Args {
         let as_of = self.as_of(&made.script, judging);
         let outcome = offline::reconcile(&made.script, judging, as_of)?;
         if let Some(path) = &self.out {
-            save(&made.script, judging, Some(as_of), path)?;
+            save(&self.writable(&made.script, judging)?, judging, Some(as_of), path)?;
         }
         let run = Run { made, judging, as_of, outcome: &outcome };
         say(&if self.json { format!("{:#}\n", run.json()) } else { run.text() })?;
@@ -120,7 +120,8 @@ impl Args {
             let as_of = self.as_of(&made.script, judging);
             let outcome = offline::reconcile(&made.script, judging, as_of)?;
             if let Some(folder) = &self.out {
-                save(&made.script, judging, Some(as_of), &folder.join(format!("seed-{seed}")))?;
+                let script = self.writable(&made.script, judging)?;
+                save(&script, judging, Some(as_of), &folder.join(format!("seed-{seed}")))?;
             }
             runs.add(&Run { made: &made, judging, as_of, outcome: &outcome });
             progress.fetch_add(1, Ordering::Relaxed);
@@ -128,6 +129,12 @@ impl Args {
         drop(watch);
         say(&if self.json { format!("{:#}\n", runs.json()) } else { runs.text() })?;
         Ok(if runs.agrees() { Outcome::Fine } else { Outcome::Objection })
+    }
+
+    /// The script as it may be written down: secrets are in no file.
+    fn writable(&self, script: &Script, judging: &Judging) -> Result<Script, Failure> {
+        let signing = self.against.signing(judging)?;
+        Ok(signing.map_or_else(|| script.clone(), |signing| signing.without_secret(script)))
     }
 
     fn as_of(&self, script: &Script, judging: &Judging) -> Timestamp {

@@ -53,7 +53,19 @@ pub(super) fn write_world(out: &mut String, made: &Made, judging: &Judging) -> s
     if let (Some(first), Some(last)) = (script.arrivals.first(), script.arrivals.last()) {
         writeln!(out, "  times      {} to {}", first.received_at, last.received_at)?;
     }
-    write_counts(out, "Injected   what befell the deliveries", &injected(made))
+    write_injected(out, &injected(made))
+}
+
+/// Every fault that befell anything: there are few.
+fn write_injected(out: &mut String, injected: &BTreeMap<String, u64>) -> std::fmt::Result {
+    if injected.is_empty() {
+        return writeln!(out, "\n{}  nothing", heading("Injected "));
+    }
+    writeln!(out, "\n{}{}", heading("Injected"), aside("   what befell events and deliveries"))?;
+    for (fault, times) in injected {
+        writeln!(out, "  {fault:<10} {:>8}", number(*times))?;
+    }
+    Ok(())
 }
 
 impl Run<'_> {
@@ -160,7 +172,7 @@ impl Runs {
         writeln!(out, "{}  {}", heading("Runs     "), number(self.runs))?;
         writeln!(out, "  arrivals   {}", deliveries(self.arrivals))?;
         writeln!(out, "  sessions   {}", number(self.sessions))?;
-        write_counts(out, "Injected   what befell the deliveries", &self.injected)?;
+        write_injected(out, &self.injected)?;
         write_counts(out, "Status     of every session, when all deadlines are over", &self.by_status)?;
         if self.agrees() {
             return writeln!(out, "\n{}  the model has the same records of every run", heading("Agreement"));

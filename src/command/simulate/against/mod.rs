@@ -174,7 +174,9 @@ impl AgainstArgs {
             let _watch = Watch::counted(script.arrivals.len() as u64, "deliveries", &progress);
             receiver.play(script, judging, signing.as_ref(), manner, &progress)?
         };
-        let wrong = played.verdict.as_ref().and_then(|verdict| verdict.findings.first()).map(|finding| finding.wrong);
+        let findings = played.verdict.iter().flat_map(|verdict| &verdict.findings);
+        // The gravest: what is lost before what is doubled.
+        let wrong = findings.map(|finding| finding.wrong).min();
         let story = match wrong.filter(|_| self.shrink) {
             Some(wrong) => Some(story::smallest(&receiver, script, wrong, judging, signing.as_ref(), manner)?),
             None => None,
@@ -182,7 +184,9 @@ impl AgainstArgs {
         let saved = out.map(PathBuf::as_path);
         if let Some(folder) = saved {
             let (script, played) = story.as_ref().map_or((script, &played), |story| (&story.script, &story.played));
-            save(script, played, judging, folder)?;
+            // Secrets are in no file.
+            let bare = signing.as_ref().map(|signing| signing.without_secret(script));
+            save(bare.as_ref().unwrap_or(script), played, judging, folder)?;
         }
         let sent = played.attempts.iter().filter(|attempt| attempt.number == 1).count();
         let report = Report {
@@ -269,7 +273,7 @@ impl Report<'_> {
 fn write_verdict(out: &mut String, verdict: &Verdict<'_>) -> std::fmt::Result {
     let Verdict { expected, over, findings } = verdict;
     let sessions = count(expected.sessions(), "session");
-    writeln!(out, "\n{}  {sessions}, of which {} are over", heading("Concluded"), number(*over))?;
+    writeln!(out, "\n{}  {sessions}, over: {}", heading("Concluded"), number(*over))?;
     if findings.is_empty() {
         return writeln!(out, "  nothing lost, doubled, wrong or too early");
     }

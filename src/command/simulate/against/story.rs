@@ -128,9 +128,11 @@ fn write_timeline(out: &mut String, contract: &Contract, script: &Script, attemp
     Ok(())
 }
 
-/// What is wrong, by session.
+/// What is wrong, the gravest first.
 pub(super) fn write_findings(out: &mut String, findings: &[Finding]) -> std::fmt::Result {
-    for finding in findings.iter().take(SHOWN) {
+    let mut sorted: Vec<&Finding> = findings.iter().collect();
+    sorted.sort_by_key(|finding| finding.wrong);
+    for finding in sorted.into_iter().take(SHOWN) {
         let what = bad(&format!("{:<10}", finding.wrong.to_string()));
         writeln!(out, "  {what} {}  {}", shown(&finding.session), shown(&finding.why))?;
     }
