@@ -126,6 +126,15 @@ fn files_of(scratch: &Scratch, folder: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn what_nobody_subscribed_to_is_not_sent() {
+    let scratch = Scratch::new();
+    scratch.finis("simulate --subscribe session.finalized --faults hostile --out kept").fine();
+    let deliveries = scratch.text("kept/deliveries.jsonl");
+    assert!(deliveries.contains("session.finalized"));
+    assert!(!deliveries.contains("call.ended") && !deliveries.contains("recording.ready"));
+}
+
+#[test]
 fn worlds_are_of_any_contract() {
     let scratch = Scratch::new();
     for provider in ["agntix", "pathors", "saaya", "smallest", "smallest-legacy"] {

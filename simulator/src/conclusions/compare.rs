@@ -21,7 +21,7 @@ impl Expected<'_> {
         };
         let status = self.model.status(key, now.into()).unwrap_or("open");
         let says_over = |said: &&Conclusion| said.status == Standing::Complete && said.announced != Some(0);
-        if status == "complete" && !said.iter().any(|said| says_over(said)) {
+        if status == "complete" && !said.iter().any(says_over) {
             let why = match said {
                 [] => "it is complete, and the receiver knows nothing of it".to_owned(),
                 [one, ..] if one.status == Standing::Complete => "it is complete, and nobody was told".to_owned(),

@@ -146,10 +146,15 @@ fn long_after(script: &Script, judging: &Judging) -> Timestamp {
     judging.long_after(script.end().unwrap_or(Timestamp::MIN))
 }
 
+/// Whether a path is to be a file of deliveries, and not a story's folder.
+fn is_file(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| matches!(extension, "jsonl" | "ndjson"))
+}
+
 /// Keeps a script: as a story, or its deliveries in a file. Judged when all deadlines are over, unless told.
 fn save(script: &Script, judging: &Judging, as_of: Option<Timestamp>, path: &Path) -> Result<(), Failure> {
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if matches!(extension, "jsonl" | "ndjson") {
+    if is_file(path) {
         return std::fs::write(path, script.deliveries())
             .map_err(|error| Failure(format!("cannot write `{}`: {error}", path.display())));
     }

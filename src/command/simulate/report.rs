@@ -131,7 +131,7 @@ impl Run<'_> {
 /// Many runs, counted together.
 #[derive(Default)]
 pub(super) struct Runs {
-    runs: u64,
+    count: u64,
     arrivals: u64,
     sessions: u64,
     injected: BTreeMap<String, u64>,
@@ -142,7 +142,7 @@ pub(super) struct Runs {
 
 impl Runs {
     pub(super) fn add(&mut self, run: &Run<'_>) {
-        self.runs += 1;
+        self.count += 1;
         self.arrivals += run.made.script.arrivals.len() as u64;
         self.sessions += run.outcome.tally.sessions;
         for (fault, times) in injected(run.made) {
@@ -169,7 +169,7 @@ impl Runs {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "{}  {}", heading("Runs     "), number(self.runs))?;
+        writeln!(out, "{}  {}", heading("Runs     "), number(self.count))?;
         writeln!(out, "  arrivals   {}", deliveries(self.arrivals))?;
         writeln!(out, "  sessions   {}", number(self.sessions))?;
         write_injected(out, &self.injected)?;
@@ -188,7 +188,7 @@ impl Runs {
     /// For a machine.
     pub(super) fn json(&self) -> Value {
         json!({
-            "runs": self.runs,
+            "runs": self.count,
             "arrivals": self.arrivals,
             "sessions": self.sessions,
             "injected": self.injected,

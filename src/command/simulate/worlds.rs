@@ -8,6 +8,7 @@ use clap::Args;
 use finis::engine::{Contract, Timestamp, parse_span};
 use finis::providers::Catalogue;
 use finis::reconcile::{Plan, Sources};
+use finis_simulator::Is;
 use finis_simulator::clock::{micros, timestamp};
 use finis_simulator::faults::{Fault, Faults, Origin, Signing};
 use finis_simulator::model;
@@ -64,9 +65,9 @@ pub(crate) struct Worlds {
 /// A script, and what happened on its way.
 pub(crate) struct Made {
     pub(crate) script: Script,
-    /// Events that the world sent; nothing when the script was read from a folder.
+    /// Events that the world sent; nothing when that is not known of what is left of a world.
     pub(crate) sent: Option<u64>,
-    /// How often each fault befell something; of a script that was read, something that came.
+    /// How often each fault befell something; where `sent` is not known, something that came.
     pub(crate) faults: BTreeMap<Fault, u64>,
 }
 
@@ -171,7 +172,13 @@ impl Worlds {
         };
         let origin = Origin { source: judging.source.clone(), signing };
         let (script, tally) = Script::tallied(&world, faults, seed, origin);
-        Ok(Made { script, sent: Some(tally.sent), faults: tally.faults })
+        let Some(kinds) = &judging.terms.subscribed else {
+            return Ok(Made { script, sent: Some(tally.sent), faults: tally.faults });
+        };
+        // A provider does not send what nobody subscribed to. What befell that is not counted either.
+        let events = &contract.draft().events;
+        let kind = |is: &Is| &events[world.session(is.session).events[is.event].kind].kind;
+        Ok(Made::read(script.keep(|_, arrival| kinds.contains(kind(&arrival.is)))))
     }
 }
 

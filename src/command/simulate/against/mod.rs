@@ -213,6 +213,9 @@ fn sends_again(judging: &Judging) -> bool {
 /// Writes a script as a story, with what was answered.
 fn save(script: &Script, played: &Played<'_>, judging: &Judging, folder: &Path) -> Result<(), Failure> {
     super::save(script, judging, None, folder)?;
+    if super::is_file(folder) {
+        return Ok(());
+    }
     let path = folder.join("answers.jsonl");
     std::fs::write(&path, answers::lines(script, &played.attempts))
         .map_err(|error| Failure(format!("cannot write `{}`: {error}", path.display())))

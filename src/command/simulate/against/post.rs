@@ -68,11 +68,11 @@ impl Poster {
             };
             request = request.header(name, value);
         }
-        let answered = request.send(body).and_then(|mut response| {
+        let answered = request.send(body).map(|mut response| {
             let status = response.status().as_u16();
             // Read, so that the connection can be used again. How it goes on does not change the answer.
             let _ = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-            Ok(status)
+            status
         });
         answered.map_or_else(|error| Answer::of(&error), Answer::Status)
     }

@@ -156,8 +156,8 @@ fn kind(contract: &Contract, arrival: &Arrival) -> String {
 
 /// The id of whatever it is about.
 fn id(contract: &Contract, arrival: &Arrival) -> String {
-    let subjects = contract.draft().subjects.iter();
-    let found = subjects.filter_map(|subject| at(arrival, subject.id.path.as_deref()?)).next();
+    let mut subjects = contract.draft().subjects.iter();
+    let found = subjects.find_map(|subject| at(arrival, subject.id.path.as_deref()?));
     found.unwrap_or_else(|| format!("session {} of the world", arrival.is.session))
 }
 
