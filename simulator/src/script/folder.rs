@@ -13,6 +13,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use finis_engine::{Contract, Timestamp, print_span};
 use serde::Deserialize;
@@ -175,12 +176,17 @@ impl Script {
 fn arguments(terms: &Terms, as_of: Timestamp) -> String {
     let mut arguments = format!("--as-of\n{as_of}\n");
     let spans = [("--grace", terms.grace), ("--stall", terms.stall)];
-    let spans = spans.into_iter().filter_map(|(name, span)| Some((name, print_span(span?))));
+    let spans = spans.into_iter().filter_map(|(name, span)| Some((name, span_in_seconds(span?))));
     let kinds = terms.subscribed.iter().map(|kinds| ("--subscribe", kinds.join(",")));
     for (name, value) in spans.chain(kinds) {
         arguments.extend([name, "\n", &value, "\n"]);
     }
     arguments
+}
+
+/// Whole seconds as a number, as stories have them.
+fn span_in_seconds(span: Duration) -> String {
+    if span.subsec_nanos() == 0 { span.as_secs().to_string() } else { print_span(span) }
 }
 
 impl Arrival {

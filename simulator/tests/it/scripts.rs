@@ -118,8 +118,7 @@ fn other_terms_are_kept_with_the_records_of_them() {
     let as_of = script.end().unwrap();
     script.save_under(folder.path(), &contract, terms.clone(), as_of).unwrap();
     let arguments = std::fs::read_to_string(folder.path().join("args")).unwrap();
-    let expected =
-        format!("--as-of\n{as_of}\n--grace\n5s\n--stall\n1m30s\n--subscribe\nsession.ended,session.finalized\n");
+    let expected = format!("--as-of\n{as_of}\n--grace\n5\n--stall\n90\n--subscribe\nsession.ended,session.finalized\n");
     assert_eq!(arguments, expected);
     let records = std::fs::read_to_string(folder.path().join("records.ndjson")).unwrap();
     assert_eq!(records, script.records(&contract, terms, as_of));
