@@ -12,7 +12,8 @@
 //! a [`Road`](faults::Road) takes their events through [`Faults`](faults::Faults) and gives [`Arrival`]s as
 //! they come in; a [`Model`](model::Model) says, naively and with none of the engine's code, what the records
 //! and notices must be. A [`Script`](script::Script) is such a list of arrivals, to be kept and cut down.
-//! [`check`] has the laws of a fold for folds of your own.
+//! [`check`] has the laws of a fold for folds of your own, and [`conclusions`] hold what a receiver says against
+//! what was posted to it.
 //!
 //! ```
 //! use finis_engine::Timestamp;
@@ -47,6 +48,7 @@ pub mod world; // sessions as a provider sends them, and the truth of each
 mod arrival; // what comes to a receiver, and what it is in truth
 pub mod faults; // what goes wrong on the way
 
+pub mod conclusions; // what a receiver made of it, by its own word
 pub mod model; // what must come of it
 pub mod script; // arrivals written out
 

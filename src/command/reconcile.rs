@@ -225,6 +225,15 @@ impl Watch {
         Watch::of(of, progress, template)
     }
 
+    /// How many of something there are was done.
+    pub(crate) fn counted(of: u64, noun: &'static str, progress: &Arc<AtomicU64>) -> Watch {
+        let template = match noun {
+            "runs" => "{wide_bar} {human_pos}/{human_len} runs {eta}",
+            _ => "{wide_bar} {human_pos}/{human_len} deliveries {eta}",
+        };
+        Watch::of(Some(of), progress, template)
+    }
+
     fn of(size: Option<u64>, progress: &Arc<AtomicU64>, template: &'static str) -> Watch {
         let done = Arc::new(AtomicBool::new(false));
         if !std::io::stderr().is_terminal() {

@@ -75,8 +75,8 @@ impl Summary<'_> {
         let mut out = String::new();
         // Writing into a String does not fail.
         let _ = self.write_reading(&mut out);
-        let _ = self.write_sessions(&mut out);
-        let _ = self.write_findings(&mut out);
+        let _ = write_sessions(&mut out, self.tally);
+        let _ = write_findings(&mut out, self.tally);
         let _ = write_rejects(&mut out, &self.events.reading.rejects);
         let _ = self.write_warnings(&mut out);
         out
@@ -125,66 +125,6 @@ impl Summary<'_> {
             AsOf::Latest(at) => writeln!(out, "  as of     {at}, the latest time in the exports"),
             AsOf::Unknown => writeln!(out, "  as of     no known event has a time: sessions without any are over"),
         }
-    }
-
-    fn write_sessions(&self, out: &mut String) -> std::fmt::Result {
-        let tally = self.tally;
-        writeln!(out, "\n{}  {}", heading("Sessions "), number(tally.sessions))?;
-        let width = number(tally.sessions).len().max(5);
-        for status in ["complete", "settling", "stalled", "open"] {
-            let sessions = tally.by_status.get(status).copied().unwrap_or(0);
-            let share = percent(sessions, tally.sessions);
-            let note = match status {
-                "complete" if sessions > 0 => format!(
-                    "  {} by evidence, {} by deadline",
-                    number(tally.complete_by_evidence),
-                    number(tally.complete_by_deadline)
-                ),
-                _ => String::new(),
-            };
-            let row = format!("{status:<8}  {:>width$}  {share:>7}{note}", number(sessions));
-            let row = if status == "stalled" && sessions > 0 { doubtful(&row) } else { row };
-            writeln!(out, "  {row}")?;
-        }
-        let words = |counts: &mut dyn Iterator<Item = (&str, u64)>| {
-            counts.map(|(word, sessions)| format!("{word} {}", number(sessions))).collect::<Vec<_>>().join(", ")
-        };
-        if tally.by_subject.keys().any(|subject| subject != "session") {
-            let mut subjects = tally.by_subject.iter().map(|(subject, records)| (subject.as_str(), *records));
-            writeln!(out, "  about     {}", words(&mut subjects))?;
-        }
-        if tally.sessions > 0 {
-            writeln!(
-                out,
-                "  channel   {}",
-                words(&mut tally.by_channel.iter().map(|(word, sessions)| (*word, *sessions)))
-            )?;
-        }
-        if !tally.by_outcome.is_empty() {
-            let mut outcomes: Vec<_> = tally.by_outcome.iter().map(|(word, sessions)| (*word, *sessions)).collect();
-            outcomes.sort_by_key(|(_, sessions)| std::cmp::Reverse(*sessions));
-            writeln!(out, "  outcome   {}", words(&mut outcomes.into_iter()))?;
-        }
-        Ok(())
-    }
-
-    fn write_findings(&self, out: &mut String) -> std::fmt::Result {
-        let tally = self.tally;
-        let lost: Vec<(&str, u64, String)> = tally
-            .loss
-            .iter()
-            .filter(|(_, loss)| loss.lost > 0)
-            .map(|(kind, loss)| {
-                (kind.as_str(), loss.lost, format!("{:.2} % of {} due", loss.percent(), number(loss.due)))
-            })
-            .collect();
-        let title = "Lost       never came, of the sessions that are complete or stalled";
-        write_rows(out, title, lost.into_iter())?;
-        write_counts(out, "Missing    due and not here", &tally.missing)?;
-        write_counts(out, "Inferred   not here, but its facts came with another", &tally.inferred)?;
-        write_counts(out, "Violations rules of the provider that are broken", &tally.violations)?;
-        write_counts(out, "Conflicts  different values for one field", &tally.conflicts)?;
-        write_counts(out, "Unknown    kinds of event that the contract does not have", &tally.unknown_kinds)
     }
 
     fn write_warnings(&self, out: &mut String) -> std::fmt::Result {
@@ -249,6 +189,64 @@ impl Summary<'_> {
     }
 }
 
+/// How many sessions there are, and where they stand.
+pub(crate) fn write_sessions(out: &mut String, tally: &Tally) -> std::fmt::Result {
+    writeln!(out, "\n{}  {}", heading("Sessions "), number(tally.sessions))?;
+    let width = number(tally.sessions).len().max(5);
+    for status in ["complete", "settling", "stalled", "open"] {
+        let sessions = tally.by_status.get(status).copied().unwrap_or(0);
+        let share = percent(sessions, tally.sessions);
+        let note = match status {
+            "complete" if sessions > 0 => format!(
+                "  {} by evidence, {} by deadline",
+                number(tally.complete_by_evidence),
+                number(tally.complete_by_deadline)
+            ),
+            _ => String::new(),
+        };
+        let row = format!("{status:<8}  {:>width$}  {share:>7}{note}", number(sessions));
+        let row = if status == "stalled" && sessions > 0 { doubtful(&row) } else { row };
+        writeln!(out, "  {row}")?;
+    }
+    let words = |counts: &mut dyn Iterator<Item = (&str, u64)>| {
+        counts.map(|(word, sessions)| format!("{word} {}", number(sessions))).collect::<Vec<_>>().join(", ")
+    };
+    if tally.by_subject.keys().any(|subject| subject != "session") {
+        let mut subjects = tally.by_subject.iter().map(|(subject, records)| (subject.as_str(), *records));
+        writeln!(out, "  about     {}", words(&mut subjects))?;
+    }
+    if tally.sessions > 0 {
+        writeln!(
+            out,
+            "  channel   {}",
+            words(&mut tally.by_channel.iter().map(|(word, sessions)| (*word, *sessions)))
+        )?;
+    }
+    if !tally.by_outcome.is_empty() {
+        let mut outcomes: Vec<_> = tally.by_outcome.iter().map(|(word, sessions)| (*word, *sessions)).collect();
+        outcomes.sort_by_key(|(_, sessions)| std::cmp::Reverse(*sessions));
+        writeln!(out, "  outcome   {}", words(&mut outcomes.into_iter()))?;
+    }
+    Ok(())
+}
+
+/// What was lost, is missing, inferred, broken, in conflict, unknown.
+pub(crate) fn write_findings(out: &mut String, tally: &Tally) -> std::fmt::Result {
+    let lost: Vec<(&str, u64, String)> = tally
+        .loss
+        .iter()
+        .filter(|(_, loss)| loss.lost > 0)
+        .map(|(kind, loss)| (kind.as_str(), loss.lost, format!("{:.2} % of {} due", loss.percent(), number(loss.due))))
+        .collect();
+    let title = "Lost       never came, of the sessions that are complete or stalled";
+    write_rows(out, title, lost.into_iter())?;
+    write_counts(out, "Missing    due and not here", &tally.missing)?;
+    write_counts(out, "Inferred   not here, but its facts came with another", &tally.inferred)?;
+    write_counts(out, "Violations rules of the provider that are broken", &tally.violations)?;
+    write_counts(out, "Conflicts  different values for one field", &tally.conflicts)?;
+    write_counts(out, "Unknown    kinds of event that the contract does not have", &tally.unknown_kinds)
+}
+
 /// Lines that are no events, and the first of them.
 pub(crate) fn write_rejects(out: &mut String, rejects: &RejectCounts) -> std::fmt::Result {
     if rejects.lines == 0 {
@@ -274,7 +272,7 @@ fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { "0.0 %".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
 }
 
-fn write_counts(out: &mut String, title: &str, counts: &BTreeMap<String, u64>) -> std::fmt::Result {
+pub(crate) fn write_counts(out: &mut String, title: &str, counts: &BTreeMap<String, u64>) -> std::fmt::Result {
     write_rows(out, title, counts.iter().map(|(name, count)| (name.as_str(), *count, String::new())))
 }
 

@@ -13,6 +13,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
 
+mod against; // hostile deliveries, posted to receivers
 mod bad_lines; // lines that are no events, and exports that break off
 mod bodies; // payloads of every provider, to agree, differ or clash
 mod bounds; // one session that does not stop
@@ -30,8 +31,10 @@ mod live; // deliveries in, notices out
 mod packed; // events read by comparing
 mod readme; // what the README shows
 mod rebuild; // a store judged anew, by the command
+mod receiver; // a receiver of webhooks, to be tested against
 mod refold; // sessions judged anew, in every state and interrupted anywhere
 mod retention; // what is over leaves
+mod simulate; // worlds by the command
 mod simulated; // hostile worlds, against the model
 mod stats; // what an engine did, in numbers
 mod store_commands; // a store looked into, beside whoever has it

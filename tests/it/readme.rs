@@ -44,3 +44,26 @@ fn the_second_command_is_the_test_command() {
     let (commands, _) = console();
     assert_eq!(commands[1..], ["$ cargo test --workspace --locked"]);
 }
+
+#[test]
+fn what_a_receiver_says_in_the_documentation_is_read() {
+    let page = include_str!("../../docs/simulate.md");
+    let example = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let said: finis_simulator::conclusions::Conclusions = serde_json::from_str(example).unwrap();
+    assert_eq!(said.sessions.len(), 2);
+}
+
+#[test]
+fn every_option_that_the_documentation_names_is_there() {
+    let page = include_str!("../../docs/simulate.md");
+    let help = Command::new(env!("CARGO_BIN_EXE_finis")).args(["simulate", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let options = |text: &str| -> std::collections::BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
+        words.filter(|word| word.len() > 2 && word.starts_with("--")).map(str::to_owned).collect()
+    };
+    let (told, there) = (options(page), options(&help));
+    assert_eq!(told.difference(&there).collect::<Vec<_>>(), Vec::<&String>::new());
+    let missing: Vec<&String> = there.difference(&told).collect();
+    assert_eq!(missing, ["--help", "--json", "--source", "--timeout", "--version"], "options that the page leaves out");
+}

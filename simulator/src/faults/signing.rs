@@ -7,8 +7,14 @@ use finis_engine::contract::signature::Scheme;
 use finis_engine::{Contract, Timestamp};
 use finis_providers::signature::{Options, Outgoing, Secret, SetupError, Signer};
 
+use super::Fault;
+use crate::arrival::{Arrival, Is};
 use crate::clock::{self, Micros};
-use crate::random::Random;
+use crate::random::{Purpose, Random};
+use crate::script::Script;
+
+/// By so much is too late what is to be too late, on clocks that differ a little.
+const A_WHILE: Duration = Duration::from_secs(3_600);
 
 /// What a source signs with.
 #[derive(Debug)]
@@ -18,6 +24,8 @@ pub struct Signing {
     url: Option<String>,
     /// How the time of signing is written, and for how long it proves a body; nothing when it always does.
     proves_for: Option<(TimeFormat, Duration)>,
+    /// The secret itself is the header.
+    shows_secret: bool,
 }
 
 impl Signing {
@@ -38,7 +46,8 @@ impl Signing {
                 computed.time.and_then(|time| Some((time.format, options.tolerance.or(time.behind)?)))
             }
         });
-        Ok(Signing { signer, url, proves_for })
+        let shows_secret = contract.signature().is_some_and(|signature| matches!(signature.scheme, Scheme::Equal));
+        Ok(Signing { signer, url, proves_for, shows_secret })
     }
 
     /// The headers of one attempt, the signature's last. What cannot be signed, as a body that is no form
@@ -48,6 +57,39 @@ impl Signing {
         self.signer.sign(&outgoing, at).ok()
     }
 
+    /// The headers of an arrival as if it came at another instant: what proves one keeps proving it there, what
+    /// is forged stays forged, and what was replayed too late is too late again. The time in a body stays as it is.
+    #[must_use]
+    pub fn anew(&self, arrival: &Arrival, at: Timestamp) -> Vec<(String, String)> {
+        let Is { session, event, ref faults, proved, .. } = arrival.is;
+        // What is made up is a message of its own; copies are the same one again.
+        let made_up = faults.iter().find(|fault| matches!(fault, Fault::Conflict | Fault::Correction | Fault::Unknown));
+        let id = format!("msg_{session:x}_{event:x}{}", made_up.map_or("", |_| "_other"));
+        let is_forged = faults.contains(&Fault::Forge);
+        let too_old = self.proves_for.filter(|_| !proved && !is_forged).map(|(_, most)| most + A_WHILE);
+        let at = too_old.map_or(at, |ago| clock::timestamp(clock::micros(at) - micros_of(ago)));
+        let mut signed = self.sign(&id, &arrival.body, at).unwrap_or_default();
+        let mut headers = without(&arrival.headers, &signed);
+        if is_forged {
+            let random = &mut Random::new(session, Purpose::Forge, event as u64, u64::MAX);
+            signed = forge(random, signed);
+        }
+        headers.extend(signed);
+        headers
+    }
+
+    /// A script as it may be written down: where the secret itself is a header, without that header.
+    /// [`Signing::anew`] puts it back.
+    #[must_use]
+    pub fn without_secret(&self, script: &Script) -> Script {
+        let mut script = script.clone();
+        for arrival in script.arrivals.iter_mut().filter(|_| self.shows_secret) {
+            let signed = self.sign("", &arrival.body, arrival.received_at).unwrap_or_default();
+            arrival.headers = without(&arrival.headers, &signed);
+        }
+        script
+    }
+
     /// Whether headers that were made at one instant still prove what they were made for at another.
     pub(super) fn still_proves(&self, signed: Micros, now: Micros) -> bool {
         self.proves_for.is_none_or(|(format, most)| {
@@ -55,6 +97,16 @@ impl Signing {
             i128::from(now - written) <= most.as_micros() as i128
         })
     }
+}
+
+/// Headers but those that a signature has.
+fn without(headers: &[(String, String)], signed: &[(String, String)]) -> Vec<(String, String)> {
+    let is_signature = |name: &str| signed.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+    headers.iter().filter(|(name, _)| !is_signature(name)).cloned().collect()
+}
+
+fn micros_of(span: Duration) -> Micros {
+    clock::length(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Headers that prove nothing: one character of the signature is another, or it is not there.

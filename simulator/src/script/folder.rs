@@ -13,8 +13,9 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use finis_engine::{Contract, Timestamp};
+use finis_engine::{Contract, Timestamp, print_span};
 use serde::Deserialize;
 
 use super::bytes::{self, Body, Headers};
@@ -103,9 +104,23 @@ impl Script {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: &Path, contract: &Contract, as_of: Timestamp) -> Result<(), SaveError> {
+        self.save_under(folder, contract, Terms::default(), as_of)
+    }
+
+    /// The same with records under other terms, which `args` then has, too.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save_under(
+        &self,
+        folder: &Path,
+        contract: &Contract,
+        terms: Terms,
+        as_of: Timestamp,
+    ) -> Result<(), SaveError> {
         fs::create_dir_all(folder).map_err(|error| SaveError { path: folder.to_owned(), error })?;
-        let arguments = format!("--as-of\n{as_of}\n");
-        let records = self.records(contract, Terms::default(), as_of);
+        let arguments = arguments(&terms, as_of);
+        let records = self.records(contract, terms, as_of);
         for (name, bytes) in [
             (SCRIPT, self.to_bytes()),
             ("deliveries.jsonl", self.deliveries()),
@@ -149,11 +164,29 @@ impl Script {
     }
 
     /// What proves where it comes from, as an export: with the bodies as they came.
-    fn deliveries(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<u8> {
         let mut out = Vec::new();
         self.arrivals.iter().filter(|arrival| arrival.is.proved).for_each(|arrival| arrival.write(&mut out, false));
         out
     }
+}
+
+/// What `finis reconcile` has to be told, an argument a line.
+fn arguments(terms: &Terms, as_of: Timestamp) -> String {
+    let mut arguments = format!("--as-of\n{as_of}\n");
+    let spans = [("--grace", terms.grace), ("--stall", terms.stall)];
+    let spans = spans.into_iter().filter_map(|(name, span)| Some((name, span_in_seconds(span?))));
+    let kinds = terms.subscribed.iter().map(|kinds| ("--subscribe", kinds.join(",")));
+    for (name, value) in spans.chain(kinds) {
+        arguments.extend([name, "\n", &value, "\n"]);
+    }
+    arguments
+}
+
+/// Whole seconds as a number, as stories have them.
+fn span_in_seconds(span: Duration) -> String {
+    if span.subsec_nanos() == 0 { span.as_secs().to_string() } else { print_span(span) }
 }
 
 impl Arrival {

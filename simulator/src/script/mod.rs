@@ -6,6 +6,7 @@
 
 mod bytes; // bodies in JSON, byte for byte
 mod folder; // as a folder of the fixtures' form
+mod smallest; // cut down to what matters
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use folder::{LoadError, SaveError};
 
 use crate::arrival::Arrival;
-use crate::faults::{Fault, Faults, Origin, Road};
+use crate::faults::{Fault, Faults, Origin, Road, Tally};
 use crate::model::{Instant, Model, Terms};
 use crate::world::World;
 use finis_engine::{Contract, Timestamp};
@@ -50,6 +51,12 @@ impl Script {
     /// Writes a world under faults out. All of it is in memory then: for worlds of a few thousand sessions.
     #[must_use]
     pub fn new(world: &World<'_>, faults: &Faults, faults_seed: u64, origin: Origin) -> Script {
+        Script::tallied(world, faults, faults_seed, origin).0
+    }
+
+    /// The same, and what happened on the road: what was taken away on it is in no script.
+    #[must_use]
+    pub fn tallied(world: &World<'_>, faults: &Faults, faults_seed: u64, origin: Origin) -> (Script, Tally) {
         let contract = world.contract();
         let head = Head {
             provider: contract.provider.clone(),
@@ -59,8 +66,10 @@ impl Script {
             faults_seed,
             faults: faults.clone(),
         };
-        let arrivals = Road::new(world, faults.clone(), faults_seed, origin).collect();
-        Script { head, arrivals }
+        let mut road = Road::new(world, faults.clone(), faults_seed, origin);
+        let arrivals = road.by_ref().collect();
+        let tally = road.tally().clone();
+        (Script { head, arrivals }, tally)
     }
 
     /// Sessions of which something comes, by their numbers in the world.

@@ -4,6 +4,7 @@
 
 mod agreement; // the model and the engine, at every prefix
 mod checks; // the law checker
+mod conclusions; // what a receiver says, against what was posted
 mod contracts; // contracts that are tried
 mod faults; // each dial does what it says
 mod scripts; // arrivals written out

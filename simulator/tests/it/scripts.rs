@@ -1,7 +1,7 @@
 //! Scripts: written out, saved, read back, cut down.
 
 use finis_engine::Contract;
-use finis_providers::signature::{Options, Secret};
+use finis_providers::signature::{Options, Request, Secret, Verifier};
 use finis_simulator::clock::{micros, timestamp};
 use finis_simulator::faults::{Fault, Origin, Preset, Signing};
 use finis_simulator::model::{Instant, Model, Terms, export};
@@ -87,4 +87,81 @@ fn what_is_no_script_is_said_with_its_place() {
     let LoadError::Line { line, .. } = &error else { panic!("{error}") };
     assert_eq!(*line, script.arrivals.len() + 2);
     assert!(error.to_string().contains("script.jsonl:"), "{error}");
+}
+
+#[test]
+fn the_smallest_script_is_what_is_needed() {
+    let script = script(&contracts::pathors(), 2, None);
+    let needed: Vec<_> = [40, 41, 130].map(|place| script.arrivals[place].clone()).into();
+    let mut asked = 0;
+    let smallest = script.smallest(|part| {
+        asked += 1;
+        Ok::<_, ()>(needed.iter().all(|arrival| part.arrivals.contains(arrival)))
+    });
+    let smallest = smallest.unwrap();
+    assert_eq!(smallest.arrivals, needed);
+    assert_eq!(smallest.head, script.head);
+    assert!(asked < script.arrivals.len(), "{asked}");
+    assert_eq!(script.smallest(|_| Err("gone")).unwrap_err(), "gone");
+}
+
+#[test]
+fn other_terms_are_kept_with_the_records_of_them() {
+    let contract = contracts::pathors();
+    let script = script(&contract, 4, None);
+    let folder = tempfile::tempdir().unwrap();
+    let terms = Terms {
+        subscribed: Some(vec!["session.ended".into(), "session.finalized".into()]),
+        grace: Some(std::time::Duration::from_secs(5)),
+        stall: Some(std::time::Duration::from_secs(90)),
+    };
+    let as_of = script.end().unwrap();
+    script.save_under(folder.path(), &contract, terms.clone(), as_of).unwrap();
+    let arguments = std::fs::read_to_string(folder.path().join("args")).unwrap();
+    let expected = format!("--as-of\n{as_of}\n--grace\n5\n--stall\n90\n--subscribe\nsession.ended,session.finalized\n");
+    assert_eq!(arguments, expected);
+    let records = std::fs::read_to_string(folder.path().join("records.ndjson")).unwrap();
+    assert_eq!(records, script.records(&contract, terms, as_of));
+    assert_ne!(records, script.records(&contract, Terms::default(), as_of));
+}
+
+#[test]
+fn a_secret_that_is_a_header_is_not_written_down() {
+    let contract = contracts::pathors();
+    let options = || Options { header: Some("x-webhook-secret".into()), ..Options::default() };
+    let signing = || Signing::new(&contract, Secret::new("s3cret-s3cret-s3cret"), &options(), None).unwrap();
+    let world = World::new(&contract, Settings { seed: 3, sessions: 60, ..Settings::default() }).unwrap();
+    let origin = Origin { source: "front-desk".into(), signing: Some(signing()) };
+    let script = Script::new(&world, &Preset::Hostile.faults(), 3, origin);
+    let holds = |script: &Script| String::from_utf8_lossy(&script.to_bytes()).contains("s3cret");
+    assert!(holds(&script));
+    let bare = signing().without_secret(&script);
+    assert!(!holds(&bare));
+    let bodies = |script: &Script| script.arrivals.iter().map(|arrival| arrival.body.clone()).collect::<Vec<_>>();
+    assert_eq!(bodies(&bare), bodies(&script));
+    for (bare, arrival) in bare.arrivals.iter().zip(&script.arrivals) {
+        assert_eq!(signing().anew(bare, bare.received_at), signing().anew(arrival, arrival.received_at));
+    }
+}
+
+#[test]
+fn what_is_signed_anew_proves_as_much_as_before() {
+    let contract = contracts::all().into_iter().find(|contract| contract.provider() == "saaya").unwrap();
+    let script = script(&contract, 5, Some("secret"));
+    let (secret, options) = (Secret::new("secret"), Options::default());
+    let signing = Signing::new(&contract, secret.clone(), &options, None).unwrap();
+    let verifier = Verifier::new(contract.signature(), &[secret], &options).unwrap();
+    let months_later = timestamp(micros(script.end().unwrap()) + 90 * 86_400_000_000);
+    let mut unproved = [0, 0];
+    for arrival in &script.arrivals {
+        let headers = signing.anew(arrival, months_later);
+        let headers = headers.iter().map(|(name, value)| (name, value));
+        let request = Request { url: None, headers, body: &arrival.body };
+        let verified = verifier.verify(request, months_later);
+        assert_eq!(verified.is_ok(), arrival.is.proved, "{arrival:?} {verified:?}");
+        if !arrival.is.proved {
+            unproved[usize::from(arrival.is.faults.contains(&Fault::Forge))] += 1;
+        }
+    }
+    assert!(unproved.iter().all(|times| *times > 0), "some are too late, and some forged: {unproved:?}");
 }

@@ -1,0 +1,165 @@
+//! `finis simulate`, without a receiver: worlds folded, written out and read again.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::door::Scratch;
+
+/// Every file of a folder, by name.
+fn files(scratch: &Scratch, folder: &str) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(scratch.path().join(folder)).unwrap();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_seed_gives_the_same_bytes_and_another_seed_others() {
+    let scratch = Scratch::new();
+    for (seed, folder) in [(7, "one"), (7, "two"), (8, "three")] {
+        scratch.finis(&format!("simulate --faults hostile --sessions 30 --seed {seed} --out {folder}")).fine();
+    }
+    let one = files(&scratch, "one");
+    let names: Vec<&str> = one.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["args", "deliveries.jsonl", "records.ndjson", "script.jsonl"]);
+    assert_eq!(one, files(&scratch, "two"));
+    assert_ne!(one, files(&scratch, "three"));
+}
+
+#[test]
+fn what_is_kept_is_what_reconcile_reads() {
+    let scratch = Scratch::new();
+    for (provider, terms) in [
+        ("pathors", ""),
+        ("pathors", "--grace 5 --stall 90s"),
+        ("pathors", "--subscribe session.ended,session.finalized"),
+        ("smallest", ""),
+    ] {
+        let options = format!("simulate --faults hostile --provider {provider} {terms} --out kept");
+        let said = scratch.finis(&options).fine();
+        assert!(said.line("Agreement").contains("the model has the same"), "{}", said.out);
+        let arguments = scratch.text("kept/args");
+        let told = scratch.finis("reconcile kept/deliveries.jsonl --out told.ndjson").and(["--provider", provider]);
+        told.and(arguments.lines()).fine();
+        assert_eq!(scratch.text("told.ndjson"), scratch.text("kept/records.ndjson"));
+    }
+    scratch.finis("simulate --sessions 9 --out only.jsonl").fine();
+    scratch.finis("simulate --sessions 9 --out whole").fine();
+    assert_eq!(scratch.bytes("only.jsonl"), scratch.bytes("whole/deliveries.jsonl"));
+}
+
+#[test]
+fn a_story_is_replayed() {
+    let scratch = Scratch::new();
+    let first = scratch.finis("simulate --faults hostile --seed 5 --sessions 20 --out kept --json").fine().json();
+    let again = scratch.finis("simulate --replay kept --json").fine().json();
+    for part in ["head", "arrivals", "as_of", "tally", "agrees", "duplicates"] {
+        assert_eq!(first[part], again[part], "{part}");
+    }
+    let ended = scratch.finis("simulate --replay nothing").run();
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("cannot read `nothing/script.jsonl`"), "{}", ended.err);
+}
+
+#[test]
+fn each_dial_turns_its_fault_and_no_other() {
+    let scratch = Scratch::new();
+    for (dial, fault) in [
+        ("--loss 20%", "loss"),
+        ("--loss-of session.ended=0.5", "loss"),
+        ("--outage 50% --outage-every 2m --outage-lasts 1m", "outage"),
+        ("--delay-tail 0.2 --delay-tail-from 5s --delay-tail-doublings 3", "delay"),
+        ("--duplicate 20%", "duplicate"),
+        ("--storm 20% --storm-copies 2 --storm-after 5m", "storm"),
+        ("--resent 20% --resent-after 1m", "replay"),
+        ("--conflict 20%", "conflict"),
+        ("--correction 20% --correction-after 30s", "correction"),
+        ("--skew -90s", "skew"),
+        ("--skew-step 50% --skew-step-every 1m --skew-step-by 10m", "skew"),
+        ("--dress 20%", "dress"),
+        ("--corrupt 20%", "corrupt"),
+        ("--unknown 20%", "unknown"),
+        ("--forge 20% --secret s3cret --header x-secret", "forge"),
+    ] {
+        let report = scratch.finis(&format!("simulate --faults none --json {dial}")).fine().json();
+        let turned: Vec<&String> = report["injected"].as_object().unwrap().keys().collect();
+        assert_eq!(turned, [fault], "{dial}");
+    }
+    let report = scratch.finis("simulate --faults none --delay 2s --json").fine().json();
+    assert_eq!(report["head"]["faults"]["delay"]["usual_ms"], 2000);
+    assert_eq!(report["injected"], json!({}));
+}
+
+#[test]
+fn a_dial_that_is_turned_alone_is_as_strong_as_in_hostile() {
+    let scratch = Scratch::new();
+    let faults = |options: &str| -> Value {
+        scratch.finis(&format!("simulate --sessions 1 --json {options}")).fine().json()["head"]["faults"].clone()
+    };
+    let (hostile, alone) = (faults("--faults hostile"), faults("--faults none --storm 5% --outage 30%"));
+    assert_eq!((&alone["storm"], &alone["outage"]), (&hostile["storm"], &hostile["outage"]));
+    assert_eq!(faults("--faults hostile --storm-after 1m")["storm"]["after_s"], 60);
+    assert_eq!(faults("--faults hostile --loss 0")["loss"], 0);
+}
+
+#[test]
+fn many_runs_are_counted_together() {
+    let scratch = Scratch::new();
+    let report =
+        scratch.finis("simulate --runs 4 --seed 3 --sessions 20 --faults swarm --json --out kept").fine().json();
+    assert_eq!((&report["runs"], &report["agrees"]), (&json!(4), &json!(true)));
+    let one =
+        |seed: u64| scratch.finis(&format!("simulate --sessions 20 --faults swarm --json --seed {seed}")).fine().json();
+    let arrivals: u64 = (3..7).map(|seed| one(seed)["arrivals"].as_u64().unwrap()).sum();
+    assert_eq!(report["arrivals"], json!(arrivals));
+    let folders: BTreeSet<String> = files_of(&scratch, "kept");
+    assert_eq!(folders, (3..7).map(|seed| format!("seed-{seed}")).collect());
+}
+
+fn files_of(scratch: &Scratch, folder: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(scratch.path().join(folder)).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn what_nobody_subscribed_to_is_not_sent() {
+    let scratch = Scratch::new();
+    scratch.finis("simulate --subscribe session.finalized --faults hostile --out kept").fine();
+    let deliveries = scratch.text("kept/deliveries.jsonl");
+    assert!(deliveries.contains("session.finalized"));
+    assert!(!deliveries.contains("call.ended") && !deliveries.contains("recording.ready"));
+}
+
+#[test]
+fn worlds_are_of_any_contract() {
+    let scratch = Scratch::new();
+    for provider in ["agntix", "pathors", "saaya", "smallest", "smallest-legacy"] {
+        let report = scratch.finis(&format!("simulate --faults ordinary --json --provider {provider}")).fine().json();
+        assert_eq!((&report["agrees"], &report["head"]["provider"]), (&json!(true), &json!(provider)));
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_what_can() {
+    let scratch = Scratch::new();
+    for (options, said) in [
+        ("--loss 5", "`5` is more than always"),
+        ("--loss many", "`many` is no chance: write `1%` or `0.01`"),
+        ("--faults bad", "`bad` is no set of faults: one of none, calm, ordinary, hostile, swarm is"),
+        ("--loss-of 1%", "`1%` names no kind: write `session.ended=1%`"),
+        ("--loss-of nothing=1%", "no kind of event is called so; there are session.ended, call.ended"),
+        ("--provider acme", "no contract is called `acme`: there are"),
+        ("--rate 0", "`0` is no rate"),
+        ("--sessions 0", "0 is not in 1..="),
+        ("--shrink", "--expect"),
+        ("--secret s3cret", "--secret: "),
+    ] {
+        let ended = scratch.finis(&format!("simulate {options}")).run();
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{options}");
+        assert!(ended.err.contains(said), "{options}: {}", ended.err);
+    }
+}
