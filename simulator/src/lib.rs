@@ -50,6 +50,8 @@ pub mod faults; // what goes wrong on the way
 pub mod model; // what must come of it
 pub mod script; // arrivals written out
 
+pub mod grace; // how long to wait
+
 pub mod check; // the laws of a fold, for folds of your own
 
 pub use arrival::{Arrival, Is};

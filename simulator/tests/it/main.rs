@@ -6,6 +6,7 @@ mod agreement; // the model and the engine, at every prefix
 mod checks; // the law checker
 mod contracts; // contracts that are tried
 mod faults; // each dial does what it says
+mod grace; // how long to wait, against the live engine
 mod scripts; // arrivals written out
 mod stories; // the model against every story of the fixtures
 mod worlds; // worlds against their contracts
