@@ -15,6 +15,7 @@ mod rebuild; // a store judged anew
 mod reconcile; // exports into records
 mod sessions; // what is in a store
 mod show; // a session, entry by entry
+mod simulate; // worlds that do not happen
 mod store; // which store, looked into or filled
 mod summary; // what a person reads at the end
 mod table; // rows that stand under each other
@@ -68,6 +69,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup in place of a store that is lost
     Restore(backup::RestoreArgs),
+    /// Simulate the sessions of a provider and what befalls them, and say how long to wait
+    Simulate(simulate::Args),
     /// Look at what a provider promises
     #[command(subcommand)]
     Contract(contract::Command),
@@ -154,6 +157,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Restore(args) => backup::restore(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Forget(args) => forget::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Contract(command) => contract::run(&command),
     };
     match outcome {
