@@ -34,7 +34,7 @@ pub struct GraceRow {
     pub inferred: u64,
     /// Fields that these kinds would have filled and nothing else had, over all sessions.
     pub facts_missing: u64,
-    /// From the true end of a session to its `complete`.
+    /// From the true end of a session, when the provider sent what closes it, to its `complete`.
     pub time: Spread,
 }
 
@@ -49,8 +49,8 @@ pub struct StallRow {
     pub too_early: u64,
     /// How often any was said to be stalled.
     pub notices: u64,
-    /// From the true end of a session whose closing event never came to the first `stalled`; zero when that
-    /// was said before the end.
+    /// From the true end of a session whose closing event never came, when it was sent, to the first `stalled`;
+    /// zero when that was said before the end.
     pub time: Spread,
 }
 

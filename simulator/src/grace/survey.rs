@@ -13,7 +13,7 @@ use super::story::{Narrator, Story};
 use crate::clock::Micros;
 use crate::faults::{Faults, Origin, Road, Tally};
 use crate::random::Chance;
-use crate::world::World;
+use crate::world::{Session, World};
 
 /// Sessions that a thread takes at a time.
 const TAKEN: u64 = 512;
@@ -77,6 +77,14 @@ impl Question {
     }
 }
 
+/// When a session truly ended: when the provider sent what closes it, whether it came or not. Of one that it
+/// never closes, when it was over.
+fn ended(world: &World<'_>, session: &Session) -> Micros {
+    let draft = world.contract();
+    let closes = |kind: usize| draft.subjects.iter().any(|subject| subject.closes.contains(&draft.events[kind].kind));
+    session.events.iter().find(|event| closes(event.kind)).map_or(session.end, |event| event.sent)
+}
+
 /// Lengths of time that people choose.
 const LADDER: [&str; 22] = [
     "1s", "2s", "5s", "10s", "15s", "30s", "1m", "2m", "3m", "5m", "10m", "15m", "30m", "1h", "2h", "3h", "6h", "12h",
@@ -115,7 +123,7 @@ impl Survey {
                         for index in from..to {
                             let session = Rc::new(world.session(index));
                             let story = narrator.tell(&road.session(&session));
-                            part.count(story.as_ref(), session.end);
+                            part.count(story.as_ref(), ended(world, &session));
                         }
                         done(to - from);
                     }

@@ -139,7 +139,8 @@ fn rows(
     let mut of_grace = GraceRow { grace, ..GraceRow::default() };
     let mut of_stall = StallRow { stall, ..StallRow::default() };
     for (number, live) in sessions {
-        let ended = world.session(*number).end;
+        let truth = world.truth(*number).events.into_iter().find(|event| closes.contains(&event.kind));
+        let ended = truth.map_or(world.session(*number).end, |event| event.sent);
         let all = |kind: NoticeKind| live.said.iter().filter(move |said| said.1 == kind);
         if let Some((at, _, record)) = all(NoticeKind::Complete).next().map(|said| (said.0, said.1, &said.2)) {
             let by_deadline = record.at("/by").unwrap().to_string() == "\"deadline\"";
@@ -447,7 +448,7 @@ fn a_seed_gives_the_same_picture_for_ever() {
     let picture = plot(&survey, "a < b & c", Chance::in_a_million(1_000));
     assert!(picture.contains("<title>a &lt; b &amp; c</title>") && picture.ends_with("</svg>\n"));
     assert!(!picture.contains("NaN") && !picture.contains("inf"));
-    for word in ["completed too early", "Time from the end", "Sessions, by stall", "2m", "99 %"] {
+    for word in ["completed too early", "Time from when the end was sent", "Sessions, by stall", "2m", "99 %"] {
         assert!(picture.contains(word), "{word}");
     }
     // Nothing to show is no panic, and no panel.

@@ -142,7 +142,7 @@ impl Report<'_> {
 
     fn write_graces(&self, out: &mut String) -> std::fmt::Result {
         let note = "of sessions with an end; per 1,000: amendments, those of them that a longer grace had waited \
-                    for, facts missing at complete; time from the true end to complete";
+                    for, facts missing at complete; time from when the end was sent to complete";
         writeln!(out, "\n{}  {}", heading("Grace    "), aside(note))?;
         let mut table = Table::new([
             "",
@@ -185,7 +185,8 @@ impl Report<'_> {
         if self.survey.stalls.is_empty() {
             return Ok(());
         }
-        let note = "too early: of sessions with an end; time from the true end to stalled, where no end came";
+        let note =
+            "too early: of sessions with an end; time from when the end was sent to stalled, where it never came";
         writeln!(out, "\n{}  {}", heading("Stall    "), aside(note))?;
         let mut table = Table::new(["", ">stall", ">stalled", ">too early", ">p50", ">p90", ">p99", ">max"]);
         let best = self.survey.stall(self.too_early_max);

@@ -28,12 +28,12 @@ text{font:13px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fil
 .ground{fill:#ffffff}.name{font-size:17px;font-weight:600}.title{font-size:14px;font-weight:600}
 .aside{fill:#57606a}.grid{stroke:#d8dee4;stroke-width:1}.frame{stroke:#8c959f;stroke-width:1;fill:none}
 .mark{stroke:#57606a;stroke-width:1.5;stroke-dasharray:2 4}
-.line{fill:none;stroke-width:2.25;stroke-linejoin:round}.none{stroke-width:2;fill:#ffffff}
+.line{fill:none;stroke-width:2.25;stroke-linejoin:round}
 .s0{stroke:#0072b2}.s1{stroke:#d55e00;stroke-dasharray:8 3}.s2{stroke:#009e73;stroke-dasharray:3 3}
 .s3{stroke:#b0428a;stroke-dasharray:11 3 2 3}
 .p0{fill:#0072b2;stroke:#0072b2}.p1{fill:#d55e00;stroke:#d55e00}.p2{fill:#009e73;stroke:#009e73}
-.p3{fill:#b0428a;stroke:#b0428a}
-@media (prefers-color-scheme:dark){text{fill:#e6edf3}.ground,.none{fill:#0d1117}.aside{fill:#9da7b3}
+.p3{fill:#b0428a;stroke:#b0428a}.none{fill:#ffffff;stroke-width:1.75}
+@media (prefers-color-scheme:dark){text{fill:#e6edf3}.ground{fill:#0d1117}.aside{fill:#9da7b3}
 .grid{stroke:#2a313c}.frame{stroke:#6e7681}.mark{stroke:#9da7b3}
 .s0{stroke:#58a6ff}.s1{stroke:#ff9b50}.s2{stroke:#3fd0a2}.s3{stroke:#e58ac6}
 .p0{fill:#58a6ff;stroke:#58a6ff}.p1{fill:#ff9b50;stroke:#ff9b50}.p2{fill:#3fd0a2;stroke:#3fd0a2}
@@ -80,7 +80,7 @@ fn shares(survey: &Survey, too_early_max: Chance) -> Option<Panel> {
     Some(Panel {
         title: "Sessions, by grace",
         x: waits("grace", rows.iter().map(|row| row.grace))?,
-        y: Axis::shares("of sessions that closed", too_early_max, &lines),
+        y: Axis::shares("of sessions with an end", too_early_max, &lines),
         across: Some((fraction(too_early_max), format!("at most {} too early", percent(too_early_max)))),
         up: survey.grace(too_early_max).map(recommended),
         lines,
@@ -101,7 +101,7 @@ fn times(survey: &Survey, too_early_max: Chance) -> Option<Panel> {
         line("all", &Spread::longest),
     ];
     Some(Panel {
-        title: "Time from the end of a session to complete, by grace",
+        title: "Time from when the end was sent to complete, by grace",
         x: waits("grace", rows.iter().map(|row| row.grace))?,
         y: Axis::times("within", lines.iter().flat_map(|line| line.points.iter().map(|point| point.1)))?,
         across: None,

@@ -49,7 +49,7 @@ impl Panel {
             let _ = writeln!(out, "<path class=\"mark\" d=\"M{at:.1} {BELOW}V{ABOVE}\"/>");
             let _ = writeln!(
                 out,
-                "<text class=\"aside\" x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{text} would do</text>",
+                "<text class=\"aside\" x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">recommended: {text}</text>",
                 ABOVE - 6.0
             );
         }
@@ -117,6 +117,12 @@ impl Panel {
             let (from, to) = (RIGHT + 14.0, RIGHT + 46.0);
             let _ = writeln!(out, "<path class=\"line s{place}\" d=\"M{from} {at}H{to}\"/>");
             let _ = writeln!(out, "<text x=\"{}\" y=\"{}\">{}</text>", to + 8.0, at + 4.5, escape(line.name));
+        }
+        if self.lines.iter().any(|line| line.points.iter().any(|(_, up)| self.y.is_below(*up))) {
+            let at = ABOVE + 14.0 + self.lines.len() as f64 * 22.0;
+            let (ring, text) = (RIGHT + 30.0, RIGHT + 54.0);
+            let _ = writeln!(out, "<circle class=\"p0 none\" cx=\"{ring}\" cy=\"{at}\" r=\"3\"/>");
+            let _ = writeln!(out, "<text x=\"{text}\" y=\"{}\">none at all</text>", at + 4.5);
         }
     }
 }
