@@ -12,7 +12,8 @@
 //! a [`Road`](faults::Road) takes their events through [`Faults`](faults::Faults) and gives [`Arrival`]s as
 //! they come in; a [`Model`](model::Model) says, naively and with none of the engine's code, what the records
 //! and notices must be. A [`Script`](script::Script) is such a list of arrivals, to be kept and cut down.
-//! [`check`] has the laws of a fold for folds of your own.
+//! [`grace`] says what every grace and every stall would do in such a world; [`check`] has the laws of a fold
+//! for folds of your own.
 //!
 //! ```
 //! use finis_engine::Timestamp;

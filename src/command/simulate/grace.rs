@@ -18,6 +18,20 @@ use super::super::table::Table;
 use super::super::words::{aside, doubtful, heading, number};
 use super::super::{Failure, words};
 
+/// What the columns of graces say.
+const GRACE_NOTES: [&str; 4] = [
+    "by evidence, by deadline: of sessions with an end; too early: by deadline, and what was wanting came later",
+    "amended, late: amendments of 1,000 of them, and those that a longer grace had waited for",
+    "missing: facts of 1,000 of them that were missing at complete",
+    "p50 to max: from when the provider sent the end to complete",
+];
+
+/// What the columns of stalls say.
+const STALL_NOTES: [&str; 2] = [
+    "stalled: of all sessions; too early: of sessions with an end, given up before it came",
+    "p50 to max: from when the provider sent the end to stalled, where it never came",
+];
+
 /// What is asked of a world about waiting.
 #[derive(Args)]
 pub(crate) struct GraceArgs {
@@ -141,9 +155,7 @@ impl Report<'_> {
     }
 
     fn write_graces(&self, out: &mut String) -> std::fmt::Result {
-        let note = "of sessions with an end; per 1,000: amendments, those of them that a longer grace had waited \
-                    for, facts missing at complete; time from when the end was sent to complete";
-        writeln!(out, "\n{}  {}", heading("Grace    "), aside(note))?;
+        writeln!(out, "\n{}", heading("Grace"))?;
         let mut table = Table::new([
             "",
             ">grace",
@@ -178,16 +190,14 @@ impl Report<'_> {
             ]);
         }
         out.push_str(&table.take());
-        Ok(())
+        write_notes(out, &GRACE_NOTES)
     }
 
     fn write_stalls(&self, out: &mut String) -> std::fmt::Result {
         if self.survey.stalls.is_empty() {
             return Ok(());
         }
-        let note =
-            "too early: of sessions with an end; time from when the end was sent to stalled, where it never came";
-        writeln!(out, "\n{}  {}", heading("Stall    "), aside(note))?;
+        writeln!(out, "\n{}", heading("Stall"))?;
         let mut table = Table::new(["", ">stall", ">stalled", ">too early", ">p50", ">p90", ">p99", ">max"]);
         let best = self.survey.stall(self.too_early_max);
         for row in &self.survey.stalls {
@@ -204,7 +214,7 @@ impl Report<'_> {
             ]);
         }
         out.push_str(&table.take());
-        Ok(())
+        write_notes(out, &STALL_NOTES)
     }
 
     /// What is recommended, and by which rule.
@@ -313,6 +323,10 @@ fn times_json(times: &Spread) -> Value {
 /// Half, 90 %, 99 % and all of them are within these.
 fn times(times: &Spread) -> [String; 4] {
     [500, 900, 990, 1000].map(|part| times.quantile(part).map_or_else(|| "–".to_owned(), length))
+}
+
+fn write_notes(out: &mut String, notes: &[&str]) -> std::fmt::Result {
+    notes.iter().try_for_each(|note| writeln!(out, "  {}", aside(note)))
 }
 
 fn mark(best: bool) -> String {
