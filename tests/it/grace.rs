@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::door::Scratch;
+use crate::door::{Scratch, check_snapshot, fixtures, updating};
 
 /// A world that takes no time, with a loss of one in a hundred and a tail of half a minute.
 const ASK: &str = "simulate --seed 3 --sessions 3000 --faults calm --loss 1% --tail 30s --tail-share 1%";
@@ -22,7 +22,7 @@ fn the_table_says_what_each_grace_does_and_which_to_set() {
     let rows =
         |text: &str| ended.out.lines().filter(|line| line.trim_start_matches(['→', ' ']).starts_with(text)).count();
     assert_eq!([rows("10s "), rows("1m "), rows("5m "), rows("1h ")], [1, 1, 2, 1], "{}", ended.out);
-    for part in ["3,000 sessions from seed 3", "grace  5m  the shortest", "stall  1h  the shortest", "at most 0.1 %"] {
+    for part in ["3,000 sessions from seed 3", "grace  5m: the shortest", "stall  1h: the shortest", "at most 0.1 %"] {
         assert!(ended.out.contains(part), "no `{part}` in\n{}", ended.out);
     }
     // Columns of numbers stand under their heads.
@@ -75,5 +75,24 @@ fn what_cannot_be_is_refused_with_what_can() {
         let ended = Scratch::new().finis(&format!("simulate --sessions 10 {options}")).run();
         assert_eq!(ended.code, 2, "{options}");
         assert!(ended.err.contains(says), "{}", ended.err);
+    }
+}
+
+#[test]
+fn the_document_shows_what_is_said() {
+    let docs = fixtures().join("../docs");
+    let text = fs::read_to_string(docs.join("grace.md")).unwrap();
+    let start = text.find("$ finis simulate").unwrap();
+    let output = start + text[start..].find('\n').unwrap() + 1;
+    let end = output + text[output..].find("```").unwrap();
+    let (command, shown) = (text[start..output].trim_end(), &text[output..end]);
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path().join("docs")).unwrap();
+    let ended = scratch.finis(command.trim_start_matches("$ finis ")).fine();
+    check_snapshot(&docs.join("grace.svg"), &scratch.text("docs/grace.svg"));
+    if updating() {
+        fs::write(docs.join("grace.md"), [&text[..output], &ended.out, &text[end..]].concat()).unwrap();
+    } else {
+        assert_eq!(ended.out, shown, "`UPDATE_FIXTURES=1 cargo test --test it grace` writes it anew");
     }
 }

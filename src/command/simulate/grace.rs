@@ -225,19 +225,16 @@ impl Report<'_> {
             // Rounded up to what people write.
             let any = rounded_up(any);
             let rule = format!("at most {max} of sessions with an end are {done} too early");
+            let any = print_span(any);
             match best {
-                Some(best) => writeln!(
-                    out,
-                    "  {name}  {}  the shortest of these from which on {rule}; {} would do",
-                    print_span(best),
-                    print_span(any)
-                ),
-                None => writeln!(
-                    out,
-                    "  {name}  {} of these: even with the longest not {rule}; {} would do",
-                    doubtful("none"),
-                    print_span(any)
-                ),
+                Some(best) => {
+                    let best = print_span(best);
+                    writeln!(out, "  {name}  {best}: the shortest of these from which on {rule}; {any} would do")
+                }
+                None => {
+                    let none = doubtful("none of these");
+                    writeln!(out, "  {name}  {none}: with the longest it is not yet so that {rule}; {any} would do")
+                }
             }
         };
         if !self.survey.graces.is_empty() {
