@@ -182,8 +182,12 @@ impl Reader {
         self.read_at(contract, payload, 0, &[])
     }
 
-    /// Reads a payload with the headers that it came with, by name in lower case.
-    pub(crate) fn read_delivery<'r>(
+    /// Reads a payload with the headers that it came with, by name in lower case, as
+    /// [`Contract::kept_headers`] gives them.
+    ///
+    /// # Errors
+    /// When the delivery is no event; [`Unreadable`] says why.
+    pub fn read_delivery<'r>(
         &'r mut self,
         contract: &Contract,
         payload: &'r str,

@@ -12,8 +12,8 @@
 //! a [`Road`](faults::Road) takes their events through [`Faults`](faults::Faults) and gives [`Arrival`]s as
 //! they come in; a [`Model`](model::Model) says, naively and with none of the engine's code, what the records
 //! and notices must be. A [`Script`](script::Script) is such a list of arrivals, to be kept and cut down.
-//! [`check`] has the laws of a fold for folds of your own, and [`conclusions`] hold what a receiver says against
-//! what was posted to it.
+//! [`grace`] says what every grace and every stall would do in such a world; [`check`] has the laws of a fold
+//! for folds of your own, and [`conclusions`] hold what a receiver says against what was posted to it.
 //!
 //! ```
 //! use finis_engine::Timestamp;
@@ -51,6 +51,8 @@ pub mod faults; // what goes wrong on the way
 pub mod conclusions; // what a receiver made of it, by its own word
 pub mod model; // what must come of it
 pub mod script; // arrivals written out
+
+pub mod grace; // how long to wait
 
 pub mod check; // the laws of a fold, for folds of your own
 

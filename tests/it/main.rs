@@ -24,6 +24,7 @@ mod door; // the command as a person starts it
 mod embed; // the live engine and its store
 mod exhaustive; // every order, subset, repeat and join
 mod faulty_contracts; // mistakes in contracts, and what is said of them
+mod grace; // how long to wait, by simulated worlds
 mod identity; // what makes two deliveries one event
 mod import; // exports into a store, and out again
 mod laws; // a session is a set of events

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
 
 use finis_engine::contract::{Draft, draft};
 
@@ -10,7 +11,7 @@ use crate::arrival::{Arrival, Is};
 use crate::clock::{self, MILLISECOND, Micros, SECOND};
 use crate::json::Json;
 use crate::random::{Chance, Purpose, Random};
-use crate::world::{Emission, Emissions, World};
+use crate::world::{Emission, Emissions, Session, World};
 
 /// Where deliveries are posted to, and by whom.
 #[derive(Debug)]
@@ -96,6 +97,17 @@ const CONFLICT: u64 = 1 << 12;
 const CORRECTION: u64 = CONFLICT + 1;
 const UNKNOWN: u64 = CONFLICT + 2;
 
+impl Tally {
+    /// Adds what happened on another road.
+    pub fn add(&mut self, other: &Tally) {
+        self.sent += other.sent;
+        self.arrived += other.arrived;
+        for (fault, times) in &other.faults {
+            *self.faults.entry(*fault).or_default() += times;
+        }
+    }
+}
+
 impl<'w> Road<'w> {
     /// The road of a world's events under faults, which draw from a seed of their own.
     #[must_use]
@@ -114,6 +126,19 @@ impl<'w> Road<'w> {
     #[must_use]
     pub fn held(&self) -> (usize, usize) {
         (self.underway.len(), self.emissions.open())
+    }
+
+    /// What arrives of one session alone, as it does among all others: what befalls an event is drawn for
+    /// that event, whoever else is on the road. Counts towards [`Road::tally`]; not to be mixed with the
+    /// road as an iterator.
+    pub fn session(&mut self, session: &Rc<Session>) -> Vec<Arrival> {
+        for (event, sent) in session.events.iter().map(|event| event.sent).enumerate() {
+            self.send(&Emission { sent, session: Rc::clone(session), event });
+        }
+        let mut arrivals: Vec<Underway> = self.underway.drain().map(|Reverse(underway)| underway).collect();
+        arrivals.sort_unstable_by_key(|underway| underway.place);
+        self.tally.arrived += arrivals.len() as u64;
+        arrivals.into_iter().map(|underway| underway.arrival).collect()
     }
 
     fn count(&mut self, fault: Fault) {

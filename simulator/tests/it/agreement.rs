@@ -54,7 +54,7 @@ impl Settled {
 }
 
 /// An arrival as a line of an export, byte for byte.
-fn line(arrival: &Arrival) -> Vec<u8> {
+pub(crate) fn line(arrival: &Arrival) -> Vec<u8> {
     let headers: BTreeMap<_, _> = arrival.headers.iter().cloned().collect();
     let mut line = format!("{{\"headers\":{},\"body\":\"", serde_json::to_string(&headers).unwrap()).into_bytes();
     for byte in &arrival.body {
@@ -201,7 +201,7 @@ fn agree(contract: &Contract, settled: &Settled, seed: u64, faults: Faults, sess
 }
 
 /// As many worlds as `PROPTEST_CASES` says, each named by its seed when it fails.
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(160);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

@@ -7,6 +7,7 @@ mod checks; // the law checker
 mod conclusions; // what a receiver says, against what was posted
 mod contracts; // contracts that are tried
 mod faults; // each dial does what it says
+mod grace; // how long to wait, against the live engine
 mod scripts; // arrivals written out
 mod stories; // the model against every story of the fixtures
 mod worlds; // worlds against their contracts

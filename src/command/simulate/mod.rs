@@ -4,10 +4,12 @@
 //! ```text
 //! worlds, dials ──▶ script ──▶ offline      what the fold makes of it, against the model
 //! replay ─────────────┘   └──▶ against      what a receiver makes of it
+//! worlds, dials ─────────────▶ grace        what each time to wait would make of it
 //! ```
 
 mod against; // posted to a receiver
 mod dials; // what goes wrong
+mod grace; // which grace and which stall to set
 mod offline; // folded, and held against the model
 mod report; // what is said of it
 mod worlds; // which world
@@ -33,6 +35,8 @@ Without --against, what arrives is folded as `finis reconcile` does it, and ever
 reading of the design that shares no code with the fold. --out keeps the world as a story: `deliveries.jsonl` is an \
 export, `records.ndjson` the records that must come of it, `args` what `finis reconcile` is to be told.
 
+With --advise, nothing is kept of a session that is over, and it is said how long to wait: docs/grace.md.
+
 With --against, it is posted to a receiver of yours, signed for the moment at which it is sent; with --expect, the \
 receiver is asked what it made of it. What it has to answer, and how it is judged: docs/simulate.md.
 
@@ -47,6 +51,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     against: against::AgainstArgs,
+
+    #[command(flatten)]
+    grace: grace::GraceArgs,
 
     /// Play a story that was kept, in place of a world from a seed
     #[arg(long, value_name = "FOLDER", conflicts_with = "runs")]
@@ -71,6 +78,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    if args.grace.advise {
+        return args.advise();
+    }
     let kept = args.replay.as_deref().map(Script::load).transpose()?;
     let judging = args.worlds.judging(kept.as_ref().map(|script| script.head.provider.as_str()))?;
     match kept {
@@ -95,6 +105,19 @@ impl Args {
         let kinds = judging.contract().draft().events.iter().map(|event| event.kind.clone());
         let faults = self.dials.faults(seed, &kinds.collect::<Vec<_>>())?;
         self.worlds.script(judging, seed, &faults, self.against.signing(judging)?)
+    }
+
+    /// What each grace and each stall would have done.
+    fn advise(&self) -> Result<Outcome, Failure> {
+        let judging = self.worlds.judging(None)?;
+        let (contract, seed) = (judging.contract(), self.worlds.seed);
+        let world = self.worlds.world(contract, seed)?;
+        let kinds: Vec<String> = contract.draft().events.iter().map(|event| event.kind.clone()).collect();
+        let faults = self.dials.faults(seed, &kinds)?;
+        let asked = grace::Asked { contract, world: &world, faults: &faults, terms: &judging.plan.terms };
+        let report = grace::report(&self.grace, asked)?;
+        say(&if self.json { report.json() } else { report.text() })?;
+        Ok(Outcome::Fine)
     }
 
     fn one(&self, made: &Made, judging: &Judging) -> Result<Outcome, Failure> {

@@ -23,6 +23,9 @@ use super::dials::span;
 /// All of a world is in memory, and the model is slow.
 const SESSIONS_MAX: u64 = 200_000;
 
+/// Where nothing is kept of a session that is over.
+const STREAMED_MAX: u64 = 100_000_000;
+
 #[derive(Args)]
 #[command(next_help_heading = "World")]
 pub(crate) struct Worlds {
@@ -47,7 +50,7 @@ pub(crate) struct Worlds {
     pub(crate) seed: u64,
 
     /// How many sessions there are
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=SESSIONS_MAX))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=STREAMED_MAX))]
     sessions: u64,
 
     /// How many sessions begin in a second, as 12 or 0.5
@@ -152,24 +155,14 @@ impl Worlds {
         faults: &Faults,
         signing: Option<Signing>,
     ) -> Result<Made, Failure> {
+        if self.sessions > SESSIONS_MAX {
+            return Err(Failure(format!(
+                "{} sessions are too many to be held in memory: at most {SESSIONS_MAX} are; only --advise takes more",
+                self.sessions
+            )));
+        }
         let contract = judging.contract();
-        let usual = Settings::default();
-        let settings = Settings {
-            seed,
-            sessions: self.sessions,
-            start: self.start.map_or(usual.start, micros),
-            every: Duration::from_secs_f64(1.0 / self.rate),
-        };
-        let world = match &self.habits {
-            None => World::new(contract, settings)?,
-            Some(path) => {
-                let name = path.display();
-                let text =
-                    std::fs::read_to_string(path).map_err(|error| Failure(format!("cannot read `{name}`: {error}")))?;
-                let habits = Habits::parse(&text).map_err(|error| Failure(format!("`{name}`: {error}")))?;
-                World::with(contract, &habits, settings).map_err(|error| Failure(format!("`{name}`: {error}")))?
-            }
-        };
+        let world = self.world(contract, seed)?;
         let origin = Origin { source: judging.source.clone(), signing };
         let (script, tally) = Script::tallied(&world, faults, seed, origin);
         let Some(kinds) = &judging.terms.subscribed else {
@@ -179,6 +172,27 @@ impl Worlds {
         let events = &contract.draft().events;
         let kind = |is: &Is| &events[world.session(is.session).events[is.event].kind].kind;
         Ok(Made::read(script.keep(|_, arrival| kinds.contains(kind(&arrival.is)))))
+    }
+
+    /// A world of a contract.
+    pub(crate) fn world<'c>(&self, contract: &'c Contract, seed: u64) -> Result<World<'c>, Failure> {
+        let usual = Settings::default();
+        let settings = Settings {
+            seed,
+            sessions: self.sessions,
+            start: self.start.map_or(usual.start, micros),
+            every: Duration::from_secs_f64(1.0 / self.rate),
+        };
+        Ok(match &self.habits {
+            None => World::new(contract, settings)?,
+            Some(path) => {
+                let name = path.display();
+                let text =
+                    std::fs::read_to_string(path).map_err(|error| Failure(format!("cannot read `{name}`: {error}")))?;
+                let habits = Habits::parse(&text).map_err(|error| Failure(format!("`{name}`: {error}")))?;
+                World::with(contract, &habits, settings).map_err(|error| Failure(format!("`{name}`: {error}")))?
+            }
+        })
     }
 }
 
