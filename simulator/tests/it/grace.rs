@@ -123,7 +123,9 @@ fn live(
             live.hear(arrival.received_at, notices, Some(kind));
         }
     }
-    sessions.values_mut().for_each(|live| live.pass_deadlines(under, Timestamp::MAX));
+    for live in sessions.values_mut() {
+        live.pass_deadlines(under, Timestamp::MAX);
+    }
     sessions
 }
 

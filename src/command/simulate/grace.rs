@@ -234,15 +234,12 @@ impl Report<'_> {
             let any = rounded_up(any);
             let rule = format!("at most {max} of sessions with an end are {done} too early");
             let any = print_span(any);
-            match best {
-                Some(best) => {
-                    let best = print_span(best);
-                    writeln!(out, "  {name}  {best}: the shortest of these from which on {rule}; {any} would do")
-                }
-                None => {
-                    let none = doubtful("none of these");
-                    writeln!(out, "  {name}  {none}: with the longest it is not yet so that {rule}; {any} would do")
-                }
+            if let Some(best) = best {
+                let best = print_span(best);
+                writeln!(out, "  {name}  {best}: the shortest of these from which on {rule}; {any} would do")
+            } else {
+                let none = doubtful("none of these");
+                writeln!(out, "  {name}  {none}: with the longest it is not yet so that {rule}; {any} would do")
             }
         };
         if !self.survey.graces.is_empty() {
