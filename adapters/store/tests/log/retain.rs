@@ -301,7 +301,11 @@ fn known_for_as_long_as_anything_of_it_lies_there() {
         retain(&log, &Keep { sessions: Some(at(1_300)), ..keep }, at(1_400)).await;
         let check = async |log: &EmbeddedLog| {
             for number in [10, 11, 150, 350] {
-                assert_eq!(log.load(&[call(number)]).await.unwrap(), [Default::default()], "{number}");
+                assert_eq!(
+                    log.load(&[call(number)]).await.unwrap(),
+                    [finis_engine::log::Stored::default()],
+                    "{number}"
+                );
             }
         };
         check(&log).await;
