@@ -60,10 +60,11 @@ fn every_option_that_the_documentation_names_is_there() {
     let help = String::from_utf8(help.stdout).unwrap();
     let options = |text: &str| -> std::collections::BTreeSet<String> {
         let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '-'));
-        words.filter(|word| word.starts_with("--") && word.contains(|c: char| c != '-')).map(str::to_owned).collect()
+        let is_option = |word: &&str| word.strip_prefix("--").is_some_and(|name| name.starts_with(char::is_alphabetic));
+        words.filter(is_option).map(str::to_owned).collect()
     };
     let (told, there) = (options(page), options(&help));
     assert_eq!(told.difference(&there).collect::<Vec<_>>(), Vec::<&String>::new());
     let missing: Vec<&String> = there.difference(&told).collect();
-    assert_eq!(missing, ["--help", "--json", "--source", "--timeout", "--version"], "options that the page leaves out");
+    assert_eq!(missing, ["--help", "--version"], "options that the page leaves out");
 }
