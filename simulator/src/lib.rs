@@ -50,6 +50,9 @@ pub mod faults; // what goes wrong on the way
 pub mod model; // what must come of it
 pub mod script; // arrivals written out
 
+pub mod mishaps; // what goes wrong on the receiver's side
+pub mod story; // everything that happens to a receiver, in one list
+
 pub mod check; // the laws of a fold, for folds of your own
 
 pub use arrival::{Arrival, Is};
