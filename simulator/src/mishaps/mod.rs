@@ -11,6 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use draw::{Mishaps, Trouble};
+pub(crate) use draw::milliseconds;
 
 /// Something that goes wrong with the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ mod setup; // how a receiver is set up
 mod timeline; // as a person reads it
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use finis_engine::{Contract, Timestamp};
 
@@ -20,7 +21,8 @@ use crate::arrival::Arrival;
 use crate::faults::Faults;
 use crate::mishaps::{Mishap, Mishaps};
 use crate::script::{Head, Script};
-use crate::world::World;
+use crate::random::{Purpose, Random};
+use crate::world::{Settings, World};
 
 /// The name of the source that a story's deliveries come to, unless its script says another.
 pub const SOURCE: &str = "front-desk";
@@ -72,6 +74,22 @@ impl Story {
         let script = Script::new(world, faults, seed, origin);
         let drawn = mishaps.draw(&script.arrivals, seed);
         Ok(Story::of(script, setup, drawn))
+    }
+
+    /// A small story by chance alone: a few sessions, some faults, some mishaps, tight bounds. Thousands of
+    /// them find what one large one does not, and are smaller to begin with.
+    ///
+    /// # Errors
+    /// When the contract has no world.
+    pub fn swarm(contract: &Contract, seed: u64) -> Result<Story, SetupError> {
+        let random = &mut Random::new(seed, Purpose::Setup, 1, 0);
+        let sessions = 1 + random.below(10);
+        // From all at once to a minute apart.
+        let every = Duration::from_millis(1 << random.below(17));
+        let world = World::new(contract, Settings { seed, sessions, every, ..Settings::default() });
+        let world = world.map_err(SetupError::World)?;
+        let setup = Setup::swarm(contract, seed);
+        Story::new(&world, contract, &Faults::swarm(seed), &Mishaps::swarm(seed), seed, setup)
     }
 
     /// A script with mishaps put in, each at its instant and before what comes then.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::faults::{Origin, Signing};
 use crate::model;
 use crate::random::{Purpose, Random};
+use crate::world::HabitsError;
 
 /// How a receiver is set up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,12 +60,14 @@ impl Default for Setup {
 }
 
 /// Why a receiver cannot be set up so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum SetupError {
     /// The contract cannot be signed for.
     Signing(signature::SetupError),
     /// A kind is subscribed that the contract does not have.
     Kind(UnknownKind),
+    /// The contract has no world.
+    World(HabitsError),
 }
 
 impl std::fmt::Display for SetupError {
@@ -72,6 +75,7 @@ impl std::fmt::Display for SetupError {
         match self {
             SetupError::Signing(error) => error.fmt(f),
             SetupError::Kind(error) => error.fmt(f),
+            SetupError::World(error) => error.fmt(f),
         }
     }
 }
