@@ -261,10 +261,13 @@ impl Writer {
                 making.batch.notices.extend(notices);
                 making.batch.deadlines.extend(passed.map(|due| (key, due)));
             }
+            let passed = making.batch.deadlines.iter().map(|(_, due)| *due).max();
             match self.append(making).await {
                 Err(error) if is_passing(&error) => return Ok(false),
                 outcome => drop(outcome?),
             }
+            // They are entries: what comes now is after them, even if the system's clock should go back.
+            self.latest = self.latest.max(passed);
             if let Some(last) = others.into_iter().next_back() {
                 // Nothing becomes due before it any more, even if the system's clock should go back.
                 (self.latest, self.passed_over) = (Some(now), Some(last));

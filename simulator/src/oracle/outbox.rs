@@ -19,13 +19,15 @@ pub(super) fn judge(played: &Played, findings: &mut Findings) {
                 for (notice, is_first) in &batch.notices {
                     let session = Some(notice.key.id.as_str());
                     let name = || format!("{} {}", notice.kind.as_str(), notice.revision);
-                    // What was made of memory that lost track is made again, and nobody hears of it twice;
-                    // but the writer alone makes notices, and knows what it said.
-                    findings.expect(*is_first, Promise::Numbered, session, || format!("{} is made twice", name()));
+                    let is_away = let_go.contains(&notice.key);
+                    // Of what was let go meanwhile the log knows better than the writer.
+                    findings.expect(*is_first || is_away, Promise::Numbered, session, || {
+                        format!("{} is made twice", name())
+                    });
                     if !is_first {
                         continue;
                     }
-                    findings.expect(!let_go.contains(&notice.key), Promise::LetGo, session, || {
+                    findings.expect(!is_away, Promise::LetGo, session, || {
                         format!("{} is said of a session that was let go", name())
                     });
                     let is_same_id = ids.insert(notice.id, (&notice.key, notice.kind, notice.revision)).is_none();
