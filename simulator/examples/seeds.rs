@@ -16,6 +16,7 @@ use finis_simulator::faults::Fault;
 use finis_simulator::mishaps::Trouble;
 use finis_simulator::oracle;
 use finis_simulator::run::{self, Answer, Did};
+use finis_simulator::shrink::{self, Bounds};
 use finis_simulator::story::Story;
 
 fn main() -> ExitCode {
@@ -60,6 +61,10 @@ fn run() -> Result<bool, String> {
         if !broken.is_empty() {
             println!("seed {seed} ({}), after {} seeds:", contract.provider(), seed - from + 1);
             broken.iter().for_each(|broken| println!("  {broken}"));
+            let promise = broken[0].promise;
+            let smallest = shrink::smallest(&story, contract, promise, Bounds::default(), &mut |_| {});
+            println!("the smallest story that still fails so, with {:?}:", smallest.setup);
+            print!("{}", smallest.timeline(contract));
             return Ok(false);
         }
         tally.sessions += story.sessions().len();

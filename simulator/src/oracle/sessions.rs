@@ -35,7 +35,8 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
             _ => {}
         }
     }
-    let until = Instant::from(played.end.1);
+    // Of entries at one instant each is a microsecond after the other, and so may be the last.
+    let until = Instant::from(last.values().copied().fold(played.end.1, Timestamp::max));
     for key in model.keys() {
         let of = SessionKey { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
         let told = told.remove(&of).unwrap_or_default();

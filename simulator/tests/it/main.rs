@@ -6,6 +6,8 @@ mod agreement; // the model and the engine, at every prefix
 mod checks; // the law checker
 mod contracts; // contracts that are tried
 mod faults; // each dial does what it says
+mod run; // the real engine, played
 mod scripts; // arrivals written out
+mod shrinking; // stories made smaller
 mod stories; // the model against every story of the fixtures
 mod worlds; // worlds against their contracts
