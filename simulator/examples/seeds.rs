@@ -47,7 +47,9 @@ struct Tally {
 fn run() -> Result<bool, String> {
     let mut words = std::env::args().skip(1);
     let mut number = |usual: u64| {
-        words.next().map_or(Ok(usual), |count| count.parse().map_err(|error| format!("`{count}` is no number: {error}")))
+        words
+            .next()
+            .map_or(Ok(usual), |count| count.parse().map_err(|error| format!("`{count}` is no number: {error}")))
     };
     let (seeds, from) = (number(10_000)?, number(0)?);
     let catalogue = Catalogue::shipped();

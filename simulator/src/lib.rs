@@ -51,10 +51,10 @@ pub mod model; // what must come of it
 pub mod script; // arrivals written out
 
 pub mod mishaps; // what goes wrong on the receiver's side
-pub mod story; // everything that happens to a receiver, in one list
-pub mod run; // the real engine, played through a story
 pub mod oracle; // what is promised, held against what happened
-pub mod shrink; // the smallest story that still breaks a promise
+pub mod run; // the real engine, played through a story
+pub mod shrink;
+pub mod story; // everything that happens to a receiver, in one list // the smallest story that still breaks a promise
 
 pub mod check; // the laws of a fold, for folds of your own
 

@@ -10,8 +10,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use draw::{Mishaps, Trouble};
 pub(crate) use draw::milliseconds;
+pub use draw::{Mishaps, Trouble};
 
 /// Something that goes wrong with the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

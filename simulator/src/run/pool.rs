@@ -90,7 +90,9 @@ mod tests {
                     noted.lock().unwrap().push(task);
                 });
             }
-            pool.spawn(async move { say.send_replace(1); });
+            pool.spawn(async move {
+                say.send_replace(1);
+            });
             pool.run(|| false);
             assert!(pool.tasks.is_empty());
             Arc::into_inner(noted).unwrap().into_inner().unwrap()

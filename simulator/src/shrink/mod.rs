@@ -99,11 +99,7 @@ impl Search<'_, '_> {
     }
 
     fn progress(&self) -> Progress {
-        Progress {
-            played: self.played,
-            sessions: self.best.sessions().len(),
-            happenings: self.best.happenings.len(),
-        }
+        Progress { played: self.played, sessions: self.best.sessions().len(), happenings: self.best.happenings.len() }
     }
 
     /// Goes on with a story when it fails, too.

@@ -9,8 +9,12 @@ pub(super) fn smallest(count: usize, mut holds: impl FnMut(&[usize]) -> bool) ->
         let mut place = 0;
         let before = kept.len();
         while place < kept.len() {
-            let without: Vec<usize> =
-                kept.iter().enumerate().filter(|(at, _)| !(place..place + part).contains(at)).map(|(_, of)| *of).collect();
+            let without: Vec<usize> = kept
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| !(place..place + part).contains(at))
+                .map(|(_, of)| *of)
+                .collect();
             if holds(&without) {
                 kept = without;
             } else {

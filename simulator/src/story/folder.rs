@@ -16,8 +16,8 @@ use finis_engine::{Contract, Timestamp};
 use serde::Deserialize;
 
 use super::{Happening, Setup, Story, What};
-pub use crate::script::LoadError;
 use crate::mishaps::Mishap;
+pub use crate::script::LoadError;
 use crate::script::{self, SCRIPT, SaveError, Script};
 
 /// A line that says how the receiver is set up.
@@ -86,8 +86,7 @@ impl Story {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Story, (usize, String)> {
-        let mut lines =
-            bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()).peekable();
+        let mut lines = bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()).peekable();
         let (_, head) = lines.next().ok_or((1, "there is nothing in it".to_owned()))?;
         let head = serde_json::from_slice(head).map_err(|error| (1, error.to_string()))?;
         let mut setup = Setup::default();

@@ -20,8 +20,8 @@ pub use setup::{Setup, SetupError};
 use crate::arrival::Arrival;
 use crate::faults::Faults;
 use crate::mishaps::{Mishap, Mishaps};
-use crate::script::{Head, Script};
 use crate::random::{Purpose, Random};
+use crate::script::{Head, Script};
 use crate::world::{Settings, World};
 
 /// The name of the source that a story's deliveries come to, unless its script says another.
@@ -96,10 +96,10 @@ impl Story {
     #[must_use]
     pub fn of(script: Script, setup: Setup, mishaps: impl IntoIterator<Item = (Timestamp, Mishap)>) -> Story {
         let mishaps = mishaps.into_iter().map(|(at, mishap)| Happening { at, what: What::Mishap(mishap) });
-        let arrivals = script.arrivals.into_iter().map(|arrival| Happening {
-            at: arrival.received_at,
-            what: What::Arrival(Box::new(arrival)),
-        });
+        let arrivals = script
+            .arrivals
+            .into_iter()
+            .map(|arrival| Happening { at: arrival.received_at, what: What::Arrival(Box::new(arrival)) });
         let mut happenings: Vec<Happening> = mishaps.chain(arrivals).collect();
         // Stable: what was drawn first stays first.
         happenings.sort_by_key(|happening| happening.at);

@@ -74,7 +74,7 @@ fn a_seed_is_the_same_run_for_ever() {
     // Pinned: on every machine, until stories or the engine change on purpose.
     let all: Vec<String> = (0..20).map(digest).collect();
     let all = blake3::hash(all.concat().as_bytes()).to_hex();
-    assert_eq!(&all[..32], "pinned");
+    assert_eq!(&all[..32], "f3f4563d9dac577cdf8cab64c2cbb79c");
 }
 
 #[test]
@@ -110,11 +110,12 @@ fn deadlines_pass_in_a_world_without_traffic() {
 #[test]
 fn each_mishap_does_what_it_says() {
     let contract = contracts::pathors();
-    let ended = |played: &Played, how| played.steps.iter().any(|step| matches!(step.what, Did::Ended { how: of } if of == how));
+    let ended =
+        |played: &Played, how| played.steps.iter().any(|step| matches!(step.what, Did::Ended { how: of } if of == how));
     let count = |played: &Played, is: &dyn Fn(&Did) -> bool| played.steps.iter().filter(|step| is(&step.what)).count();
     let is_error = |did: &Did| matches!(did, Did::Answered { answer: Answer::Told(Err(_)) | Answer::Down, .. });
     let run = |mishap| {
-        let story = befalls(8, 300, Setup::default(), &[(60, mishap)]);
+        let story = befalls(8, 100, Setup::default(), &[(60, mishap)]);
         holds(&story, &contract, &format!("{mishap}"))
     };
 
@@ -144,7 +145,7 @@ fn each_mishap_does_what_it_says() {
 
     let played = run(Mishap::Slow { call_ms: 5_000, lasts_ms: 60_000 });
     let most = played.batches().map(|(_, batch)| batch.events.len()).max();
-    assert!(most > Some(5), "{most:?}");
+    assert!(most > Some(2), "{most:?}");
 
     for who in [Who::Puller, Who::Handler] {
         for how in [How::Fails, How::Hangs { ms: 60_000 }, How::DiesBefore, How::DiesAfter] {
@@ -164,7 +165,7 @@ fn each_mishap_does_what_it_says() {
     });
     assert!(gone > Some(0));
 
-    let story = befalls(8, 300, Setup::default(), &[(60, Mishap::Forget { session: 2 })]);
+    let story = befalls(8, 100, Setup::default(), &[(60, Mishap::Forget { session: 2 })]);
     let played = holds(&story, &contract, "forget");
     assert!(count(&played, &|did| matches!(did, Did::LetGo { .. })) == 1);
 
