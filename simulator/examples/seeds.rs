@@ -1,10 +1,11 @@
 //! Plays stories by chance, one for each seed, and holds the engine to what it promises.
 //!
 //! ```text
-//! cargo run --release -p finis-simulator --example seeds -- [SEEDS [FROM]]
+//! cargo run --release -p finis-simulator --example seeds -- [SEEDS [FROM [bare]]]
 //! ```
 //!
-//! Ends with 1 when a promise was broken, after the first of its seeds.
+//! Ends with 1 when a promise was broken, after the first of its seeds, and shows the smallest story that still
+//! breaks it; not when it is to be `bare`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ fn run() -> Result<bool, String> {
             .map_or(Ok(usual), |count| count.parse().map_err(|error| format!("`{count}` is no number: {error}")))
     };
     let (seeds, from) = (number(10_000)?, number(0)?);
+    let is_bare = words.next().is_some_and(|word| word == "bare");
     let catalogue = Catalogue::shipped();
     let contracts: Vec<&Contract> = catalogue.iter().collect();
     let (started, mut tally) = (Instant::now(), Tally::default());
@@ -63,6 +65,9 @@ fn run() -> Result<bool, String> {
         if !broken.is_empty() {
             println!("seed {seed} ({}), after {} seeds:", contract.provider(), seed - from + 1);
             broken.iter().for_each(|broken| println!("  {broken}"));
+            if is_bare {
+                return Ok(false);
+            }
             let promise = broken[0].promise;
             let smallest = shrink::smallest(&story, contract, promise, Bounds::default(), &mut |_| {});
             println!("the smallest story that still fails so, with {:?}:", smallest.setup);
