@@ -14,6 +14,17 @@
 //! and notices must be. A [`Script`](script::Script) is such a list of arrivals, to be kept and cut down.
 //! [`check`] has the laws of a fold for folds of your own.
 //!
+//! Then there is the other side, the receiver:
+//!
+//! ```text
+//! arrivals, mishaps ──▶ story ──▶ run ──▶ what happened ──▶ oracle ──▶ broken promises ──▶ shrink
+//! ```
+//!
+//! A [`Story`](story::Story) is everything that happens to a receiver, deliveries and
+//! [mishaps](mishaps::Mishap) of its own; [`run::play`] plays it with the real engine, in virtual time and one
+//! step at a time; [`oracle::judge`] says which promises were broken; [`shrink::smallest`] finds the smallest
+//! story that still breaks one.
+//!
 //! ```
 //! use finis_engine::Timestamp;
 //! use finis_providers::Catalogue;
@@ -35,8 +46,18 @@
 //! # Ok::<(), finis_simulator::world::HabitsError>(())
 //! ```
 //!
-//! Not here: whoever drives the real engine through arrivals in virtual time, and whoever looks for the
-//! smallest story that fails. Both need sessions, arrivals and faults by name, which a script has.
+//! ```
+//! use finis_providers::Catalogue;
+//! use finis_simulator::story::Story;
+//! use finis_simulator::{oracle, run};
+//!
+//! let catalogue = Catalogue::shipped();
+//! let pathors = catalogue.get("pathors").unwrap();
+//! let story = Story::swarm(pathors, 7)?;
+//! let played = run::play(&story, pathors, &mut |_| {})?;
+//! assert_eq!(oracle::judge(&story, pathors, &played), []);
+//! # Ok::<(), finis_simulator::story::SetupError>(())
+//! ```
 
 pub mod clock; // time in a world
 pub mod json; // JSON as a tree that keeps what was written
