@@ -35,7 +35,8 @@ fn main() -> ExitCode {
 #[allow(clippy::disallowed_methods, reason = "what is measured is how long it takes")]
 fn run() -> Result<bool, String> {
     let mut words = std::env::args().skip(1);
-    let sessions: u64 = words.next().map_or(Ok(1_000_000), |count| count.parse()).map_err(|error| format!("{error}"))?;
+    let sessions: u64 =
+        words.next().map_or(Ok(1_000_000), |count| count.parse()).map_err(|error| format!("{error}"))?;
     let provider = words.next().unwrap_or_else(|| "pathors".into());
     let preset: Preset = words.next().map_or(Ok(Preset::Ordinary), |name| name.parse())?;
     let catalogue = Catalogue::shipped();
