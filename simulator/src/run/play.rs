@@ -339,9 +339,17 @@ impl Play<'_> {
                 left.push(format!("the {who} is not known"));
                 continue;
             };
-            let (behind, parked) = (consumer.behind(last), consumer.parked().count());
-            if behind > 0 || parked > 0 {
-                left.push(format!("the {who} was not told {behind}, and {parked} are parked"));
+            // What was erased meanwhile counts as open, and nobody will ever be handed it.
+            let is_left = |seq: &u64| {
+                let next = at_once(self.kept.notices(seq - 1, 1)).unwrap_or_default();
+                next.iter().any(|(at, _)| at == seq)
+            };
+            let open = consumer.released().chain(consumer.acknowledged + 1..=last);
+            if let Some(seq) = open.filter(|seq| consumer.is_open(*seq)).find(is_left) {
+                left.push(format!("the {who} was not told {seq}"));
+            }
+            if let Some((seq, _)) = consumer.parked().next() {
+                left.push(format!("{seq} is parked for the {who}"));
             }
         }
         left
