@@ -65,7 +65,9 @@ fn run() -> Result<bool, String> {
         judged_in += began.elapsed();
         if !broken.is_empty() {
             println!("in the part from session {done} on:");
-            broken.iter().for_each(|broken| println!("  {broken}"));
+            for broken in broken {
+                println!("  {broken}");
+            }
             return Ok(false);
         }
         deliveries += story.arrivals().count();

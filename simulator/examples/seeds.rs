@@ -64,7 +64,9 @@ fn run() -> Result<bool, String> {
         let broken = oracle::judge(&story, contract, &played);
         if !broken.is_empty() {
             println!("seed {seed} ({}), after {} seeds:", contract.provider(), seed - from + 1);
-            broken.iter().for_each(|broken| println!("  {broken}"));
+            for broken in &broken {
+                println!("  {broken}");
+            }
             if is_bare {
                 return Ok(false);
             }
@@ -77,7 +79,9 @@ fn run() -> Result<bool, String> {
         tally.sessions += story.sessions().len();
         for (_, arrival) in story.arrivals() {
             tally.deliveries += 1;
-            arrival.is.faults.iter().for_each(|fault| *tally.faults.entry(*fault).or_default() += 1);
+            for fault in &arrival.is.faults {
+                *tally.faults.entry(*fault).or_default() += 1;
+            }
         }
         for (_, mishap) in story.mishaps() {
             *tally.mishaps.entry(mishap.trouble()).or_default() += 1;

@@ -39,7 +39,9 @@ pub(super) fn judge(played: &Played, findings: &mut Findings) {
             Did::LetGo { keys, .. } => let_go.extend(keys),
             Did::Marked { who, marks } => {
                 let told = told.entry(*who).or_default();
-                marks.iter().for_each(|mark| told.mark(mark));
+                for mark in marks {
+                    told.mark(mark);
+                }
             }
             Did::Handed { who, seq, id, .. } => {
                 let told = told.entry(*who).or_default();

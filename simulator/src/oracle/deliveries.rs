@@ -172,8 +172,10 @@ impl Known<'_> {
             Receipt::Quarantined { .. } => {
                 return findings.note(Promise::Answered, session, || wrong("it can be read"));
             }
-            Receipt::Stored { key } | Receipt::Duplicate { key } | Receipt::Expired { key } => key,
-            Receipt::Forgotten { key } => key,
+            Receipt::Stored { key }
+            | Receipt::Duplicate { key }
+            | Receipt::Expired { key }
+            | Receipt::Forgotten { key } => key,
         };
         findings.expect(*of == key, Promise::Answered, session, || wrong("it is of this session"));
         let place = (key, digest);

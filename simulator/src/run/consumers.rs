@@ -51,18 +51,14 @@ async fn live(stage: &Arc<Stage>, engine: &Engine, ack_each: u64) -> Result<Next
     // The last that is dealt with and not acknowledged.
     let mut dealt = None;
     loop {
-        let next = match notices.try_next().await? {
-            Some(next) => next,
-            None => {
-                if let Some(seq) = dealt.take() {
-                    notices.ack(seq).await?;
-                }
-                match notices.next().await? {
-                    Some(next) => next,
-                    None => return Ok(Next::Ended),
-                }
+        let mut next = notices.try_next().await?;
+        if next.is_none() {
+            if let Some(seq) = dealt.take() {
+                notices.ack(seq).await?;
             }
-        };
+            next = notices.next().await?;
+        }
+        let Some(next) = next else { return Ok(Next::Ended) };
         match stage.hand(who, &next) {
             None => stage.deal(who, &next),
             Some(How::Hangs { ms }) => {

@@ -164,7 +164,8 @@ impl Played {
     /// What happened, a line each.
     #[must_use]
     pub fn trace(&self) -> String {
-        self.steps.iter().map(|step| format!("{step}\n")).collect()
+        let lines: Vec<String> = self.steps.iter().map(ToString::to_string).collect();
+        lines.join("\n") + "\n"
     }
 
     /// BLAKE3 over what happened and what there was at the end: the same for the same story, on every machine.

@@ -13,10 +13,12 @@ use std::task::{Context, Poll, Wake, Waker};
 /// Tasks of one life of a process.
 #[derive(Default)]
 pub(super) struct Pool {
-    tasks: BTreeMap<u64, (Pin<Box<dyn Future<Output = ()>>>, Waker)>,
+    tasks: BTreeMap<u64, (Task, Waker)>,
     woken: Arc<Woken>,
     next: u64,
 }
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// Tasks that are to be polled.
 #[derive(Default)]
