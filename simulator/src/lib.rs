@@ -15,6 +15,17 @@
 //! [`grace`] says what every grace and every stall would do in such a world; [`check`] has the laws of a fold
 //! for folds of your own, and [`conclusions`] hold what a receiver says against what was posted to it.
 //!
+//! Then there is the other side, the receiver:
+//!
+//! ```text
+//! arrivals, mishaps ──▶ story ──▶ run ──▶ what happened ──▶ oracle ──▶ broken promises ──▶ shrink
+//! ```
+//!
+//! A [`Story`](story::Story) is everything that happens to a receiver, deliveries and
+//! [mishaps](mishaps::Mishap) of its own; [`run::play`] plays it with the real engine, in virtual time and one
+//! step at a time; [`oracle::judge`] says which promises were broken; [`shrink::smallest`] finds the smallest
+//! story that still breaks one.
+//!
 //! ```
 //! use finis_engine::Timestamp;
 //! use finis_providers::Catalogue;
@@ -36,8 +47,18 @@
 //! # Ok::<(), finis_simulator::world::HabitsError>(())
 //! ```
 //!
-//! Not here: whoever drives the real engine through arrivals in virtual time, and whoever looks for the
-//! smallest story that fails. Both need sessions, arrivals and faults by name, which a script has.
+//! ```
+//! use finis_providers::Catalogue;
+//! use finis_simulator::story::Story;
+//! use finis_simulator::{oracle, run};
+//!
+//! let catalogue = Catalogue::shipped();
+//! let pathors = catalogue.get("pathors").unwrap();
+//! let story = Story::swarm(pathors, 7)?;
+//! let played = run::play(&story, pathors, &mut |_| {})?;
+//! assert_eq!(oracle::judge(&story, pathors, &played), []);
+//! # Ok::<(), finis_simulator::story::SetupError>(())
+//! ```
 
 pub mod clock; // time in a world
 pub mod json; // JSON as a tree that keeps what was written
@@ -51,6 +72,13 @@ pub mod faults; // what goes wrong on the way
 pub mod conclusions; // what a receiver made of it, by its own word
 pub mod model; // what must come of it
 pub mod script; // arrivals written out
+
+pub mod mishaps; // what goes wrong on the receiver's side
+pub mod story; // everything that happens to a receiver, in one list
+
+pub mod oracle; // what is promised, held against what happened
+pub mod run; // the real engine, played through a story
+pub mod shrink; // the smallest story that still breaks a promise
 
 pub mod grace; // how long to wait
 

@@ -37,6 +37,10 @@ pub(crate) enum Purpose {
     Forge,
     /// Orders of events that a law is tried with.
     Check,
+    /// What goes wrong on the receiver's side.
+    Mishap,
+    /// How a receiver is set up.
+    Setup,
 }
 
 /// A sequence of numbers.

@@ -350,6 +350,24 @@ async fn the_engines_time_never_steps_back() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn what_comes_after_a_deadline_is_an_entry_after_it_though_the_clock_goes_back() {
+    let log: Arc<MemoryLog> = Arc::default();
+    let clock = Hand::at(EVENING);
+    let running = Running::start(log.clone(), clock.clone());
+    running.receive(&payload('E', "s-1", EVENING)).await;
+    let mut notices = running.engine.notices("crm").await.unwrap();
+    // Its stall time is an hour.
+    clock.set("2026-05-03T09:42:14Z");
+    assert_eq!(notices.next().await.unwrap().unwrap().notice.kind, NoticeKind::Stalled);
+    clock.set("2026-05-03T09:00:00Z");
+    running.receive(&payload('E', "s-2", EVENING)).await;
+    let stored = log.load(&[key("s-2")]).await.unwrap().remove(0);
+    assert_eq!(stored.events[0].received_at.unwrap().to_string(), "2026-05-03T09:42:14.000001Z");
+    drop(notices);
+    running.stop().await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 

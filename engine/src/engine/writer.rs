@@ -113,6 +113,8 @@ pub struct Writer {
 /// A session in memory.
 struct Held {
     session: Session,
+    /// When it is due, as the log has it.
+    due: Option<Timestamp>,
     /// It was let go.
     gone: Option<Gone>,
     /// When it was last touched.
@@ -261,10 +263,13 @@ impl Writer {
                 making.batch.notices.extend(notices);
                 making.batch.deadlines.extend(passed.map(|due| (key, due)));
             }
+            let passed = making.batch.deadlines.iter().map(|(_, due)| *due).max();
             match self.append(making).await {
                 Err(error) if is_passing(&error) => return Ok(false),
                 outcome => drop(outcome?),
             }
+            // They are entries: what comes now is after them, even if the system's clock should go back.
+            self.latest = self.latest.max(passed);
             if let Some(last) = others.into_iter().next_back() {
                 // Nothing becomes due before it any more, even if the system's clock should go back.
                 (self.latest, self.passed_over) = (Some(now), Some(last));
@@ -398,8 +403,8 @@ impl Writer {
         }
         let inner = Arc::clone(&self.inner);
         let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
-        let empty = || Held { session: Session::new(key.clone()), gone: None, touched: 0 };
-        let Held { session, gone, .. } = self.sessions.entry(key.clone()).or_insert_with(empty);
+        let empty = || Held { session: Session::new(key.clone()), due: None, gone: None, touched: 0 };
+        let Held { session, due, gone, .. } = self.sessions.entry(key.clone()).or_insert_with(empty);
         if let Some(gone) = gone {
             return match gone.why {
                 Why::Expired => Receipt::Expired { key },
@@ -408,6 +413,14 @@ impl Writer {
         }
         // The key was made by the source, of a subject of its contract.
         let Some(under) = under else { return Receipt::Duplicate { key } };
+        // Time goes on while sessions are read and batches are written. What became due meanwhile is an entry
+        // before this one, whatever the batches are.
+        if due.is_some_and(|due| due <= now) && session.deadline(under).is_some_and(|due| due <= now) {
+            let (passed, notices) = session.settle(under, now);
+            making.batch.notices.extend(notices);
+            making.batch.deadlines.extend(passed.map(|due| (key.clone(), due)));
+            making.touched.insert(key.clone());
+        }
         let max = inner.settings.events_max.max(1);
         if session.partial().len() >= max && !session.has(&arrival) {
             if !session.partial().is_crowded() {
@@ -469,7 +482,8 @@ impl Writer {
         if let Some(source) = self.inner.sources.get(&key.source) {
             let gone = stored.gone;
             let session = source.restore(key.clone(), stored);
-            self.sessions.insert(key, Held { session, gone, touched: 0 });
+            let due = source.under(&key).and_then(|under| session.deadline(under));
+            self.sessions.insert(key, Held { session, due, gone, touched: 0 });
         }
     }
 
@@ -481,8 +495,11 @@ impl Writer {
         }
         for key in &making.touched {
             let under = self.inner.sources.get(&key.source).and_then(|source| source.under(key));
-            let session = self.sessions.get(key);
-            let due = session.zip(under).and_then(|(held, under)| held.session.deadline(under));
+            let held = self.sessions.get_mut(key).zip(under);
+            let due = held.and_then(|(held, under)| {
+                held.due = held.session.deadline(under);
+                held.due
+            });
             making.batch.due.push((key.clone(), due));
         }
         let said = making.batch.notices.len() as u64;

@@ -24,7 +24,7 @@ use crate::arrival::{Arrival, Is};
 use crate::json::Json;
 use crate::model::Terms;
 
-const SCRIPT: &str = "script.jsonl";
+pub(crate) const SCRIPT: &str = "script.jsonl";
 
 /// A line of a script.
 #[derive(Deserialize)]
@@ -191,7 +191,7 @@ fn span_in_seconds(span: Duration) -> String {
 
 impl Arrival {
     /// Appends it as a line; of an export, or of a script with what it is in truth.
-    fn write(&self, out: &mut Vec<u8>, with_truth: bool) {
+    pub(crate) fn write(&self, out: &mut Vec<u8>, with_truth: bool) {
         let text = |text: &str| Json::String(text.to_owned());
         let headers = self.headers.iter().map(|(name, value)| (name.clone(), text(value)));
         let mut members = vec![
@@ -213,7 +213,7 @@ impl Arrival {
     }
 }
 
-fn read(line: &[u8]) -> Result<Arrival, String> {
+pub(crate) fn read(line: &[u8]) -> Result<Arrival, String> {
     let Read { received_at, source, headers, is, body: Body(body) } =
         serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let received_at = Timestamp::parse(&received_at).map_err(|error| format!("`{received_at}`: {error}"))?;

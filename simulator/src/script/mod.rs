@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 pub use folder::{LoadError, SaveError};
+pub(crate) use folder::{SCRIPT, read};
 
 use crate::arrival::Arrival;
 use crate::faults::{Fault, Faults, Origin, Road, Tally};

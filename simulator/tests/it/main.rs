@@ -8,6 +8,8 @@ mod conclusions; // what a receiver says, against what was posted
 mod contracts; // contracts that are tried
 mod faults; // each dial does what it says
 mod grace; // how long to wait, against the live engine
+mod run; // the real engine, played
 mod scripts; // arrivals written out
+mod shrinking; // stories made smaller
 mod stories; // the model against every story of the fixtures
 mod worlds; // worlds against their contracts

@@ -1,0 +1,139 @@
+//! Who is told what.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use finis_engine::live::{NoticeId, SessionKey};
+use finis_engine::log::Mark;
+
+use super::{Findings, Promise};
+use crate::mishaps::{EVERYBODY, Who};
+use crate::run::{Did, Played};
+
+/// A consumer, as anybody would first write it.
+#[derive(Default)]
+struct Told {
+    /// All up to here are settled, and some beyond, but for those that are parked or let out again.
+    up_to: u64,
+    beyond: BTreeSet<u64>,
+    parked: BTreeSet<u64>,
+    released: BTreeSet<u64>,
+    /// What it had its effect of, whether the log knows or not.
+    dealt: BTreeSet<u64>,
+    /// Nothing up to here is open.
+    closed_to: u64,
+}
+
+pub(super) fn judge(played: &Played, findings: &mut Findings) {
+    let mut said: Vec<(NoticeId, &SessionKey)> = Vec::new();
+    let mut of_session: BTreeMap<&SessionKey, Vec<u64>> = BTreeMap::new();
+    let mut let_go: BTreeSet<&SessionKey> = BTreeSet::new();
+    let mut told: BTreeMap<Who, Told> = EVERYBODY.into_iter().map(|who| (who, Told::default())).collect();
+    for step in &played.steps {
+        match &step.what {
+            Did::Kept(batch) => {
+                for (notice, _) in batch.notices.iter().filter(|(_, is_first)| *is_first) {
+                    said.push((notice.id, &notice.key));
+                    of_session.entry(&notice.key).or_default().push(said.len() as u64);
+                }
+            }
+            Did::LetGo { keys, .. } => let_go.extend(keys),
+            Did::Marked { who, marks } => {
+                let told = told.entry(*who).or_default();
+                for mark in marks {
+                    told.mark(mark);
+                }
+            }
+            Did::Handed { who, seq, id, .. } => {
+                let told = told.entry(*who).or_default();
+                // Places count from 1.
+                let known = usize::try_from(*seq).ok().and_then(|seq| said.get(seq.checked_sub(1)?));
+                let Some((known, key)) = known.filter(|(known, _)| known == id) else {
+                    findings.note(Promise::Outbox, None, || {
+                        format!("the {who} is handed {id} at place {seq}, which nobody has kept there")
+                    });
+                    continue;
+                };
+                let session = Some(key.id.as_str());
+                findings.expect(!told.is_settled(*seq), Promise::NotAgain, session, || {
+                    format!("the {who} has acknowledged {seq}, and is handed it again as {known}")
+                });
+                let is_open = |told: &Told, before: u64| {
+                    // Below what was said, which is in memory.
+                    told.is_open(before) && !let_go.contains(said[before as usize - 1].1)
+                };
+                // Those before it are dealt with; by the one that pulls all of them, whatever the session.
+                let first_open = match who {
+                    Who::Puller => {
+                        while told.closed_to + 1 < *seq && !is_open(told, told.closed_to + 1) {
+                            told.closed_to += 1;
+                        }
+                        Some(told.closed_to + 1).filter(|before| before < seq)
+                    }
+                    Who::Handler => {
+                        let of_session = of_session.get(key).into_iter().flatten();
+                        of_session.copied().take_while(|before| before < seq).find(|before| is_open(told, *before))
+                    }
+                };
+                if let Some(before) = first_open {
+                    findings.note(Promise::InOrder, session, || {
+                        format!("the {who} is handed {seq}, and has not dealt with {before}")
+                    });
+                }
+            }
+            Did::Dealt { who, seq, .. } => drop(told.entry(*who).or_default().dealt.insert(*seq)),
+            _ => {}
+        }
+    }
+    for (who, told) in told {
+        for (seq, (id, key)) in (1..).zip(&said) {
+            let may_be_away = let_go.contains(*key);
+            let is_told = told.dealt.contains(&seq) && told.is_settled(seq);
+            findings.expect(is_told || may_be_away, Promise::Told, Some(&key.id), || {
+                format!("the {who} has not dealt with {seq}, {id}")
+            });
+        }
+    }
+}
+
+impl Told {
+    fn is_settled(&self, seq: u64) -> bool {
+        let is_aside = self.parked.contains(&seq) || self.released.contains(&seq);
+        !is_aside && (seq <= self.up_to || self.beyond.contains(&seq))
+    }
+
+    fn is_open(&self, seq: u64) -> bool {
+        !self.is_settled(seq) && !self.dealt.contains(&seq)
+    }
+
+    fn mark(&mut self, mark: &Mark) {
+        match mark {
+            Mark::Begin(to) | Mark::UpTo(to) => self.up_to = self.up_to.max(*to),
+            Mark::Done(seq) => {
+                self.parked.remove(seq);
+                self.released.remove(seq);
+                self.beyond.insert(*seq);
+            }
+            Mark::Park(seq, _) => {
+                if !self.is_settled(*seq) {
+                    self.released.remove(seq);
+                    self.parked.insert(*seq);
+                }
+            }
+            Mark::Release(seq) => {
+                if self.parked.remove(seq) {
+                    self.released.insert(*seq);
+                }
+            }
+            Mark::Reset(to) => {
+                for beyond in [&mut self.beyond, &mut self.parked, &mut self.released] {
+                    beyond.split_off(&(to + 1));
+                }
+                self.up_to = *to;
+                self.closed_to = self.closed_to.min(*to);
+            }
+        }
+        while self.beyond.remove(&(self.up_to + 1)) {
+            self.up_to += 1;
+        }
+    }
+}

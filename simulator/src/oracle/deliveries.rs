@@ -1,0 +1,197 @@
+//! What becomes of a delivery.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use finis_engine::live::SessionKey;
+use finis_engine::{Contract, Receipt, ReceiveError};
+
+use super::{Findings, Promise};
+use crate::arrival::Arrival;
+use crate::model::{self, Digest};
+use crate::run::{Answer, Batch, Did, Played};
+use crate::story::{Story, What};
+
+/// What an arrival is, by the model's reading.
+struct Read {
+    key: SessionKey,
+    digest: Digest,
+}
+
+/// All that is known at a step.
+#[derive(Default)]
+struct Known<'s> {
+    /// Of each event that was posted so far, the bodies; and all of them that may be refused.
+    posted: BTreeMap<(SessionKey, Digest), BTreeSet<&'s [u8]>>,
+    unfit: BTreeSet<&'s [u8]>,
+    /// What the log has had.
+    kept: BTreeSet<(SessionKey, Digest)>,
+    refused: BTreeSet<Vec<u8>>,
+    /// Events of which somebody was told that they are new.
+    stored: BTreeSet<(SessionKey, Digest)>,
+    let_go: BTreeSet<SessionKey>,
+    /// How far the receiver's clock was ahead when each was posted.
+    ahead: BTreeMap<usize, i64>,
+    answered: BTreeSet<usize>,
+}
+
+pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, findings: &mut Findings) {
+    let mut known = Known::default();
+    let arrival = |place: usize| match &story.happenings.get(place)?.what {
+        What::Arrival(arrival) => Some(&**arrival),
+        What::Mishap(_) => None,
+    };
+    let is_calm = story.mishaps().next().is_none() && !story.setup.refuses_when_busy;
+    for step in &played.steps {
+        match &step.what {
+            Did::Posted { place, ahead } => {
+                known.ahead.insert(*place, *ahead);
+                let Some(arrival) = arrival(*place) else { continue };
+                match read(contract, arrival) {
+                    Some(Read { key, digest }) => {
+                        known.posted.entry((key, digest)).or_default().insert(&arrival.body);
+                    }
+                    None => drop(known.unfit.insert(&arrival.body)),
+                }
+            }
+            Did::Kept(batch) => known.keep(batch, findings),
+            Did::LetGo { keys, .. } => known.let_go.extend(keys.iter().cloned()),
+            Did::Answered { place, answer } => {
+                if let Some(arrival) = arrival(*place) {
+                    known.answer(contract, *place, arrival, answer, is_calm, findings);
+                }
+            }
+            _ => {}
+        }
+    }
+    if is_calm {
+        for (place, _) in story.arrivals() {
+            findings.expect(known.answered.contains(&place), Promise::Answered, None, || {
+                format!("nobody answered delivery {place}, and nothing went wrong")
+            });
+        }
+    }
+    for refused in &played.kept.refused {
+        known.refused.remove(&refused.delivery.body[..]);
+    }
+    let was_let_go = story.mishaps().any(|(_, mishap)| matches!(mishap, crate::mishaps::Mishap::Retain { .. }));
+    findings.expect(known.refused.is_empty() || was_let_go, Promise::Kept, None, || {
+        format!("{} deliveries are not in quarantine any more", known.refused.len())
+    });
+}
+
+fn read(contract: &Contract, arrival: &Arrival) -> Option<Read> {
+    let body = std::str::from_utf8(&arrival.body).ok()?;
+    let told = model::read(contract.draft(), &arrival.headers, body).ok()?;
+    let subject = contract.draft().subjects[told.subject].name.clone();
+    Some(Read { key: SessionKey { source: arrival.source.clone(), subject, id: told.id }, digest: told.digest })
+}
+
+impl Known<'_> {
+    fn keep(&mut self, batch: &Batch, findings: &mut Findings) {
+        for (event, is_new) in &batch.events {
+            let place = (event.key.clone(), event.digest.to_bytes());
+            let bodies = self.posted.get(&place);
+            let was_posted = bodies.is_some_and(|bodies| bodies.contains(&event.delivery.body[..]));
+            findings.expect(was_posted, Promise::Posted, Some(&event.key.id), || {
+                format!("event {} is kept, and nobody posted it", event.digest)
+            });
+            let is_away = self.let_go.contains(&event.key);
+            findings.expect(!(is_away && *is_new), Promise::LetGo, Some(&event.key.id), || {
+                format!("event {} is kept of a session that was let go", event.digest)
+            });
+            let is_first = self.kept.insert(place);
+            findings.expect(is_first || !is_new, Promise::Kept, Some(&event.key.id), || {
+                format!("event {} was there before, and counts as new", event.digest)
+            });
+        }
+        for refused in &batch.refused {
+            let body = &refused.delivery.body;
+            findings.expect(self.unfit.contains(&body[..]), Promise::Posted, None, || {
+                format!("in quarantine is what nobody posted, or what can be read: {}", refused.reason)
+            });
+            self.refused.insert(body.to_vec());
+        }
+    }
+
+    fn answer(
+        &mut self,
+        contract: &Contract,
+        place: usize,
+        arrival: &Arrival,
+        answer: &Answer,
+        is_calm: bool,
+        findings: &mut Findings,
+    ) {
+        findings.expect(self.answered.insert(place), Promise::Answered, None, || {
+            format!("delivery {place} was answered twice")
+        });
+        let told = match answer {
+            Answer::Down => {
+                return findings.expect(!is_calm, Promise::Answered, None, || {
+                    format!("nobody was there for delivery {place}, and nothing went wrong")
+                });
+            }
+            Answer::Told(told) => told,
+        };
+        let read = read(contract, arrival);
+        let session = read.as_ref().map(|read| read.key.id.clone());
+        let session = session.as_deref();
+        let wrong = |should: &str| format!("delivery {place} is answered `{answer}`, and {should}");
+        // A clock that is off may take what is old for new, and the other way round; but no forgery.
+        let is_forged = arrival.is.faults.contains(&crate::faults::Fault::Forge);
+        let is_sure = is_forged || self.ahead.get(&place).is_none_or(|ahead| *ahead == 0);
+        match told {
+            Err(ReceiveError::Denied { .. }) => {
+                findings.expect(!arrival.is.proved || !is_sure, Promise::Proof, session, || wrong("it is proved"));
+            }
+            Err(_) => findings.expect(!is_calm, Promise::Answered, session, || wrong("nothing went wrong")),
+            Ok(receipt) => {
+                findings.expect(arrival.is.proved || !is_sure, Promise::Proof, session, || wrong("it proves nothing"));
+                self.taken(receipt, read, arrival, &wrong, findings);
+            }
+        }
+    }
+
+    fn taken(
+        &mut self,
+        receipt: &Receipt,
+        read: Option<Read>,
+        arrival: &Arrival,
+        wrong: &dyn Fn(&str) -> String,
+        findings: &mut Findings,
+    ) {
+        let Some(Read { key, digest }) = read else {
+            let is_quarantined = matches!(receipt, Receipt::Quarantined { .. });
+            findings.expect(is_quarantined, Promise::Answered, None, || wrong("nobody can read it"));
+            let is_kept = self.refused.contains(&arrival.body);
+            return findings.expect(is_kept || !is_quarantined, Promise::Kept, None, || wrong("it is not there"));
+        };
+        let session = Some(key.id.clone());
+        let session = session.as_deref();
+        let of = match receipt {
+            Receipt::Quarantined { .. } => {
+                return findings.note(Promise::Answered, session, || wrong("it can be read"));
+            }
+            Receipt::Stored { key }
+            | Receipt::Duplicate { key }
+            | Receipt::Expired { key }
+            | Receipt::Forgotten { key } => key,
+        };
+        findings.expect(*of == key, Promise::Answered, session, || wrong("it is of this session"));
+        let place = (key, digest);
+        match receipt {
+            Receipt::Stored { .. } => {
+                findings.expect(self.kept.contains(&place), Promise::Kept, session, || wrong("it is not in the log"));
+                let is_first = self.stored.insert(place);
+                findings.expect(is_first, Promise::Answered, session, || wrong("it was stored before"));
+            }
+            Receipt::Duplicate { .. } => {
+                findings.expect(self.kept.contains(&place), Promise::Kept, session, || wrong("it is not in the log"));
+            }
+            _ => {
+                let is_away = self.let_go.contains(&place.0);
+                findings.expect(is_away, Promise::Answered, session, || wrong("its session was not let go"));
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Records and notices of every session, against the model of the events that the log has had.
+
+use std::collections::BTreeMap;
+
+use finis_engine::live::{Notice, SessionKey};
+use finis_engine::{Contract, Timestamp};
+
+use super::{Findings, Promise};
+use crate::model::{Instant, Key, Model, Said};
+use crate::run::{Did, Played};
+use crate::story::Story;
+
+pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, findings: &mut Findings) {
+    let mut model = Model::new(contract, story.setup.model_terms());
+    let mut told: BTreeMap<SessionKey, Vec<&Notice>> = BTreeMap::new();
+    let mut let_go: BTreeMap<&SessionKey, Timestamp> = BTreeMap::new();
+    let mut last: BTreeMap<&SessionKey, Timestamp> = BTreeMap::new();
+    for step in &played.steps {
+        match &step.what {
+            Did::Kept(batch) => {
+                for (event, _) in batch.events.iter().filter(|(_, is_new)| *is_new) {
+                    let delivery = &event.delivery;
+                    model.take(&event.key.source, &delivery.headers, &delivery.body, event.received_at);
+                    last.extend(event.received_at.map(|at| (&event.key, at)));
+                }
+                for (notice, _) in batch.notices.iter().filter(|(_, is_first)| *is_first) {
+                    told.entry(notice.key.clone()).or_default().push(notice);
+                }
+            }
+            Did::LetGo { keys, at } => {
+                for key in keys {
+                    let_go.entry(key).or_insert(*at);
+                }
+            }
+            _ => {}
+        }
+    }
+    // Of entries at one instant each is a microsecond after the other, and so may be the last.
+    let until = Instant::from(last.values().copied().fold(played.end.1, Timestamp::max));
+    for key in model.keys() {
+        let of = SessionKey { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
+        let told = told.remove(&of).unwrap_or_default();
+        let Some(gone) = let_go.get(&of) else {
+            record(&model, key, played.kept.records.get(&of), until, findings);
+            if let Some(detail) = differs(&told, &model.said(key, until)) {
+                findings.note(Promise::Said, Some(&key.id), || detail);
+            }
+            continue;
+        };
+        findings.expect(!played.kept.sessions.contains_key(&of), Promise::LetGo, Some(&key.id), || {
+            "it was let go, and is there".to_owned()
+        });
+        // Whether a deadline passed first that was due at the very time, is a matter of microseconds.
+        let ends = [Some(*gone), last.get(&of).copied()].into_iter().flatten();
+        let mut ways = ends.map(|end| differs(&told, &model.said(key, Instant::from(end))));
+        if let Some(detail) = ways.next().flatten().filter(|_| ways.all(|way| way.is_some())) {
+            findings.note(Promise::Said, Some(&key.id), || format!("until it was let go, {detail}"));
+        }
+    }
+    for (key, told) in told {
+        findings.note(Promise::Said, Some(&key.id), || {
+            format!("{} notices of a session of which nothing is kept", told.len())
+        });
+    }
+    for key in played.kept.sessions.keys() {
+        let of = Key { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
+        let has_events = model.status(&of, until).is_some();
+        findings.expect(has_events, Promise::Posted, Some(&key.id), || "nothing of it was kept".to_owned());
+    }
+}
+
+fn record(model: &Model<'_>, key: &Key, record: Option<&String>, until: Instant, findings: &mut Findings) {
+    let expected = model.certified(key, until);
+    findings.expect(record == expected.as_ref(), Promise::Record, Some(&key.id), || {
+        let text = |record: Option<&String>| record.map_or("there is none", |record| record).to_owned();
+        format!("\n     it is {}\nit must be {}", text(record), text(expected.as_ref()))
+    });
+}
+
+/// What the first difference is between what was said and what must have been.
+fn differs(told: &[&Notice], said: &[Said]) -> Option<String> {
+    let names = |names: Vec<String>| if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+    let told_names = told.iter().map(|notice| format!("{} {}", notice.kind.as_str(), notice.revision)).collect();
+    let said_names = said.iter().map(|said| format!("{} {} at {}", said.kind, said.revision, said.at)).collect();
+    let both = || format!("said was {}; to be said was {}", names(told_names), names(said_names));
+    if told.len() != said.len() {
+        return Some(both());
+    }
+    for (notice, said) in told.iter().zip(said) {
+        if (notice.kind.as_str(), notice.revision) != (said.kind, said.revision) {
+            return Some(both());
+        }
+        let name = format!("{} {}", said.kind, said.revision);
+        if notice.record != said.record {
+            return Some(format!(
+                "{name} has another record\n     it is {}\nit must be {}",
+                notice.record, said.record
+            ));
+        }
+        let changes = notice.changes.iter();
+        let changes: BTreeMap<_, _> =
+            changes.map(|change| (change.part.clone(), (change.old.clone(), change.new.clone()))).collect();
+        if changes != said.changes {
+            return Some(format!("{name} has other changes: {changes:?} and not {:?}", said.changes));
+        }
+        let asset = notice.asset.as_ref().map(|asset| {
+            let until = asset.until.map(|at| Instant::from(at).to_string());
+            (asset.field.clone(), asset.value.clone(), until)
+        });
+        let of_model = said.asset.clone();
+        let of_model = of_model.map(|(field, value, until)| (field, value, until.map(|at| at.to_string())));
+        if asset != of_model {
+            return Some(format!("{name} says {asset:?} and not {of_model:?}"));
+        }
+    }
+    None
+}

@@ -1,0 +1,181 @@
+//! A log that fails as it is told to, around one that keeps.
+//!
+//! What is kept outlives the process; a process that dies within a call never hears of it again.
+
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use finis_engine::Timestamp;
+use finis_engine::live::{Notice, SessionKey};
+use finis_engine::log::{
+    self, Appended, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Refused, Retained, SourceSettings,
+    Stored,
+};
+
+use super::played::{Batch, Did};
+use super::stage::{Armed, Stage, Write};
+use crate::mishaps::{EVERYBODY, Moment};
+
+/// The log as one process has it open.
+pub(super) struct SimulatedLog {
+    kept: Arc<MemoryLog>,
+    stage: Arc<Stage>,
+    /// It failed, and takes nothing until it is opened again.
+    failed: AtomicBool,
+}
+
+impl SimulatedLog {
+    /// Opens what is kept.
+    pub(super) fn open(kept: Arc<MemoryLog>, stage: Arc<Stage>) -> SimulatedLog {
+        SimulatedLog { kept, stage, failed: AtomicBool::new(false) }
+    }
+
+    fn stopped() -> LogError {
+        LogError::Stopped { reason: "a write failed".to_owned() }
+    }
+
+    /// Waits as long as the disk takes. Fails when the log has.
+    async fn wait(&self) -> Result<Write, LogError> {
+        let disk = self.stage.disk();
+        if let Some(takes) = disk.takes {
+            self.stage.time.sleep(takes).await;
+        }
+        if self.failed.load(Ordering::Relaxed) { Err(Self::stopped()) } else { Ok(disk) }
+    }
+
+    /// Lets a write be done, or not, as what befalls it wants.
+    async fn write<T>(&self, commit: impl Future<Output = Result<T, LogError>> + Send) -> Result<T, LogError> {
+        if self.wait().await?.is_full {
+            return Err(LogError::Full { reason: "there is no room".to_owned() });
+        }
+        match self.stage.strike() {
+            None => commit.await,
+            Some(Armed::Crash(moment, down)) => {
+                if moment == Moment::After {
+                    // Nobody hears of it.
+                    let _ = commit.await;
+                }
+                self.stage.die(down);
+                pending().await
+            }
+            Some(Armed::Fail { kept, down }) => {
+                if kept {
+                    // Nobody hears of it.
+                    let _ = commit.await;
+                }
+                self.failed.store(true, Ordering::Relaxed);
+                self.stage.fail(down);
+                Err(Self::stopped())
+            }
+        }
+    }
+
+    async fn commit(&self, batch: log::Batch) -> Result<Appended, LogError> {
+        let (events, notices) = (batch.events.clone(), batch.notices.clone());
+        let (deadlines, refused) = (batch.deadlines.clone(), batch.refused.clone());
+        let appended = self.kept.append(batch).await?;
+        if !(events.is_empty() && notices.is_empty() && deadlines.is_empty() && refused.is_empty()) {
+            let events = events.into_iter().zip(appended.new.iter().copied()).collect();
+            let notices = notices.into_iter().zip(appended.first.iter().copied()).collect();
+            self.stage.note(Did::Kept(Box::new(Batch { events, deadlines, notices, refused })));
+        }
+        Ok(appended)
+    }
+}
+
+#[async_trait]
+impl LogRead for SimulatedLog {
+    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
+        self.wait().await?;
+        self.kept.load(keys).await
+    }
+
+    async fn due(
+        &self,
+        after: Option<&(Timestamp, SessionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.kept.due(after, until, limit).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        self.kept.next_due().await
+    }
+
+    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
+        self.wait().await?;
+        self.kept.notices(after, limit).await
+    }
+
+    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
+        self.kept.sessions(after, limit).await
+    }
+
+    async fn last_seq(&self) -> Result<u64, LogError> {
+        self.kept.last_seq().await
+    }
+
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        self.kept.consumers().await
+    }
+
+    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+        self.kept.refused(limit).await
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
+        self.kept.sources().await
+    }
+
+    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
+        self.kept.latest().await
+    }
+}
+
+#[async_trait]
+impl Log for SimulatedLog {
+    async fn append(&self, batch: log::Batch) -> Result<Appended, LogError> {
+        self.write(self.commit(batch)).await
+    }
+
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
+        self.write(async {
+            self.kept.mark(consumer, marks).await?;
+            if let Some(who) = EVERYBODY.into_iter().find(|who| who.name() == consumer) {
+                self.stage.note(Did::Marked { who, marks: marks.to_vec() });
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
+        self.write(self.kept.remove_consumer(consumer)).await
+    }
+
+    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
+        self.write(async {
+            self.kept.let_go(keys, gone).await?;
+            self.stage.note(Did::LetGo { keys: keys.to_vec(), at: gone.at });
+            Ok(())
+        })
+        .await
+    }
+
+    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
+        self.write(async {
+            let before = self.kept.sessions(None, usize::MAX).await?;
+            let retained = self.kept.retain(keep, now).await?;
+            let after = self.kept.sessions(None, usize::MAX).await?;
+            // Both are in the same order, and nothing is new.
+            let mut left = after.iter().peekable();
+            let gone = before.into_iter().filter(|key| left.next_if_eq(&key).is_none());
+            self.stage.note(Did::LetGo { keys: gone.collect(), at: now });
+            Ok(retained)
+        })
+        .await
+    }
+}
