@@ -376,6 +376,10 @@ fn a_store_of_before_opens_and_goes_on() {
     assert!(report.journal.damage.is_empty() && report.journal.closed && report.replayed > 0, "{report}");
     assert_eq!(report.index, IndexState::Rebuilt { reason: "it is of another format".to_owned() }, "{report}");
     drop(log);
+    // A log that is dropped is closed on a thread of its own.
+    let is_held = || Holder::of(&scratch.path().join("finis.db")).is_some();
+    let held = (0..1000).take_while(|_| is_held()).inspect(|_| std::thread::sleep(Duration::from_millis(10))).count();
+    assert!(held < 1000, "somebody still has the store");
     let told = scratch.finis("show s-1").fine().out;
     assert!(told.ends_with("2 events, 1 notice said\n"), "{told}");
     // The same events, one at its time of before and one a minute later.
