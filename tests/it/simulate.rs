@@ -137,6 +137,37 @@ fn what_nobody_subscribed_to_is_not_sent() {
 }
 
 #[test]
+fn the_engine_plays_worlds_in_which_the_receiver_has_mishaps() {
+    let scratch = Scratch::new();
+    let told = scratch.finis("simulate --sessions 40 --faults hostile --mishaps hostile").fine().out;
+    assert!(told.contains("Promises   all are held"), "{told}");
+    let report = scratch.finis("simulate --sessions 40 --faults hostile --mishaps hostile --json").fine().json();
+    let played = &report["played"];
+    assert!(played["mishaps"].as_object().unwrap().len() > 5, "{played}");
+    assert!(played["notices"].as_u64().unwrap() > 10 && played["broken"] == serde_json::json!([]), "{played}");
+    let report = scratch.finis("simulate --sessions 8 --runs 25 --faults swarm --mishaps swarm --json").fine().json();
+    assert_eq!((&report["played"], &report["broken_seeds"]), (&25.into(), &serde_json::json!([])));
+    // Without mishaps it is played, too; and not unless it is asked for.
+    let report = scratch.finis("simulate --sessions 8 --mishaps none --json").fine().json();
+    assert_eq!(report["played"]["mishaps"], serde_json::json!({}));
+    assert!(scratch.finis("simulate --sessions 8 --json").fine().json()["played"].is_null());
+}
+
+#[test]
+fn a_story_with_mishaps_is_played_again_with_them() {
+    let scratch = Scratch::new();
+    scratch.finis("simulate --sessions 6 --faults hostile --out kept").fine();
+    let path = scratch.path().join("kept/script.jsonl");
+    let script = std::fs::read_to_string(&path).unwrap();
+    let at = script.lines().nth(2).and_then(|line| line.split('"').nth(3)).unwrap().to_owned();
+    let mut lines: Vec<String> = script.lines().map(str::to_owned).collect();
+    lines.insert(2, format!(r#"{{"at":"{at}","mishap":{{"kill":{{"down_ms":1000}}}}}}"#));
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let told = scratch.finis("simulate --replay kept").fine().out;
+    assert!(told.contains("1 mishap of the receiver") && told.contains("Promises   all are held"), "{told}");
+}
+
+#[test]
 fn worlds_are_of_any_contract() {
     let scratch = Scratch::new();
     for provider in ["agntix", "pathors", "saaya", "smallest", "smallest-legacy"] {
@@ -147,11 +178,14 @@ fn worlds_are_of_any_contract() {
 
 #[test]
 fn what_cannot_be_is_refused_with_what_can() {
+    let played =
+        Scratch::new().finis("simulate --sessions 5 --mishaps calm --secret s --header x-webhook-secret").run();
+    assert_eq!((played.code, played.err.contains("has no secret")), (2, true), "{}", played.err);
     let scratch = Scratch::new();
     for (options, said) in [
         ("--loss 5", "`5` is more than always"),
         ("--loss many", "`many` is no chance: write `1%` or `0.01`"),
-        ("--faults bad", "`bad` is no set of faults: one of none, calm, ordinary, hostile, swarm is"),
+        ("--faults bad", "`bad` is no set: one of none, calm, ordinary, hostile, swarm is"),
         ("--loss-of 1%", "`1%` names no kind: write `session.ended=1%`"),
         ("--loss-of nothing=1%", "no kind of event is called so; there are session.ended, call.ended"),
         ("--provider acme", "no contract is called `acme`: there are"),

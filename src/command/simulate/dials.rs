@@ -112,7 +112,7 @@ pub(crate) struct Dials {
 
 /// Faults by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Set {
+pub(crate) enum Set {
     None,
     Preset(Preset),
     Swarm,
@@ -128,7 +128,7 @@ impl std::str::FromStr for Set {
             _ => text
                 .parse()
                 .map(Set::Preset)
-                .map_err(|_| format!("`{text}` is no set of faults: one of none, calm, ordinary, hostile, swarm is")),
+                .map_err(|_| format!("`{text}` is no set: one of none, calm, ordinary, hostile, swarm is")),
         }
     }
 }

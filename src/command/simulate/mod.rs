@@ -4,6 +4,7 @@
 //! ```text
 //! worlds, dials ──▶ script ──▶ offline      what the fold makes of it, against the model
 //! replay ─────────────┘   └──▶ against      what a receiver makes of it
+//!                      ├──▶ play         what the engine makes of it, when things go wrong with the receiver
 //! worlds, dials ─────────────▶ grace        what each time to wait would make of it
 //! ```
 
@@ -11,6 +12,7 @@ mod against; // posted to a receiver
 mod dials; // what goes wrong
 mod grace; // which grace and which stall to set
 mod offline; // folded, and held against the model
+mod play; // played with the engine, in virtual time
 mod report; // what is said of it
 mod worlds; // which world
 
@@ -20,9 +22,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use finis::engine::Timestamp;
 use finis_simulator::script::Script;
+use finis_simulator::story::Story;
 
 use super::reconcile::{Watch, as_of};
 use super::{Failure, Outcome, say};
+use play::Play;
 use report::{Run, Runs};
 use worlds::{Judging, Made};
 
@@ -35,12 +39,16 @@ Without --against, what arrives is folded as `finis reconcile` does it, and ever
 reading of the design that shares no code with the fold. --out keeps the world as a story: `deliveries.jsonl` is an \
 export, `records.ndjson` the records that must come of it, `args` what `finis reconcile` is to be told.
 
+With --mishaps, the engine itself plays the world in virtual time: its process is killed, its disk is full, its consumers \
+fail; and everything it promises is held against what happened. A promise that is broken is told with the smallest \
+story that breaks it; --out keeps that.
+
 With --advise, nothing is kept of a session that is over, and it is said how long to wait: docs/grace.md.
 
 With --against, it is posted to a receiver of yours, signed for the moment at which it is sent; with --expect, the \
 receiver is asked what it made of it. What it has to answer, and how it is judged: docs/simulate.md.
 
-Exits 0; 1 when fold and model disagree, or a receiver lost, doubled or told something wrongly or too early; 2 when \
+Exits 0; 1 when fold and model disagree, a promise is broken, or a receiver lost, doubled or told something wrongly or too early; 2 when \
 something could not be read, written or reached.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -51,6 +59,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     against: against::AgainstArgs,
+
+    #[command(flatten)]
+    play: play::PlayArgs,
 
     #[command(flatten)]
     grace: grace::GraceArgs,
@@ -81,14 +92,17 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     if args.grace.advise {
         return args.advise();
     }
-    let kept = args.replay.as_deref().map(Script::load).transpose()?;
-    let judging = args.worlds.judging(kept.as_ref().map(|script| script.head.provider.as_str()))?;
+    let kept = args.replay.as_deref().map(Story::load).transpose()?;
+    let judging = args.worlds.judging(kept.as_ref().map(|story| story.head.provider.as_str()))?;
     match kept {
-        Some(script) => {
+        Some(story) => {
+            let script = story.script();
             let judging = with_source(judging, &script);
-            args.one(&Made::read(script), &judging)
+            let has_mishaps = story.mishaps().next().is_some();
+            let story = has_mishaps.then_some(story);
+            args.one(&Made::read(script), story, &judging)
         }
-        None if args.runs == 1 => args.one(&args.make(args.worlds.seed, &judging)?, &judging),
+        None if args.runs == 1 => args.one(&args.make(args.worlds.seed, &judging)?, None, &judging),
         None => args.many(&judging),
     }
 }
@@ -120,18 +134,35 @@ impl Args {
         Ok(Outcome::Fine)
     }
 
-    fn one(&self, made: &Made, judging: &Judging) -> Result<Outcome, Failure> {
+    /// What comes of a world when the engine plays it; nothing when nobody wants to know. A story that has mishaps
+    /// of its own is played with these.
+    fn play(&self, script: &Script, story: Option<Story>, judging: &Judging) -> Result<Option<Play>, Failure> {
+        let seed = script.head.seed;
+        let drawn = || self.play.mishaps.map(|set| play::story(script, judging, set, seed));
+        let Some(story) = story.or_else(drawn) else { return Ok(None) };
+        if self.against.signing(judging)?.is_some() {
+            return Err(Failure("a receiver that is played has no secret: leave it out with --mishaps".to_owned()));
+        }
+        play::play(&story, judging).map(Some)
+    }
+
+    fn one(&self, made: &Made, story: Option<Story>, judging: &Judging) -> Result<Outcome, Failure> {
         if self.against.is_given() {
             return self.against.run(made, judging, self.out.as_ref(), self.json);
         }
         let as_of = self.as_of(&made.script, judging);
         let outcome = offline::reconcile(&made.script, judging, as_of)?;
+        let play = self.play(&made.script, story, judging)?;
         if let Some(path) = &self.out {
-            save(&self.writable(&made.script, judging)?, judging, Some(as_of), path)?;
+            match play.as_ref().and_then(|play| play.smallest.as_ref()).filter(|_| !is_file(path)) {
+                // What it was asked for is in the seed.
+                Some(smallest) => smallest.save(path, judging.contract(), as_of)?,
+                None => save(&self.writable(&made.script, judging)?, judging, Some(as_of), path)?,
+            }
         }
-        let run = Run { made, judging, as_of, outcome: &outcome };
+        let run = Run { made, judging, as_of, outcome: &outcome, play: play.as_ref() };
         say(&if self.json { format!("{:#}\n", run.json()) } else { run.text() })?;
-        Ok(if outcome.agrees() { Outcome::Fine } else { Outcome::Objection })
+        Ok(if run.agrees() { Outcome::Fine } else { Outcome::Objection })
     }
 
     fn many(&self, judging: &Judging) -> Result<Outcome, Failure> {
@@ -146,7 +177,8 @@ impl Args {
                 let script = self.writable(&made.script, judging)?;
                 save(&script, judging, Some(as_of), &folder.join(format!("seed-{seed}")))?;
             }
-            runs.add(&Run { made: &made, judging, as_of, outcome: &outcome });
+            let play = self.play(&made.script, None, judging)?;
+            runs.add(&Run { made: &made, judging, as_of, outcome: &outcome, play: play.as_ref() });
             progress.fetch_add(1, Ordering::Relaxed);
         }
         drop(watch);

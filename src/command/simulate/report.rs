@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::super::summary::{write_counts, write_findings, write_sessions};
 use super::super::words::{aside, bad, count, deliveries, heading, number, shown};
 use super::offline::Outcome;
+use super::play::Play;
 use super::worlds::{Judging, Made};
 
 /// Runs that disagree and are listed.
@@ -21,6 +22,8 @@ pub(super) struct Run<'r> {
     pub(super) judging: &'r Judging,
     pub(super) as_of: Timestamp,
     pub(super) outcome: &'r Outcome,
+    /// What came of it when the engine played it, if it did.
+    pub(super) play: Option<&'r Play>,
 }
 
 /// What a delivery may be called by its fault.
@@ -75,7 +78,15 @@ impl Run<'_> {
         // Writing into a String does not fail.
         let _ = write_world(&mut out, self.made, self.judging);
         let _ = self.write_outcome(&mut out);
+        if let Some(play) = self.play {
+            let _ = play.write(&mut out, self.judging);
+        }
         out
+    }
+
+    /// Whether fold and model say the same, and everything promised was held.
+    pub(super) fn agrees(&self) -> bool {
+        self.outcome.agrees() && self.play.is_none_or(|play| play.broken.is_empty())
     }
 
     fn write_outcome(&self, out: &mut String) -> std::fmt::Result {
@@ -124,8 +135,18 @@ impl Run<'_> {
             "agrees": outcome.agrees(),
             "differing": outcome.differing,
             "differences": differences,
+            "played": self.play.map(Play::json),
         })
     }
+}
+
+/// What is wrong in some runs, and which these are.
+fn write_seeds(out: &mut String, head: &str, line: &str, seeds: &[u64]) -> std::fmt::Result {
+    writeln!(out, "\n{}  {}", heading(head), bad(line))?;
+    for seed in seeds.iter().take(LISTED) {
+        writeln!(out, "  {}", aside(&format!("again with --seed {seed}")))?;
+    }
+    Ok(())
 }
 
 /// Many runs, counted together.
@@ -138,6 +159,11 @@ pub(super) struct Runs {
     by_status: BTreeMap<String, u64>,
     /// Seeds of runs in which fold and model do not say the same.
     disagreeing: Vec<u64>,
+    /// Runs that the engine played, and how often each mishap befell the receiver in them.
+    played: u64,
+    mishaps: BTreeMap<String, u64>,
+    /// Seeds of runs in which a promise was broken.
+    broken: Vec<u64>,
 }
 
 impl Runs {
@@ -154,10 +180,19 @@ impl Runs {
         if !run.outcome.agrees() {
             self.disagreeing.push(run.made.script.head.seed);
         }
+        if let Some(play) = run.play {
+            self.played += 1;
+            for (name, times) in &play.mishaps {
+                *self.mishaps.entry((*name).to_owned()).or_default() += times;
+            }
+            if !play.broken.is_empty() {
+                self.broken.push(run.made.script.head.seed);
+            }
+        }
     }
 
     pub(super) fn agrees(&self) -> bool {
-        self.disagreeing.is_empty()
+        self.disagreeing.is_empty() && self.broken.is_empty()
     }
 
     /// For a person.
@@ -174,15 +209,21 @@ impl Runs {
         writeln!(out, "  sessions   {}", number(self.sessions))?;
         write_injected(out, &self.injected)?;
         write_counts(out, "Status     of every session, when all deadlines are over", &self.by_status)?;
-        if self.agrees() {
-            return writeln!(out, "\n{}  the model has the same records of every run", heading("Agreement"));
+        if self.disagreeing.is_empty() {
+            writeln!(out, "\n{}  the model has the same records of every run", heading("Agreement"))?;
+        } else {
+            let line = format!("the model has records otherwise in {}", count(self.disagreeing.len() as u64, "run"));
+            write_seeds(out, "Agreement", &line, &self.disagreeing)?;
         }
-        let line = format!("the model has records otherwise in {}", count(self.disagreeing.len() as u64, "run"));
-        writeln!(out, "\n{}  {}", heading("Agreement"), bad(&line))?;
-        for seed in self.disagreeing.iter().take(LISTED) {
-            writeln!(out, "  {}", aside(&format!("again with --seed {seed}")))?;
+        if self.played == 0 {
+            return Ok(());
         }
-        Ok(())
+        write_counts(out, "Mishaps    of the receiver, while the engine played", &self.mishaps)?;
+        if self.broken.is_empty() {
+            return writeln!(out, "\n{}  all are held in {}", heading("Promises "), count(self.played, "run"));
+        }
+        let line = format!("broken in {} of {}", number(self.broken.len() as u64), count(self.played, "run"));
+        write_seeds(out, "Promises ", &line, &self.broken)
     }
 
     /// For a machine.
@@ -195,6 +236,9 @@ impl Runs {
             "by_status": self.by_status,
             "agrees": self.agrees(),
             "disagreeing_seeds": self.disagreeing,
+            "played": self.played,
+            "mishaps": self.mishaps,
+            "broken_seeds": self.broken,
         })
     }
 }
