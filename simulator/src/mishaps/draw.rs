@@ -230,10 +230,10 @@ fn make(trouble: Trouble, random: &mut Random, arrival: &Arrival) -> Mishap {
         Trouble::Slow => Mishap::Slow { call_ms: long(random, 400, 7), lasts_ms: long(random, 20_000, 4) },
         Trouble::Full => Mishap::Full { lasts_ms: long(random, 10_000, 8) },
         Trouble::Stumble => {
-            let how = match random.below(4) {
-                0 => How::Fails,
-                1 => How::Hangs { ms: long(random, 3_000, 8) },
-                2 => How::DiesBefore,
+            let how = match random.below(6) {
+                0..3 => How::Fails,
+                3 => How::Hangs { ms: long(random, 3_000, 8) },
+                4 => How::DiesBefore,
                 _ => How::DiesAfter,
             };
             Mishap::Stumble { who, how, times: 1 + random.below(5) as u32 }

@@ -12,6 +12,7 @@ use crate::run::{Answer, Batch, Did, Played};
 use crate::story::{Story, What};
 
 /// What an arrival is, by the model's reading.
+#[derive(Clone)]
 struct Read {
     key: SessionKey,
     digest: Digest,
@@ -31,6 +32,8 @@ struct Known<'s> {
     let_go: BTreeSet<SessionKey>,
     /// How far the receiver's clock was ahead when each was posted.
     ahead: BTreeMap<usize, i64>,
+    /// What each is that was not answered yet.
+    read: BTreeMap<usize, Read>,
     answered: BTreeSet<usize>,
 }
 
@@ -47,7 +50,9 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
                 known.ahead.insert(*place, *ahead);
                 let Some(arrival) = arrival(*place) else { continue };
                 match read(contract, arrival) {
-                    Some(Read { key, digest }) => {
+                    Some(read) => {
+                        let Read { key, digest } = read.clone();
+                        known.read.insert(*place, read);
                         known.posted.entry((key, digest)).or_default().insert(&arrival.body);
                     }
                     None => drop(known.unfit.insert(&arrival.body)),
@@ -57,7 +62,7 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
             Did::LetGo { keys, .. } => known.let_go.extend(keys.iter().cloned()),
             Did::Answered { place, answer } => {
                 if let Some(arrival) = arrival(*place) {
-                    known.answer(contract, *place, arrival, answer, is_calm, findings);
+                    known.answer(*place, arrival, answer, is_calm, findings);
                 }
             }
             _ => {}
@@ -113,15 +118,7 @@ impl Known<'_> {
         }
     }
 
-    fn answer(
-        &mut self,
-        contract: &Contract,
-        place: usize,
-        arrival: &Arrival,
-        answer: &Answer,
-        is_calm: bool,
-        findings: &mut Findings,
-    ) {
+    fn answer(&mut self, place: usize, arrival: &Arrival, answer: &Answer, is_calm: bool, findings: &mut Findings) {
         findings.expect(self.answered.insert(place), Promise::Answered, None, || {
             format!("delivery {place} was answered twice")
         });
@@ -133,7 +130,7 @@ impl Known<'_> {
             }
             Answer::Told(told) => told,
         };
-        let read = read(contract, arrival);
+        let read = self.read.remove(&place);
         let session = read.as_ref().map(|read| read.key.id.clone());
         let session = session.as_deref();
         let wrong = |should: &str| format!("delivery {place} is answered `{answer}`, and {should}");

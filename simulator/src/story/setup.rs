@@ -105,12 +105,12 @@ impl Setup {
         let mut bound = |choices: &[u64], usual: usize| sometimes(choices).map_or(usual, |bound| bound as usize);
         setup.queue_max = bound(&[1, 2, 5], setup.queue_max);
         setup.batch_max = bound(&[1, 2, 5], setup.batch_max);
-        setup.sessions_max = bound(&[1, 2, 5], setup.sessions_max);
         setup.at_once_max = bound(&[1, 2, 5], setup.at_once_max);
         setup.ack_each = sometimes(&[2, 3, 7]).unwrap_or(1);
-        // Less than ten.
-        setup.tries_max = sometimes(&[1, 2, 5]).unwrap_or(3) as u32;
         setup.refuses_when_busy = random.below(3) == 0;
+        // What is parked at once, and what has to be read again each time, is where order is at stake.
+        setup.tries_max = random.pick(&[1, 1, 2, 3, 5]).copied().unwrap_or(3);
+        setup.sessions_max = random.pick(&[1, 2, 5, setup.sessions_max]).copied().unwrap_or(setup.sessions_max);
         setup
     }
 
