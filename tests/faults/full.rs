@@ -133,7 +133,9 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
         let finis = open(&folder).await.unwrap();
         assert!(finis.report().reserve_released, "{kind:?}");
         assert_eq!(events(finis.log(), "opened on a full disk").await, kept);
-        let error = post(&finis, next + 40).await.unwrap_err();
+        // One that is no repeat.
+        let fresh = (next + 40..).find(|number| original(*number) == *number).unwrap();
+        let error = post(&finis, fresh).await.unwrap_err();
         assert!(matches!(error, ReceiveError::Log(LogError::Full { .. })), "{kind:?}: {error}");
         // What makes room is done, with what the reserve had.
         let Posted { source, session, .. } = posted(0);
@@ -141,8 +143,8 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
         kept.retain(|number| posted(*number).session != session || !posted(*number).readable);
         assert_eq!(events(finis.log(), "forgotten on a full disk").await, kept);
         std::fs::remove_file(&filler).unwrap();
-        post(&finis, next + 40).await.unwrap();
-        kept.insert(original(next + 40));
+        post(&finis, fresh).await.unwrap();
+        kept.insert(fresh);
         finis.close().await.unwrap();
         drop(finis);
 
