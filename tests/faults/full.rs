@@ -134,7 +134,7 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
         assert!(finis.report().reserve_released, "{kind:?}");
         assert_eq!(events(finis.log(), "opened on a full disk").await, kept);
         // One that is no repeat.
-        let fresh = (next + 40..).find(|number| original(*number) == *number).unwrap();
+        let fresh = (next + 40..next + 50).find(|number| original(*number) == *number).unwrap();
         let error = post(&finis, fresh).await.unwrap_err();
         assert!(matches!(error, ReceiveError::Log(LogError::Full { .. })), "{kind:?}: {error}");
         // What makes room is done, with what the reserve had.
