@@ -167,6 +167,31 @@ fn a_story_with_mishaps_is_played_again_with_them() {
     assert!(told.contains("1 mishap of the receiver") && told.contains("Promises   all are held"), "{told}");
 }
 
+/// A story that says of a delivery that nothing proves it, to a receiver that asks for no proof: a promise that
+/// cannot be held.
+#[test]
+fn a_promise_that_is_broken_is_told_with_the_smallest_story_that_breaks_it() {
+    let scratch = Scratch::new();
+    scratch.finis("simulate --sessions 12 --faults ordinary --out kept").fine();
+    let path = scratch.path().join("kept/script.jsonl");
+    let script = std::fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<String> = script.lines().map(str::to_owned).collect();
+    let before = lines[9].clone();
+    lines[9] = before.replace(r#""proved":true"#, r#""proved":false"#);
+    assert_ne!(lines[9], before);
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+
+    let ended = scratch.finis("simulate --replay kept --mishaps none --out smallest").run();
+    assert_eq!((ended.code, ended.err.as_str()), (1, ""), "{}", ended.out);
+    assert!(ended.line("Promises").ends_with(" broken"), "{}", ended.out);
+    assert!(ended.out.contains("what does not prove where it comes from is denied"), "{}", ended.out);
+    let told = ended.out.split("Smallest   that breaks the first of them\n").nth(1).unwrap();
+    assert!(told.lines().count() < 8, "{told}");
+    let report = scratch.finis("simulate --replay smallest --mishaps none --json").run();
+    assert_eq!((report.code, &report.json()["arrivals"]), (1, &1.into()), "{}", report.out);
+    assert_eq!(report.json()["played"]["broken"][0]["promise"], "proof");
+}
+
 #[test]
 fn worlds_are_of_any_contract() {
     let scratch = Scratch::new();

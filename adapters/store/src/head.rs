@@ -35,7 +35,9 @@
 //! cause after it, 2 for released. A subscription is the number of its kinds (4), and each; a stretch of
 //! time is seconds (8) and nanoseconds (4).
 //!
-//! No head says whom a session is about: its key, headers and reasons stand in [bodies](crate::body).
+//! No head says whom a session is about: its key, headers, and why a delivery was refused stand in
+//! [bodies](crate::body). But the reason of a failure is in a head, whatever a handler put into it: until its
+//! segment goes, it is there after the session was forgotten.
 
 use std::time::Duration;
 
