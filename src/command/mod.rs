@@ -69,7 +69,7 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup in place of a store that is lost
     Restore(backup::RestoreArgs),
-    /// Make hostile deliveries from a seed: fold them, post them to a receiver, or say how long to wait
+    /// Make hostile deliveries from a seed: fold them, play them, post them to a receiver, or say how long to wait
     Simulate(Box<simulate::Args>),
     /// Look at what a provider promises
     #[command(subcommand)]

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use finis::engine::log::{LogError, LogRead};
+use finis::engine::log::{Keep, Log, LogError, LogRead, Retained};
 use finis::engine::{Clock, ReceiveError, Timestamp};
 use finis::live::{Finis, OpenError, StoreSettings, SystemClock};
 use finis_store::journal::{self, Disk};
@@ -37,7 +37,7 @@ const RESERVE: u64 = 2048 * KIB;
 const ROOM: u64 = 4096 * KIB;
 
 fn settings() -> StoreSettings {
-    let journal = journal::Settings { segment_bytes: 256 * KIB, reserve_bytes: RESERVE, free_bytes_min: LEFT_FREE };
+    let journal = journal::Settings { segment_bytes: 64 * KIB, reserve_bytes: RESERVE, free_bytes_min: LEFT_FREE };
     StoreSettings { journal, ..store::settings() }
 }
 
@@ -133,8 +133,10 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
         let finis = open(&folder).await.unwrap();
         assert!(finis.report().reserve_released, "{kind:?}");
         assert_eq!(events(finis.log(), "opened on a full disk").await, kept);
-        // One that is no repeat.
-        let fresh = (next + 40..next + 50).find(|number| original(*number) == *number).unwrap();
+        // One that is no repeat, and can be read, of a session that nothing came of yet.
+        let unseen = (next + 40).next_multiple_of(32);
+        let is_fresh = |number: &u64| original(*number) == *number && posted(*number).readable;
+        let fresh = (unseen..unseen + 32).find(is_fresh).unwrap();
         let error = post(&finis, fresh).await.unwrap_err();
         assert!(matches!(error, ReceiveError::Log(LogError::Full { .. })), "{kind:?}: {error}");
         // What makes room is done, with what the reserve had.
@@ -142,6 +144,22 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
         assert!(finis.forget(source, &session).await.unwrap());
         kept.retain(|number| posted(*number).session != session || !posted(*number).readable);
         assert_eq!(events(finis.log(), "forgotten on a full disk").await, kept);
+        // So is letting go of those that are over: those that wait for nothing.
+        let waiting = finis.log().due(None, Timestamp::MAX, usize::MAX).await.unwrap();
+        let keep = Keep { sessions: Some(now()), told: u64::MAX, ..Keep::default() };
+        let mut all = Retained::default();
+        while let Retained { expired, bytes, more: true, .. } = finis.log().retain(&keep, now()).await.unwrap() {
+            (all.expired, all.bytes) = (all.expired + expired, all.bytes + bytes);
+        }
+        assert!(all.expired > 10 && all.bytes > 0, "{kind:?}: {all:?}");
+        let left = events(finis.log(), "let go on a full disk").await;
+        for number in kept.difference(&left) {
+            let Posted { source, session, readable, .. } = posted(*number);
+            let waits = waiting.iter().any(|(_, key)| key.source == source && key.id == session);
+            assert!(readable && !waits, "{kind:?}: {number} is gone");
+        }
+        assert!(left.is_subset(&kept), "{kind:?}");
+        kept = left;
         std::fs::remove_file(&filler).unwrap();
         post(&finis, fresh).await.unwrap();
         kept.insert(fresh);

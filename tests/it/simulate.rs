@@ -206,6 +206,8 @@ fn what_cannot_be_is_refused_with_what_can() {
     let played =
         Scratch::new().finis("simulate --sessions 5 --mishaps calm --secret s --header x-webhook-secret").run();
     assert_eq!((played.code, played.err.contains("has no secret")), (2, true), "{}", played.err);
+    let played = Scratch::new().finis("simulate --sessions 5 --mishaps calm --grace 1500ms").run();
+    assert_eq!((played.code, played.err.contains("whole seconds")), (2, true), "{}", played.err);
     let scratch = Scratch::new();
     for (options, said) in [
         ("--loss 5", "`5` is more than always"),

@@ -138,8 +138,11 @@ impl Args {
     /// of its own is played with these.
     fn play(&self, script: &Script, story: Option<Story>, judging: &Judging) -> Result<Option<Play>, Failure> {
         let seed = script.head.seed;
-        let drawn = || self.play.mishaps.map(|set| play::story(script, judging, set, seed));
-        let Some(story) = story.or_else(drawn) else { return Ok(None) };
+        let story = match (story, self.play.mishaps) {
+            (Some(story), _) => story,
+            (None, Some(set)) => play::story(script, judging, set, seed)?,
+            (None, None) => return Ok(None),
+        };
         if self.against.signing(judging)?.is_some() {
             return Err(Failure("a receiver that is played has no secret: leave it out with --mishaps".to_owned()));
         }

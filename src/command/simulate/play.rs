@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use clap::Args;
+use finis::engine::print_span;
 use finis_simulator::mishaps::{Mishap, Mishaps};
 use finis_simulator::oracle::{self, Broken};
 use finis_simulator::run;
@@ -40,12 +42,18 @@ pub(crate) struct Play {
 }
 
 /// A script with mishaps of a set, for a receiver of these terms.
-pub(crate) fn story(script: &Script, judging: &Judging, set: Set, seed: u64) -> Story {
+pub(crate) fn story(script: &Script, judging: &Judging, set: Set, seed: u64) -> Result<Story, Failure> {
     let terms = &judging.terms;
+    let seconds = |time: Option<Duration>| match time {
+        Some(time) if time.subsec_nanos() > 0 => {
+            Err(Failure(format!("{} is not played: a grace or stall of whole seconds is", print_span(time))))
+        }
+        time => Ok(time.map(|time| time.as_secs())),
+    };
     let setup = Setup {
         subscribed: terms.subscribed.clone(),
-        grace_s: terms.grace.map(|grace| grace.as_secs()),
-        stall_s: terms.stall.map(|stall| stall.as_secs()),
+        grace_s: seconds(terms.grace)?,
+        stall_s: seconds(terms.stall)?,
         ..Setup::default()
     };
     let mishaps = match set {
@@ -54,7 +62,7 @@ pub(crate) fn story(script: &Script, judging: &Judging, set: Set, seed: u64) -> 
         Set::Swarm => Mishaps::swarm(seed),
     };
     let drawn = mishaps.draw(&script.arrivals, seed);
-    Story::of(script.clone(), setup, drawn)
+    Ok(Story::of(script.clone(), setup, drawn))
 }
 
 /// Plays a story, and holds what happened against what is promised.
@@ -102,8 +110,9 @@ impl Play {
         }
         let line = format!("{} broken", number(self.broken.len() as u64));
         writeln!(out, "\n{}  {}", heading("Promises "), bad(&line))?;
-        for broken in &self.broken {
-            writeln!(out, "  {}", shown(&broken.to_string()))?;
+        for Broken { promise, session, detail } in &self.broken {
+            let of = session.as_ref().map(|session| format!(", of {session}")).unwrap_or_default();
+            writeln!(out, "  {}", shown(&format!("{promise}{of}: {detail}")))?;
         }
         if let Some(smallest) = &self.smallest {
             writeln!(out, "\n{}  that breaks the first of them", heading("Smallest "))?;
