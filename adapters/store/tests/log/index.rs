@@ -247,6 +247,13 @@ fn grown_far_past_what_it_holds() {
     assert!(sizes[1] < sizes[0], "{sizes:?}");
 }
 
+/// What sled leaves behind is freed by who is told to, as long as both mean the same crate.
+#[test]
+fn sled_and_the_index_have_one_heap_of_garbage() {
+    let lock = include_str!("../../../../Cargo.lock");
+    assert_eq!(lock.matches("name = \"crossbeam-epoch\"\n").count(), 1);
+}
+
 /// sled opens with less than it had, or with what it had before, and says nothing.
 #[test]
 fn with_less_than_it_had() {
