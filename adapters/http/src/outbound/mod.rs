@@ -1,0 +1,1 @@
+//! Where requests may go, and a client that goes nowhere else.

@@ -1,0 +1,1 @@
+//! Sessions, timelines and notices for whoever has the token.

@@ -1,0 +1,1 @@
+//! `POST /hooks/{source}`: a router whose 2xx says that the delivery is safe.

@@ -1,0 +1,1 @@
+//! Recordings fetched before their address dies.

@@ -1,0 +1,1 @@
+//! Notices as webhooks, signed, tried again by a published schedule.

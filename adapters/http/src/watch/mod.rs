@@ -1,0 +1,1 @@
+//! Numbers for Prometheus, and whether it is well.
