@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use finis_engine::Contract;
 use finis_providers::Catalogue;
-use finis_simulator::faults::Preset;
+use finis_simulator::faults::{Chance, Preset};
 use finis_simulator::mishaps::Mishaps;
 use finis_simulator::oracle::{self, Broken};
 use finis_simulator::run;
@@ -121,7 +121,7 @@ impl Plan<'_> {
         let start = Settings::default().start + i64::try_from(every.as_micros()).unwrap_or(0) * first as i64;
         let world = World::new(self.contract, Settings { seed: number, sessions, start, every });
         let world = world.map_err(|error| error.to_string())?;
-        let (faults, mishaps) = (self.preset.faults(), Mishaps::preset(self.preset));
+        let (faults, mishaps) = (self.preset.faults(), rare(Mishaps::preset(self.preset)));
         let story = Story::new(&world, self.contract, &faults, &mishaps, number, Setup::default());
         let story = story.map_err(|error| error.to_string())?;
         let began = Instant::now();
@@ -137,6 +137,16 @@ impl Plan<'_> {
         day.notices += played.kept.last_seq;
         Ok(())
     }
+}
+
+/// Dials count by delivery, and what befalls a process comes with time: of those on a busy day a hundredth.
+/// Consumers stumble, and sessions are forgotten, as often as they come.
+fn rare(mut mishaps: Mishaps) -> Mishaps {
+    let Mishaps { kill, crash, restart, fail, slow, full, clock, retain, rewind, .. } = &mut mishaps;
+    for dial in [kill, crash, restart, fail, slow, full, clock, retain, rewind] {
+        *dial = Chance::in_a_million(dial.per_million() / 100);
+    }
+    mishaps
 }
 
 impl Day {
