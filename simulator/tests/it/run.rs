@@ -1,7 +1,7 @@
 //! The real engine, played: promises are held whatever goes wrong, and a seed is the same run for ever.
 
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use finis_engine::{Contract, Receipt, ReceiveError};
 use finis_providers::Catalogue;
@@ -194,7 +194,7 @@ fn what_comes_again_after_it_was_forgotten_is_answered_so() {
 fn what_comes_after_a_deadline_is_an_entry_after_it_though_the_clock_went_back() {
     let contract = contracts::pathors();
     // A stall at 1 s, the clock back by 12 s, and then more of the same session.
-    let setup = Setup { stall_s: Some(1), ..Setup::default() };
+    let setup = Setup { stall: Some(Duration::from_secs(1)), ..Setup::default() };
     for seed in 0..10 {
         let story = befalls(seed, 4, setup.clone(), &[(3, Mishap::Clock { by_ms: -12_000 })]);
         holds(&story, &contract, &format!("seed {seed}"));
@@ -205,7 +205,7 @@ fn what_comes_after_a_deadline_is_an_entry_after_it_though_the_clock_went_back()
 fn a_deadline_that_is_over_while_the_disk_is_slow_passes_before_what_comes() {
     let contract = contracts::pathors();
     // Sessions have to be read from the log again, which takes longer than they may be silent.
-    let setup = Setup { stall_s: Some(4), sessions_max: 1, ..Setup::default() };
+    let setup = Setup { stall: Some(Duration::from_secs(4)), sessions_max: 1, ..Setup::default() };
     for seed in 0..20 {
         let slow = Mishap::Slow { call_ms: 3_500, lasts_ms: 600_000 };
         let story = befalls(seed, 4, setup.clone(), &[(1, slow)]);

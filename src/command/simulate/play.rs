@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use clap::Args;
-use finis::engine::print_span;
 use finis_simulator::mishaps::{Mishap, Mishaps};
 use finis_simulator::oracle::{self, Broken};
 use finis_simulator::run;
@@ -44,18 +42,8 @@ pub(crate) struct Play {
 /// A script with mishaps of a set, for a receiver of these terms.
 pub(crate) fn story(script: &Script, judging: &Judging, set: Set, seed: u64) -> Result<Story, Failure> {
     let terms = &judging.terms;
-    let seconds = |time: Option<Duration>| match time {
-        Some(time) if time.subsec_nanos() > 0 => {
-            Err(Failure(format!("{} is not played: a grace or stall of whole seconds is", print_span(time))))
-        }
-        time => Ok(time.map(|time| time.as_secs())),
-    };
-    let setup = Setup {
-        subscribed: terms.subscribed.clone(),
-        grace_s: seconds(terms.grace)?,
-        stall_s: seconds(terms.stall)?,
-        ..Setup::default()
-    };
+    let setup =
+        Setup { subscribed: terms.subscribed.clone(), grace: terms.grace, stall: terms.stall, ..Setup::default() };
     let mishaps = match set {
         Set::None => Mishaps::none(),
         Set::Preset(preset) => Mishaps::preset(preset),
@@ -92,6 +80,8 @@ fn name(mishap: &Mishap) -> &'static str {
         Mishap::Forget { .. } => "forget",
         Mishap::Retain { .. } => "retain",
         Mishap::Rewind { .. } => "rewind",
+        Mishap::Unpark { .. } => "unpark",
+        Mishap::Reread { .. } => "reread",
     }
 }
 
