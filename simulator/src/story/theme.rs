@@ -54,7 +54,10 @@ impl Theme {
             }
             Theme::Misread => {
                 setup.misreads = true;
-                mishaps.reread = Chance::percent(8);
+                mishaps.reread = Chance::percent(15);
+                // So that it is cut off, too.
+                mishaps.crash = Chance::percent(15);
+                mishaps.slow = Chance::percent(15);
             }
         }
     }
