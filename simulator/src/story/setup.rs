@@ -161,7 +161,10 @@ impl Setup {
     }
 
     /// What the source has settled on, for the engine.
-    pub(crate) fn terms(&self, contract: &Contract) -> Result<Terms, SetupError> {
+    ///
+    /// # Errors
+    /// When a kind is subscribed that the contract does not have.
+    pub fn terms(&self, contract: &Contract) -> Result<Terms, SetupError> {
         let mut terms = Terms::new(contract);
         if let Some(subscribed) = &self.subscribed {
             terms.subscribe(contract, subscribed.iter().map(String::as_str)).map_err(SetupError::Kind)?;
