@@ -9,21 +9,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use finis_engine::contract::draft::Locator;
 use finis_engine::live::SessionKey;
-use finis_engine::log::{Consumer, Log, LogError, LogRead, MemoryLog};
-use finis_engine::{Contract, Denied, Engine, Filler, Retention, Source, Terms, Timestamp, Verify, retry_refused};
+use finis_engine::log::{Consumer, Log, LogRead, MemoryLog};
+use finis_engine::{Contract, Denied, Engine, Retention, Source, Terms, Timestamp, Verify};
 use finis_providers::signature::{Request, Verifier};
 
 use super::consumers;
 use super::log::SimulatedLog;
+use super::operator;
 use super::played::{Answer, Did, Ending, Kept, Played};
 use super::pool::Pool;
 use super::stage::Stage;
 use super::time::{ReceiverClock, Time};
 use crate::arrival::Arrival;
 use crate::clock::{self, Micros, SECOND};
-use crate::mishaps::{EVERYBODY, Mishap, Who, milliseconds};
+use crate::mishaps::{EVERYBODY, Mishap, milliseconds};
 use crate::model;
 use crate::story::{SOURCE, SetupError, Story, What};
 
@@ -158,7 +158,8 @@ impl Play<'_> {
 
     /// Where deliveries come from, under the contract of now.
     fn source(&self) -> Option<Source> {
-        let contract = if self.is_mended { Arc::clone(&self.contract) } else { Arc::new(misreading(&self.contract)?) };
+        let contract =
+            if self.is_mended { Arc::clone(&self.contract) } else { Arc::new(operator::misreading(&self.contract)?) };
         // What was set up once can be set up again.
         let verify = Box::new(Proof(self.story.setup.verifier(&contract).ok()?));
         Some(Source { name: self.source.clone(), contract, terms: self.terms.clone(), verify })
@@ -180,10 +181,7 @@ impl Play<'_> {
         };
         let stage = Arc::clone(&self.stage);
         life.task(async move {
-            let retried = match Filler::new(Arc::clone(&log), [source]).await {
-                Ok(filler) => retry_refused(&*log, filler).await,
-                Err(error) => Err(error),
-            };
+            let retried = operator::reread(log, source).await;
             if retried.is_ok() {
                 stage.note(Did::Reread);
             }
@@ -322,8 +320,12 @@ impl Play<'_> {
                 let retention = Retention::new(Duration::from_secs(after_s));
                 life.pool.spawn(async move { drop(engine.retain(&retention).await) });
             }
-            Mishap::Rewind { who, by } => life.pool.spawn(async move { drop(rewind(&engine, who, by).await) }),
-            Mishap::Unpark { who, all } => life.pool.spawn(async move { drop(unpark(&engine, who, all).await) }),
+            Mishap::Rewind { who, by } => {
+                life.pool.spawn(async move { drop(operator::rewind(&engine, who, by).await) });
+            }
+            Mishap::Unpark { who, all } => {
+                life.pool.spawn(async move { drop(operator::unpark(&engine, who, all).await) });
+            }
             _ => {}
         }
     }
@@ -453,34 +455,6 @@ impl Life {
             running.fetch_sub(1, Ordering::Relaxed);
         });
     }
-}
-
-/// Sets a consumer back.
-async fn rewind(engine: &Engine, who: Who, by: u64) -> Result<(), LogError> {
-    let known = engine.consumers().await?.into_iter().find(|known| known.consumer == who.name());
-    let Some(known) = known else { return Ok(()) };
-    engine.rewind(who.name(), known.acknowledged.saturating_sub(by)).await
-}
-
-/// Lets what is parked for a consumer be handed over again.
-async fn unpark(engine: &Engine, who: Who, all: bool) -> Result<(), LogError> {
-    if all {
-        return engine.retry_parked(who.name()).await.map(drop);
-    }
-    let last = engine.parked(who.name()).await?.pop();
-    match last {
-        Some(parked) => engine.retry_one_parked(who.name(), parked.placed.seq).await.map(drop),
-        None => Ok(()),
-    }
-}
-
-/// The contract of somebody who took the ids of sessions to stand where none are.
-fn misreading(contract: &Contract) -> Option<Contract> {
-    let mut draft = contract.draft().clone();
-    for subject in &mut draft.subjects {
-        subject.id = Locator { path: Some("/no/id/is/here".to_owned()), ..Locator::default() };
-    }
-    Contract::new(draft).ok()
 }
 
 /// What needs no waiting, as whatever is in memory.
