@@ -41,7 +41,7 @@ pub use digest::Digest;
 pub use engine::{
     Clock, DeliverError, DeliveryStats, Denied, Engine, Filled, Filler, Handler, Handover, Judged, Misread,
     NoticeStats, Notices, Parked, Placed, Policy, Progress, REMEMBER_MIN, Receipt, ReceiveError, Refold, Refolded,
-    Rejudged, Retention, Settings, Source, StartAt, Stats, Unverified, Verify, Worker, Writer,
+    Rejudged, Retention, Retried, Settings, Source, StartAt, Stats, Unverified, Verify, Worker, Writer, retry_refused,
 };
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
 pub use json::{DEPTH_MAX, JsonError, Pointer, canonical, text_at};

@@ -229,6 +229,8 @@ impl Watch {
     pub(crate) fn counted(of: u64, noun: &'static str, progress: &Arc<AtomicU64>) -> Watch {
         let template = match noun {
             "runs" => "{wide_bar} {human_pos}/{human_len} runs {eta}",
+            // It ends when there is nothing left to be tried, which is sooner.
+            "stories" => "{spinner} the smallest story that breaks it: {human_pos} of at most {human_len} tried",
             _ => "{wide_bar} {human_pos}/{human_len} deliveries {eta}",
         };
         Watch::of(Some(of), progress, template)

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::retry::read_again;
 use crate::engine::live::{Change, NoticeKind, SessionKey};
 use crate::engine::log::{Log, LogError, LogRead, SourceSettings};
 use crate::engine::{Misread, Reader, Refold, Refolded, Rejudged, Source, Timestamp, Unverified};
@@ -148,7 +147,7 @@ impl Rebuild {
         let mut reader = Reader::new();
         let refused = log.refused(usize::MAX).await?;
         let refused = refused.iter().filter_map(|refused| Some((self.refold.source(&refused.source)?, refused)));
-        let readable = refused.filter(|(source, refused)| read_again(source, &mut reader, refused).is_ok()).count();
+        let readable = refused.filter(|(source, refused)| source.read_again(&mut reader, refused).is_ok()).count();
         Ok(Rebuilt {
             as_of: Some(self.refold.as_of()).filter(|at| *at > Timestamp::MIN),
             sources: self.sources.clone(),

@@ -86,6 +86,33 @@ fn a_consumer_that_lags_holds_it_back_no_longer_than_it_may() {
 }
 
 #[test]
+fn nobody_is_behind_by_what_is_not_there_any_more() {
+    runtime().block_on(async {
+        let clock = Hand::at("2026-05-03T09:00:00Z");
+        let running = Running::start(Arc::new(MemoryLog::new()), Arc::clone(&clock));
+        let behind = async || running.engine.consumers().await.unwrap()[0].behind;
+        let mut crm = running.engine.notices("crm").await.unwrap();
+        for id in ["one", "two", "three"] {
+            call(&running, id).await;
+        }
+        while crm.try_next().await.unwrap().is_some() {}
+        crm.ack(3).await.unwrap();
+        clock.set("2026-05-20T09:00:00Z");
+        assert_eq!(running.engine.retain(&Retention::new(14 * DAY)).await.unwrap().expired, 3);
+        running.engine.rewind("crm", 1).await.unwrap();
+        assert_eq!(behind().await, 0);
+        // Behind a gap, too, and with what came since.
+        call(&running, "four").await;
+        assert_eq!(behind().await, 1);
+        let placed = crm.next().await.unwrap().unwrap();
+        assert_eq!(placed.seq, 4);
+        crm.ack(4).await.unwrap();
+        assert_eq!(behind().await, 0);
+        running.stop().await;
+    });
+}
+
+#[test]
 fn what_is_forgotten_is_gone_while_it_is_busy() {
     runtime().block_on(async {
         let clock = Hand::at("2026-05-03T09:00:00Z");

@@ -11,7 +11,8 @@ pub struct Progress {
     pub consumer: String,
     /// All notices up to this one are dealt with or parked.
     pub acknowledged: u64,
-    /// How many notices are still to be handed over to it. Those that are parked are not among them.
+    /// How many notices are still to be handed over to it. Those that are parked are not among them, and those that
+    /// were erased count only while one before them is still there to be handed over.
     pub behind: u64,
     /// How many are parked.
     pub parked: usize,
@@ -36,13 +37,31 @@ impl Engine {
         let consumers = self.inner.log.consumers().await?;
         // Looked at later: nobody is ahead of it.
         let said = self.inner.log.last_seq().await?;
-        let progress = |consumer: Consumer| Progress {
-            acknowledged: consumer.acknowledged,
-            behind: consumer.behind(said),
-            parked: consumer.parked().count(),
-            consumer: consumer.name,
-        };
-        Ok(consumers.into_iter().map(progress).collect())
+        let mut all = Vec::with_capacity(consumers.len());
+        for consumer in consumers {
+            all.push(Progress {
+                acknowledged: consumer.acknowledged,
+                behind: self.behind(&consumer, said).await?,
+                parked: consumer.parked().count(),
+                consumer: consumer.name,
+            });
+        }
+        Ok(all)
+    }
+
+    /// How many notices are open for a consumer, but for places right behind its mark of which nothing is left: the
+    /// mark moves over these with the next notice that is handed over, and there may be none for a long time.
+    async fn behind(&self, consumer: &Consumer, said: u64) -> Result<u64, LogError> {
+        let behind = consumer.behind(said);
+        if behind == 0 {
+            return Ok(0);
+        }
+        let first = self.inner.log.notices(consumer.acknowledged, 1).await?.pop();
+        // What was said since counts the next time.
+        let last_gone = first.map_or(said, |(seq, _)| seq.saturating_sub(1)).min(said);
+        let mut moved = consumer.clone();
+        moved.take(&Mark::UpTo(last_gone));
+        Ok(moved.behind(said))
     }
 
     /// Sets a consumer back or forward: the next that it is told is the notice after `seq`. Whoever follows

@@ -88,7 +88,9 @@ impl Filler {
         self.sources.insert(source.name.clone(), source);
     }
 
-    /// Appends events, together with the word that refused deliveries are dealt with by them.
+    /// Appends events, together with the word that refused deliveries are dealt with by them. Sessions of such
+    /// events are due from then on: what is out of quarantine cannot be filled in again, so whoever has the log
+    /// next judges them, should this one come to no end.
     ///
     /// # Errors
     /// When the log does not take them: nothing of this call is appended.
@@ -98,7 +100,10 @@ impl Filler {
         let settings = names.into_iter().filter_map(|name| self.sources.get(name)).map(Source::settings);
         let changed = settings.filter(|settings| self.known.get(&settings.name) != Some(settings));
         let changed: Vec<SourceSettings> = changed.collect();
-        let batch = Batch { events, released, sources: changed.clone(), ..Batch::default() };
+        let is_left_to_others = !released.is_empty();
+        let due = events.iter().filter(|_| is_left_to_others).map(|event| (event.key.clone(), event.received_at));
+        let due = due.map(|(key, at)| (key, Some(at.unwrap_or(Timestamp::MIN)))).collect();
+        let batch = Batch { events, due, released, sources: changed.clone(), ..Batch::default() };
         let appended = self.log.append(batch).await?;
         for settings in changed {
             self.filled.settings.push(settings.name.clone());

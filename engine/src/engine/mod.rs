@@ -25,6 +25,7 @@ mod filler; // what comes by another way than a delivery
 mod gate; // one change of a consumer at a time
 mod handover; // notices handed over to a handler
 mod judged; // sessions judged as a whole, on their way into a log
+mod quarantine; // out of it, what can be read by now
 mod refold; // sessions judged anew
 mod retention; // for how long what is over is kept
 mod source; // where deliveries come from
@@ -43,6 +44,7 @@ pub use consumers::{Parked, Progress};
 pub use filler::{Filled, Filler};
 pub use handover::{DeliverError, Handler, Handover, Policy, Worker};
 pub use judged::Judged;
+pub use quarantine::{Retried, retry_refused};
 pub use refold::{Refold, Refolded, Rejudged};
 pub use retention::{REMEMBER_MIN, Retention};
 pub use source::{Denied, Misread, Source, Unverified, Verify};

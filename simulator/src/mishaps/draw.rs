@@ -35,6 +35,10 @@ pub struct Mishaps {
     pub retain: Chance,
     /// [`Mishap::Rewind`].
     pub rewind: Chance,
+    /// [`Mishap::Unpark`], all of it or the last as often.
+    pub unpark: Chance,
+    /// [`Mishap::Reread`].
+    pub reread: Chance,
 }
 
 /// What a mishap is one of.
@@ -63,9 +67,13 @@ pub enum Trouble {
     Retain,
     /// [`Mishap::Rewind`].
     Rewind,
+    /// [`Mishap::Unpark`].
+    Unpark,
+    /// [`Mishap::Reread`].
+    Reread,
 }
 
-const TROUBLES: [Trouble; 11] = [
+const TROUBLES: [Trouble; 13] = [
     Trouble::Kill,
     Trouble::Crash,
     Trouble::Restart,
@@ -77,6 +85,8 @@ const TROUBLES: [Trouble; 11] = [
     Trouble::Forget,
     Trouble::Retain,
     Trouble::Rewind,
+    Trouble::Unpark,
+    Trouble::Reread,
 ];
 
 impl Mishap {
@@ -95,6 +105,8 @@ impl Mishap {
             Mishap::Forget { .. } => Trouble::Forget,
             Mishap::Retain { .. } => Trouble::Retain,
             Mishap::Rewind { .. } => Trouble::Rewind,
+            Mishap::Unpark { .. } => Trouble::Unpark,
+            Mishap::Reread { .. } => Trouble::Reread,
         }
     }
 }
@@ -129,6 +141,8 @@ impl Mishaps {
                 forget: Chance::percent(1),
                 retain: Chance::percent(1),
                 rewind: Chance::percent(1),
+                unpark: Chance::percent(2),
+                reread: Chance::percent(1),
             },
         }
     }
@@ -166,6 +180,8 @@ impl Mishaps {
             Trouble::Forget => &mut self.forget,
             Trouble::Retain => &mut self.retain,
             Trouble::Rewind => &mut self.rewind,
+            Trouble::Unpark => &mut self.unpark,
+            Trouble::Reread => &mut self.reread,
         }
     }
 
@@ -245,6 +261,9 @@ fn make(trouble: Trouble, random: &mut Random, arrival: &Arrival) -> Mishap {
         Trouble::Forget => Mishap::Forget { session: arrival.is.session },
         Trouble::Retain => Mishap::Retain { after_s: long(random, 60, 6) },
         Trouble::Rewind => Mishap::Rewind { who, by: random.below(6) },
+        // Nothing is ever parked for the one that pulls.
+        Trouble::Unpark => Mishap::Unpark { who: Who::Handler, all: random.below(2) == 0 },
+        Trouble::Reread => Mishap::Reread { down_ms },
     }
 }
 

@@ -84,6 +84,19 @@ pub enum Mishap {
         /// By how many notices.
         by: u64,
     },
+    /// Somebody lets what is parked for a consumer be handed over again.
+    Unpark {
+        /// For which of them.
+        who: Who,
+        /// All of it; otherwise the last of it, with what it is held behind.
+        all: bool,
+    },
+    /// The process is closed in good order, what is in quarantine is read again by a process of its own, and it is
+    /// started again. Of a setup that [misreads](crate::story::Setup::misreads), it is the contract that is mended.
+    Reread {
+        /// How long it is down after that, in milliseconds.
+        down_ms: u64,
+    },
 }
 
 /// A moment of a write.
@@ -185,6 +198,17 @@ impl fmt::Display for Mishap {
                 write!(f, "what has been over for {} is let go", span(after_s.saturating_mul(1000)))
             }
             Mishap::Rewind { who, by } => write!(f, "the {who} is set back by {by}"),
+            Mishap::Unpark { who, all } => {
+                let what = if all { "all that is" } else { "the last that is" };
+                write!(f, "{what} parked for the {who} is to be handed over again")
+            }
+            Mishap::Reread { down_ms } => {
+                write!(
+                    f,
+                    "the process is closed, what is in quarantine is read again, and it is down for {}",
+                    span(down_ms)
+                )
+            }
         }
     }
 }

@@ -86,7 +86,7 @@ fn put(
     received_at: Option<Instant>,
 ) -> Option<()> {
     let told = super::read(model.contract, headers, body).ok()?;
-    match model.put(source, told, received_at) {
+    match model.put(source, told, received_at, None) {
         Taken::Refused(_) => None,
         Taken::New(_) | Taken::Again(_) => Some(()),
     }

@@ -54,6 +54,8 @@ pub struct Key {
 struct Kept {
     told: Told,
     received_at: Option<Instant>,
+    /// It was taken out of quarantine, and its session judged when the log was at this time.
+    filled: Option<Instant>,
     /// Which of all arrivals was the first of it: of two at one instant, the one that came before.
     number: usize,
 }
@@ -112,12 +114,28 @@ impl<'c> Model<'c> {
     ) -> Taken {
         let Ok(body) = std::str::from_utf8(body) else { return Taken::Refused("not UTF-8".into()) };
         match read(self.contract, headers, body) {
-            Ok(told) => self.put(source, told, received_at.map(Instant::from)),
+            Ok(told) => self.put(source, told, received_at.map(Instant::from), None),
             Err(reason) => Taken::Refused(reason),
         }
     }
 
-    fn put(&mut self, source: &str, told: Told, received_at: Option<Instant>) -> Taken {
+    /// Takes a delivery that was in quarantine, in a log that is at this time by now.
+    pub fn fill(
+        &mut self,
+        source: &str,
+        headers: &[(String, String)],
+        body: &[u8],
+        received_at: Option<Timestamp>,
+        log_at: Timestamp,
+    ) -> Taken {
+        let Ok(body) = std::str::from_utf8(body) else { return Taken::Refused("not UTF-8".into()) };
+        match read(self.contract, headers, body) {
+            Ok(told) => self.put(source, told, received_at.map(Instant::from), Some(Instant::from(log_at))),
+            Err(reason) => Taken::Refused(reason),
+        }
+    }
+
+    fn put(&mut self, source: &str, told: Told, received_at: Option<Instant>, filled: Option<Instant>) -> Taken {
         let number = self.arrivals;
         self.arrivals += 1;
         self.latest.received_at = self.latest.received_at.max(received_at);
@@ -134,7 +152,7 @@ impl<'c> Model<'c> {
             };
             return Taken::Again(key);
         }
-        events.push(Kept { told, received_at, number });
+        events.push(Kept { told, received_at, filled, number });
         Taken::New(key)
     }
 
@@ -177,8 +195,15 @@ impl<'c> Model<'c> {
     /// knows of each event when it came first, and sleeps through no deadline.
     #[must_use]
     pub fn said(&self, key: &Key, until: Instant) -> Vec<Said> {
+        self.said_if(key, until, false)
+    }
+
+    /// The same, when deadlines that were due by the time of the log passed before it was
+    /// [filled](Model::fill), if anybody was there to pass them.
+    #[must_use]
+    pub fn said_if(&self, key: &Key, until: Instant, passed_before: bool) -> Vec<Said> {
         let events = self.sessions.get(key).map_or(&[][..], Vec::as_slice);
-        notices::live(self.contract, &self.terms, key, events, until)
+        notices::live(self.contract, &self.terms, key, events, until, passed_before)
     }
 
     /// Every record, a line each, in order.

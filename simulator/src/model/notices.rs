@@ -32,18 +32,32 @@ pub struct Said {
 }
 
 /// Lives through a session: each event when it came first, and between them every deadline at its
-/// instant, up to and with `until`.
-pub(super) fn live(contract: &Draft, terms: &Terms, key: &Key, events: &[Kept], until: Instant) -> Vec<Said> {
+/// instant, up to and with `until`. What was filled came together, when the log was at that time; deadlines that
+/// were due by then passed before it, or with it.
+pub(super) fn live(
+    contract: &Draft,
+    terms: &Terms,
+    key: &Key,
+    events: &[Kept],
+    until: Instant,
+    passed_before: bool,
+) -> Vec<Said> {
     let mut arrivals: Vec<&Kept> =
         events.iter().filter(|kept| kept.received_at.is_some_and(|at| at <= until)).collect();
-    arrivals.sort_by_key(|kept| (kept.received_at, kept.number));
-    let mut teller = Teller { contract, terms, key, here: Vec::new(), said: Vec::new() };
-    for kept in arrivals {
+    arrivals.sort_by_key(|kept| (kept.filled.or(kept.received_at), kept.filled.is_some(), kept.number));
+    let mut teller = Teller { contract, terms, key, here: Vec::new(), said: Vec::new(), latest: None };
+    for some in arrivals.chunk_by(|kept, next| kept.filled.is_some() && kept.filled == next.filled) {
         // Those without an arrival were left out.
-        let at = kept.received_at.unwrap_or(until);
-        teller.pass_deadlines(at);
-        teller.here.push(kept.clone());
-        teller.look(at);
+        let at = some[0].received_at.unwrap_or(until);
+        let filled = some[0].filled;
+        if filled.is_none() || passed_before {
+            teller.pass_deadlines(filled.unwrap_or(at));
+        }
+        teller.here.extend(some.iter().map(|kept| (*kept).clone()));
+        match filled {
+            None => teller.look(at),
+            Some(log_at) => teller.settle(log_at),
+        }
     }
     teller.pass_deadlines(until);
     teller.said
@@ -56,20 +70,37 @@ struct Teller<'c> {
     /// What is in the log so far.
     here: Vec<Kept>,
     said: Vec<Said>,
+    /// The time of the latest entry that was looked at.
+    latest: Option<Instant>,
 }
 
 impl Teller<'_> {
     /// Deadlines at the very instant that something comes are over before it comes.
     fn pass_deadlines(&mut self, now: Instant) {
-        let Some(last) = self.here.iter().filter_map(|kept| kept.received_at).max() else { return };
-        let due = judge(self.contract, self.terms, &self.key.subject, &self.here, last).deadline;
-        if let Some(due) = due.filter(|due| *due <= now) {
+        if let Some(due) = self.due().filter(|due| *due <= now) {
             self.look(due);
+        }
+    }
+
+    /// When it is to be judged again, by the last that came.
+    fn due(&self) -> Option<Instant> {
+        let last = self.here.iter().filter_map(|kept| kept.received_at).max()?;
+        judge(self.contract, self.terms, &self.key.subject, &self.here, last).deadline
+    }
+
+    /// Says of the whole what is to be said, when all of it is in: at the deadline that is over by then, or else
+    /// at the latest entry.
+    fn settle(&mut self, log_at: Instant) {
+        let last = self.here.iter().filter_map(|kept| kept.received_at).max();
+        let due = self.due().filter(|due| *due <= log_at);
+        if let Some(at) = last.max(due).max(self.latest) {
+            self.look(at);
         }
     }
 
     /// Says what is to be said at an entry of the log.
     fn look(&mut self, now: Instant) {
+        self.latest = self.latest.max(Some(now));
         let page = Page::new(self.contract, self.terms, self.key, &self.here, now);
         let mut said = Vec::new();
         let last = |kinds: &[&str]| self.said.iter().rev().find(|said| kinds.contains(&said.kind));

@@ -18,7 +18,9 @@ pub(super) fn judge(story: &Story, played: &Played, findings: &mut Findings) {
     let mut passed = BTreeSet::new();
     for step in &played.steps {
         let Did::Kept(batch) = &step.what else { continue };
-        let events = batch.events.iter().filter_map(|(event, _)| event.received_at);
+        // What comes out of quarantine came when it came.
+        let events = batch.events.iter().filter(|_| batch.released.is_empty());
+        let events = events.filter_map(|(event, _)| event.received_at);
         let refused = batch.refused.iter().map(|refused| refused.received_at);
         // Each kind of entry in its own order: in a batch they stand side by side.
         let before = latest;

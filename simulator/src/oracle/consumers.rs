@@ -125,6 +125,9 @@ impl Told {
                 }
             }
             Mark::Reset(to) => {
+                // Set forward, as by somebody who set it back when another already had: what is between is let be.
+                let skipped: Vec<u64> = (self.up_to + 1..=*to).filter(|seq| self.is_open(*seq)).collect();
+                self.dealt.extend(skipped);
                 for beyond in [&mut self.beyond, &mut self.parked, &mut self.released] {
                     beyond.split_off(&(to + 1));
                 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use finis_engine::live::SessionKey;
+use finis_engine::log::RefusedId;
 use finis_engine::{Contract, Receipt, ReceiveError};
 
 use super::{Findings, Promise};
@@ -27,9 +28,13 @@ struct Known<'s> {
     /// What the log has had.
     kept: BTreeSet<(SessionKey, Digest)>,
     refused: BTreeSet<Vec<u8>>,
+    /// The bodies of all that was ever refused.
+    ids: BTreeMap<RefusedId, Vec<u8>>,
     /// Events of which somebody was told that they are new.
     stored: BTreeSet<(SessionKey, Digest)>,
     let_go: BTreeSet<SessionKey>,
+    /// The contract looks for ids where none are: whatever comes is to be refused.
+    misreads: bool,
     /// How far the receiver's clock was ahead when each was posted.
     ahead: BTreeMap<usize, i64>,
     /// What each is that was not answered yet.
@@ -38,7 +43,7 @@ struct Known<'s> {
 }
 
 pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, findings: &mut Findings) {
-    let mut known = Known::default();
+    let mut known = Known { misreads: story.setup.misreads, ..Known::default() };
     let arrival = |place: usize| match &story.happenings.get(place)?.what {
         What::Arrival(arrival) => Some(&**arrival),
         What::Mishap(_) => None,
@@ -49,6 +54,9 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
             Did::Posted { place, ahead } => {
                 known.ahead.insert(*place, *ahead);
                 let Some(arrival) = arrival(*place) else { continue };
+                if known.misreads {
+                    known.unfit.insert(&arrival.body);
+                }
                 match read(contract, arrival) {
                     Some(read) => {
                         let Read { key, digest } = read.clone();
@@ -59,6 +67,7 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
                 }
             }
             Did::Kept(batch) => known.keep(batch, findings),
+            Did::Rereading => known.misreads = false,
             Did::LetGo { keys, .. } => known.let_go.extend(keys.iter().cloned()),
             Did::Answered { place, answer } => {
                 if let Some(arrival) = arrival(*place) {
@@ -115,6 +124,18 @@ impl Known<'_> {
                 format!("in quarantine is what nobody posted, or what can be read: {}", refused.reason)
             });
             self.refused.insert(body.to_vec());
+            self.ids.insert(refused.id(), body.to_vec());
+        }
+        for released in &batch.released {
+            let Some(body) = self.ids.get(released) else {
+                findings.note(Promise::Kept, None, || format!("{released} comes out of quarantine, and was not there"));
+                continue;
+            };
+            let is_event = batch.events.iter().any(|(event, _)| event.delivery.body[..] == body[..]);
+            findings.expect(is_event, Promise::Kept, None, || {
+                format!("{released} is not in quarantine any more, and is no event")
+            });
+            self.refused.remove(body);
         }
     }
 
@@ -157,7 +178,7 @@ impl Known<'_> {
         wrong: &dyn Fn(&str) -> String,
         findings: &mut Findings,
     ) {
-        let Some(Read { key, digest }) = read else {
+        let Some(Read { key, digest }) = read.filter(|_| !self.misreads) else {
             let is_quarantined = matches!(receipt, Receipt::Quarantined { .. });
             findings.expect(is_quarantined, Promise::Answered, None, || wrong("nobody can read it"));
             let is_kept = self.refused.contains(&arrival.body);

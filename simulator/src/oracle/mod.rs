@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `deliveries` | what is acknowledged is kept; what is kept was posted; what proves nothing is denied |
 //! | `sessions` | records and notices of every session are those of the model |
+//! | `offline` | what the log kept gives the same records when it is read as an export |
 //! | `outbox` | places and revisions without gaps, ids for ever, one end for each session |
 //! | `consumers` | each is told everything, in order, again until it acknowledges, and not after that |
 //! | `clocks` | the receiver's time never goes back; deadlines are passed, and on time |
@@ -15,6 +16,7 @@
 mod clocks; // deadlines, and the receiver's time
 mod consumers; // who is told what
 mod deliveries; // what becomes of a delivery
+mod offline; // what the log kept, read as an export
 mod outbox; // what is said, and in which order
 mod sessions; // records and notices, against the model
 
@@ -62,6 +64,8 @@ pub enum Promise {
     Deadlines,
     /// What was let go stays away.
     LetGo,
+    /// What the log kept, read offline at the log's time, gives the same records, byte for byte.
+    Offline,
 }
 
 /// A promise that was not held.
@@ -94,6 +98,7 @@ impl fmt::Display for Promise {
             Promise::Time => "the receiver's time never goes back",
             Promise::Deadlines => "deadlines pass, each once, and not before they are due",
             Promise::LetGo => "what was let go stays away",
+            Promise::Offline => "what the log kept gives the same records offline",
         })
     }
 }
@@ -145,6 +150,7 @@ pub fn judge(story: &Story, contract: &Contract, played: &Played) -> Vec<Broken>
     }
     deliveries::judge(story, contract, played, &mut findings);
     sessions::judge(story, contract, played, &mut findings);
+    offline::judge(story, contract, played, &mut findings);
     outbox::judge(played, &mut findings);
     consumers::judge(played, &mut findings);
     clocks::judge(story, played, &mut findings);

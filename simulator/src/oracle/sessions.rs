@@ -1,13 +1,13 @@
 //! Records and notices of every session, against the model of the events that the log has had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use finis_engine::live::{Notice, SessionKey};
+use finis_engine::live::{Notice, NoticeKind, SessionKey};
 use finis_engine::{Contract, Timestamp};
 
 use super::{Findings, Promise};
 use crate::model::{Instant, Key, Model, Said};
-use crate::run::{Did, Played};
+use crate::run::{Batch, Did, Played};
 use crate::story::Story;
 
 pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, findings: &mut Findings) {
@@ -15,19 +15,39 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
     let mut told: BTreeMap<SessionKey, Vec<&Notice>> = BTreeMap::new();
     let mut let_go: BTreeMap<&SessionKey, Timestamp> = BTreeMap::new();
     let mut last: BTreeMap<&SessionKey, Timestamp> = BTreeMap::new();
+    let mut filled = Filled::default();
     for step in &played.steps {
         match &step.what {
             Did::Kept(batch) => {
-                for (event, _) in batch.events.iter().filter(|(_, is_new)| *is_new) {
+                filled.reach(batch);
+                let is_filled = !batch.released.is_empty();
+                for (event, is_new) in batch.events.iter().filter(|(_, is_new)| *is_new || is_filled) {
+                    if let_go.contains_key(&event.key) && !is_new {
+                        continue;
+                    }
                     let delivery = &event.delivery;
-                    model.take(&event.key.source, &delivery.headers, &delivery.body, event.received_at);
+                    let (source, headers, body) = (&event.key.source, &delivery.headers, &delivery.body);
+                    // There was one before it, in quarantine.
+                    if let Some(log_at) = filled.log_at.filter(|_| is_filled) {
+                        filled.open.insert(&event.key);
+                        if !is_new {
+                            // It came earlier than anybody knew who judged it meanwhile.
+                            filled.left.insert(event.key.clone());
+                        }
+                        model.fill(source, headers, body, event.received_at, log_at);
+                    } else {
+                        model.take(source, headers, body, event.received_at);
+                    }
                     last.extend(event.received_at.map(|at| (&event.key, at)));
                 }
                 for (notice, _) in batch.notices.iter().filter(|(_, is_first)| *is_first) {
                     told.entry(notice.key.clone()).or_default().push(notice);
                 }
             }
+            Did::Reread => filled.open.clear(),
+            Did::Started { .. } | Did::Rereading => filled.leave(),
             Did::LetGo { keys, at } => {
+                filled.log_at = filled.log_at.max(Some(*at));
                 for key in keys {
                     let_go.entry(key).or_insert(*at);
                 }
@@ -36,13 +56,22 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
         }
     }
     // Of entries at one instant each is a microsecond after the other, and so may be the last.
-    let until = Instant::from(last.values().copied().fold(played.end.1, Timestamp::max));
+    // A clock that was set back is behind what passed before that.
+    let entries = last.values().copied().chain(played.kept.latest);
+    let until = Instant::from(entries.fold(played.end.1, Timestamp::max));
     for key in model.keys() {
         let of = SessionKey { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
         let told = told.remove(&of).unwrap_or_default();
         let Some(gone) = let_go.get(&of) else {
             record(&model, key, played.kept.records.get(&of), until, findings);
-            if let Some(detail) = differs(&told, &model.said(key, until)) {
+            let detail = if filled.left.contains(&of) {
+                lacks_end(&told, &model.said(key, until))
+            } else {
+                // Whether a deadline passed before what was filled in, or with it, nobody wrote down.
+                let both = || differs(&told, &model.said_if(key, until, true));
+                differs(&told, &model.said(key, until)).filter(|_| both().is_some())
+            };
+            if let Some(detail) = detail {
                 findings.note(Promise::Said, Some(&key.id), || detail);
             }
             continue;
@@ -52,7 +81,11 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
         });
         // Whether a deadline passed first that was due at the very time, is a matter of microseconds.
         let ends = [Some(*gone), last.get(&of).copied()].into_iter().flatten();
-        let mut ways = ends.map(|end| differs(&told, &model.said(key, Instant::from(end))));
+        let ends = ends.flat_map(|end| [(end, false), (end, true)]);
+        let mut ways = ends.map(|(end, passed)| differs(&told, &model.said_if(key, Instant::from(end), passed)));
+        if filled.left.contains(&of) {
+            continue;
+        }
         if let Some(detail) = ways.next().flatten().filter(|_| ways.all(|way| way.is_some())) {
             findings.note(Promise::Said, Some(&key.id), || format!("until it was let go, {detail}"));
         }
@@ -67,6 +100,39 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
         let has_events = model.status(&of, until).is_some();
         findings.expect(has_events, Promise::Posted, Some(&key.id), || "nothing of it was kept".to_owned());
     }
+}
+
+/// Sessions that came out of quarantine.
+#[derive(Default)]
+struct Filled<'p> {
+    /// The latest time of the log so far.
+    log_at: Option<Timestamp>,
+    /// Those that are filled and were not judged yet.
+    open: BTreeSet<&'p SessionKey>,
+    /// Those that whoever filled them left to others: when they were judged, nobody wrote down.
+    left: BTreeSet<SessionKey>,
+}
+
+impl Filled<'_> {
+    fn reach(&mut self, batch: &Batch) {
+        let events = batch.events.iter().filter_map(|(event, _)| event.received_at);
+        let refused = batch.refused.iter().map(|refused| refused.received_at);
+        let deadlines = batch.deadlines.iter().map(|(_, due)| *due);
+        self.log_at = self.log_at.max(events.chain(refused).chain(deadlines).max());
+    }
+
+    fn leave(&mut self) {
+        self.left.extend(std::mem::take(&mut self.open).into_iter().cloned());
+    }
+}
+
+/// That there was no end, and had to be one; or the other way round.
+fn lacks_end(told: &[&Notice], said: &[Said]) -> Option<String> {
+    let (told, said) = (
+        told.iter().any(|notice| notice.kind == NoticeKind::Complete),
+        said.iter().any(|said| said.kind == "complete"),
+    );
+    (told != said).then(|| format!("an end was said: {told}; it was to be said: {said}"))
 }
 
 fn record(model: &Model<'_>, key: &Key, record: Option<&String>, until: Instant, findings: &mut Findings) {

@@ -84,7 +84,12 @@ async fn live(stage: &Arc<Stage>, engine: &Engine, ack_each: u64) -> Result<Next
 /// Is handed over to until the engine has ended.
 pub(super) async fn hand_over(stage: Arc<Stage>, engine: Engine, setup: Setup) {
     let who = Who::Handler;
-    let policy = Policy { at_once_max: setup.at_once_max, tries_max: setup.tries_max, ..Policy::default() };
+    let policy = Policy {
+        at_once_max: setup.at_once_max,
+        tries_max: setup.tries_max,
+        window_max: setup.window_max,
+        ..Policy::default()
+    };
     loop {
         let handler = {
             let stage = Arc::clone(&stage);

@@ -75,11 +75,12 @@ impl SimulatedLog {
     async fn commit(&self, batch: log::Batch) -> Result<Appended, LogError> {
         let (events, notices) = (batch.events.clone(), batch.notices.clone());
         let (deadlines, refused) = (batch.deadlines.clone(), batch.refused.clone());
+        let released = batch.released.clone();
         let appended = self.kept.append(batch).await?;
         if !(events.is_empty() && notices.is_empty() && deadlines.is_empty() && refused.is_empty()) {
             let events = events.into_iter().zip(appended.new.iter().copied()).collect();
             let notices = notices.into_iter().zip(appended.first.iter().copied()).collect();
-            self.stage.note(Did::Kept(Box::new(Batch { events, deadlines, notices, refused })));
+            self.stage.note(Did::Kept(Box::new(Batch { events, deadlines, notices, refused, released })));
         }
         Ok(appended)
     }

@@ -13,6 +13,7 @@
 
 mod consumers; // whoever is told
 mod log; // a log that fails as it is told to
+mod operator; // what a person does with it
 mod play; // from one instant to the next
 mod played; // what happened
 mod pool; // tasks, in an order that stays

@@ -10,19 +10,20 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use finis_engine::live::SessionKey;
-use finis_engine::log::{LogError, LogRead, MemoryLog};
+use finis_engine::log::{Consumer, Log, LogRead, MemoryLog};
 use finis_engine::{Contract, Denied, Engine, Retention, Source, Terms, Timestamp, Verify};
 use finis_providers::signature::{Request, Verifier};
 
 use super::consumers;
 use super::log::SimulatedLog;
+use super::operator;
 use super::played::{Answer, Did, Ending, Kept, Played};
 use super::pool::Pool;
 use super::stage::Stage;
 use super::time::{ReceiverClock, Time};
 use crate::arrival::Arrival;
 use crate::clock::{self, Micros, SECOND};
-use crate::mishaps::{EVERYBODY, Mishap, Who, milliseconds};
+use crate::mishaps::{EVERYBODY, Mishap, milliseconds};
 use crate::model;
 use crate::story::{SOURCE, SetupError, Story, What};
 
@@ -56,6 +57,7 @@ pub fn play(story: &Story, contract: &Contract, watch: &mut dyn FnMut(Progress))
         stage: Stage::new(Time::new(first - SECOND)),
         life: None,
         lives: 0,
+        is_mended: !story.setup.misreads,
         start_at: None,
         panicked: None,
     };
@@ -90,6 +92,8 @@ struct Play<'s> {
     /// The process, when it is there.
     life: Option<Life>,
     lives: u64,
+    /// The contract is as it is meant; it is not from the beginning where the setup misreads.
+    is_mended: bool,
     /// When it is started, or opened again after its log failed.
     start_at: Option<Micros>,
     panicked: Option<String>,
@@ -98,13 +102,16 @@ struct Play<'s> {
 /// A process.
 struct Life {
     pool: Pool,
-    engine: Engine,
+    /// Nothing in one that works on the log while nobody receives.
+    engine: Option<Engine>,
     /// Writer and consumers that have not ended.
     running: Arc<AtomicUsize>,
     /// Deliveries that nobody has answered.
     open: Arc<AtomicUsize>,
     /// It is being closed, and will be down for so long.
     closing: Option<Micros>,
+    /// The quarantine is read again when it is closed.
+    rereads: bool,
 }
 
 /// What a source verifies with.
@@ -128,21 +135,16 @@ impl Play<'_> {
         self.lives += 1;
         self.stage.note(Did::Started { life: self.lives });
         let log = SimulatedLog::open(Arc::clone(&self.kept), Arc::clone(&self.stage));
-        let Ok(verifier) = self.story.setup.verifier(&self.contract) else { return };
-        let source = Source {
-            name: self.source.clone(),
-            contract: Arc::clone(&self.contract),
-            terms: self.terms.clone(),
-            verify: Box::new(Proof(verifier)),
-        };
+        let Some(source) = self.source() else { return };
         let clock = Arc::new(ReceiverClock(Arc::clone(self.time())));
         let (engine, writer) = Engine::new(Arc::new(log), clock, [source], self.story.setup.engine());
         let mut life = Life {
             pool: Pool::default(),
-            engine: engine.clone(),
+            engine: Some(engine.clone()),
             running: Arc::default(),
             open: Arc::default(),
             closing: None,
+            rereads: false,
         };
         life.task(async move {
             // What became of it, the log knows.
@@ -152,6 +154,40 @@ impl Play<'_> {
         life.task(consumers::pull(Arc::clone(stage), engine.clone(), setup.ack_each));
         life.task(consumers::hand_over(Arc::clone(stage), engine, setup.clone()));
         self.life = Some(life);
+    }
+
+    /// Where deliveries come from, under the contract of now.
+    fn source(&self) -> Option<Source> {
+        let contract =
+            if self.is_mended { Arc::clone(&self.contract) } else { Arc::new(operator::misreading(&self.contract)?) };
+        // What was set up once can be set up again.
+        let verify = Box::new(Proof(self.story.setup.verifier(&contract).ok()?));
+        Some(Source { name: self.source.clone(), contract, terms: self.terms.clone(), verify })
+    }
+
+    /// Reads the quarantine again, while nobody receives: a process of its own, that ends by itself.
+    fn reread(&mut self, down: Micros) {
+        (self.start_at, self.is_mended) = (None, true);
+        self.stage.note(Did::Rereading);
+        let log: Arc<dyn Log> = Arc::new(SimulatedLog::open(Arc::clone(&self.kept), Arc::clone(&self.stage)));
+        let Some(source) = self.source() else { return };
+        let mut life = Life {
+            pool: Pool::default(),
+            engine: None,
+            running: Arc::default(),
+            open: Arc::default(),
+            closing: Some(down),
+            rereads: false,
+        };
+        let stage = Arc::clone(&self.stage);
+        life.task(async move {
+            let retried = operator::reread(log, source).await;
+            if retried.is_ok() {
+                stage.note(Did::Reread);
+            }
+        });
+        self.life = Some(life);
+        self.run();
     }
 
     /// Lets everybody go on who can, and sees what became of the process.
@@ -172,7 +208,11 @@ impl Play<'_> {
             // It is still there, and answers that it takes nothing.
             self.start_at = Some(now + down);
         } else if let Some(down) = life.closing.filter(|_| life.running.load(Ordering::Relaxed) == 0) {
+            let rereads = life.rereads;
             self.lose(Ending::Closed, now + down);
+            if rereads {
+                self.reread(down);
+            }
         }
     }
 
@@ -229,10 +269,11 @@ impl Play<'_> {
     fn post(&mut self, place: usize, arrival: &Arrival) {
         let stage = Arc::clone(&self.stage);
         stage.note(Did::Posted { place, ahead: stage.time.ahead() });
-        let Some(life) = &mut self.life else {
+        let life = self.life.as_mut().and_then(|life| Some((life.engine.clone()?, life)));
+        let Some((engine, life)) = life else {
             return stage.note(Did::Answered { place, answer: Answer::Down });
         };
-        let (engine, open) = (life.engine.clone(), Arc::clone(&life.open));
+        let open = Arc::clone(&life.open);
         let refuses = self.story.setup.refuses_when_busy;
         let Arrival { source, headers, body, .. } = arrival.clone();
         open.fetch_add(1, Ordering::Relaxed);
@@ -259,11 +300,14 @@ impl Play<'_> {
             self.time().step(by_ms.saturating_mul(1000).clamp(-PATIENCE, PATIENCE));
         }
         let Some(life) = &mut self.life else { return };
-        let engine = life.engine.clone();
+        if let Mishap::Kill { down_ms } = *mishap {
+            return self.lose(Ending::Crashed, now + milliseconds(down_ms));
+        }
+        let Some(engine) = life.engine.clone() else { return };
         match *mishap {
-            Mishap::Kill { down_ms } => self.lose(Ending::Crashed, now + milliseconds(down_ms)),
-            Mishap::Restart { down_ms } => {
+            Mishap::Restart { down_ms } | Mishap::Reread { down_ms } => {
                 life.closing.get_or_insert(milliseconds(down_ms));
+                life.rereads |= matches!(mishap, Mishap::Reread { .. });
                 life.pool.spawn(async move { engine.close().await });
             }
             Mishap::Forget { .. } => {
@@ -276,7 +320,12 @@ impl Play<'_> {
                 let retention = Retention::new(Duration::from_secs(after_s));
                 life.pool.spawn(async move { drop(engine.retain(&retention).await) });
             }
-            Mishap::Rewind { who, by } => life.pool.spawn(async move { drop(rewind(&engine, who, by).await) }),
+            Mishap::Rewind { who, by } => {
+                life.pool.spawn(async move { drop(operator::rewind(&engine, who, by).await) });
+            }
+            Mishap::Unpark { who, all } => {
+                life.pool.spawn(async move { drop(operator::unpark(&engine, who, all).await) });
+            }
             _ => {}
         }
     }
@@ -304,15 +353,13 @@ impl Play<'_> {
             if self.panicked.is_some() {
                 return Vec::new();
             }
-            let left = self.left();
-            if left.is_empty() {
-                return left;
-            }
-            let is_idle = self.retry_parked();
+            let (left, parked) = (self.left(), self.parked());
             match self.next() {
+                _ if left.is_empty() && parked.is_empty() => return left,
                 Some(next) if next <= until => self.step_to(next),
-                _ if !is_idle => {}
-                _ => return left,
+                // Only now: whatever is not parked goes on without that.
+                _ if left.is_empty() => self.retry_parked(),
+                _ => return left.into_iter().chain(parked).collect(),
             }
         }
         vec!["time goes on, and nothing comes of it".to_owned()]
@@ -348,24 +395,29 @@ impl Play<'_> {
             if let Some(seq) = open.filter(|seq| consumer.is_open(*seq)).find(is_left) {
                 left.push(format!("the {who} was not told {seq}"));
             }
-            if let Some((seq, _)) = consumer.parked().next() {
-                left.push(format!("{seq} is parked for the {who}"));
-            }
         }
         left
     }
 
-    /// Lets what is parked go on. Whether there was nothing.
-    fn retry_parked(&mut self) -> bool {
+    /// What waits for somebody to let it go on.
+    fn parked(&self) -> Vec<String> {
         let consumers = at_once(self.kept.consumers()).unwrap_or_default();
-        let Some(life) = &mut self.life else { return true };
-        let mut is_idle = true;
+        let parked = |consumer: &Consumer| {
+            let seqs: Vec<String> = consumer.parked().map(|(seq, _)| seq.to_string()).collect();
+            format!("parked for the {}: {}", consumer.name, seqs.join(", "))
+        };
+        consumers.iter().filter(|consumer| consumer.parked().next().is_some()).map(parked).collect()
+    }
+
+    /// Lets what is parked go on.
+    fn retry_parked(&mut self) {
+        let consumers = at_once(self.kept.consumers()).unwrap_or_default();
+        let life = self.life.as_mut().and_then(|life| Some((life.engine.clone()?, life)));
+        let Some((engine, life)) = life else { return };
         for consumer in consumers.into_iter().filter(|consumer| consumer.parked().next().is_some()) {
-            let engine = life.engine.clone();
+            let engine = engine.clone();
             life.pool.spawn(async move { drop(engine.retry_parked(&consumer.name).await) });
-            is_idle = false;
         }
-        is_idle
     }
 
     /// Looks at what there is, and ends.
@@ -375,11 +427,12 @@ impl Play<'_> {
             last_seq: at_once(self.kept.last_seq()).unwrap_or_default(),
             refused: at_once(self.kept.refused(usize::MAX)).unwrap_or_default(),
             consumers: at_once(self.kept.consumers()).unwrap_or_default(),
+            latest: at_once(self.kept.latest()).flatten(),
             ..Kept::default()
         };
         let keys = at_once(self.kept.sessions(None, usize::MAX)).unwrap_or_default();
         let stored = at_once(self.kept.load(&keys)).unwrap_or_default();
-        let engine = self.life.take().map(|life| life.engine);
+        let engine = self.life.take().and_then(|life| life.engine);
         let records = keys.iter().filter_map(|key| {
             // Nothing is slow any more.
             let record = at_once(engine.as_ref()?.session(key))??;
@@ -402,13 +455,6 @@ impl Life {
             running.fetch_sub(1, Ordering::Relaxed);
         });
     }
-}
-
-/// Sets a consumer back.
-async fn rewind(engine: &Engine, who: Who, by: u64) -> Result<(), LogError> {
-    let known = engine.consumers().await?.into_iter().find(|known| known.consumer == who.name());
-    let Some(known) = known else { return Ok(()) };
-    engine.rewind(who.name(), known.acknowledged.saturating_sub(by)).await
 }
 
 /// What needs no waiting, as whatever is in memory.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use finis_engine::live::{Notice, NoticeId, SessionKey};
-use finis_engine::log::{Consumer, EventEntry, Mark, Refused, Stored};
+use finis_engine::log::{Consumer, EventEntry, Mark, Refused, RefusedId, Stored};
 use finis_engine::{Receipt, ReceiveError, Timestamp};
 
 use crate::mishaps::Who;
@@ -39,6 +39,8 @@ pub struct Kept {
     pub refused: Vec<Refused>,
     /// Whoever is told, and how far each is.
     pub consumers: Vec<Consumer>,
+    /// The latest time that it has; nothing when there is no entry.
+    pub latest: Option<Timestamp>,
 }
 
 /// Something that happened, and when, by the clock that is right.
@@ -63,6 +65,10 @@ pub enum Did {
         /// How.
         how: Ending,
     },
+    /// Somebody began to read what is in quarantine again, under the contract as it is meant.
+    Rereading,
+    /// All of it was read, and its sessions judged.
+    Reread,
     /// A mishap befell the receiver.
     Befell {
         /// Its place among the happenings.
@@ -138,6 +144,8 @@ pub struct Batch {
     pub notices: Vec<(Notice, bool)>,
     /// Deliveries that could not be read.
     pub refused: Vec<Refused>,
+    /// Deliveries that could not be read before, and are dealt with.
+    pub released: Vec<RefusedId>,
 }
 
 /// How a process ended.
@@ -214,6 +222,8 @@ impl fmt::Display for Step {
         match &self.what {
             Did::Started { life } => write!(f, "started, for the {life}. time"),
             Did::Ended { how } => write!(f, "ended: {}", format!("{how:?}").to_lowercase()),
+            Did::Rereading => f.write_str("the quarantine is read again"),
+            Did::Reread => f.write_str("the quarantine was read again"),
             Did::Befell { place } => write!(f, "befell: {place}"),
             Did::Posted { place, ahead: 0 } => write!(f, "posted: {place}"),
             Did::Posted { place, ahead } => write!(f, "posted: {place}, with the clock off by {ahead} µs"),
@@ -249,6 +259,9 @@ impl fmt::Display for Batch {
         }
         for refused in &self.refused {
             write!(f, " refused {};", refused.id())?;
+        }
+        for released in &self.released {
+            write!(f, " out of quarantine {released};")?;
         }
         Ok(())
     }

@@ -88,7 +88,9 @@ impl Stage {
             | Mishap::Clock { .. }
             | Mishap::Forget { .. }
             | Mishap::Retain { .. }
-            | Mishap::Rewind { .. } => {}
+            | Mishap::Rewind { .. }
+            | Mishap::Unpark { .. }
+            | Mishap::Reread { .. } => {}
         }
     }
 

@@ -25,7 +25,8 @@ pub(super) fn setups(story: &Story) -> Vec<Change> {
         };
     }
     let mut ways: Vec<Change> = usual!(
-        subscribed grace_s stall_s queue_max batch_max sessions_max refuses_when_busy ack_each at_once_max tries_max
+        subscribed grace stall queue_max batch_max sessions_max refuses_when_busy ack_each at_once_max tries_max
+        window_max misreads
     )
     .into();
     if story.setup.signed {
@@ -118,6 +119,8 @@ fn milder(mishap: &Mishap) -> Vec<Mishap> {
         Mishap::Forget { .. } => Vec::new(),
         Mishap::Retain { .. } => vec![Mishap::Retain { after_s: 60 }],
         Mishap::Rewind { who, .. } => vec![Mishap::Rewind { who, by: 1 }],
+        Mishap::Unpark { who, .. } => vec![Mishap::Unpark { who, all: true }],
+        Mishap::Reread { .. } => vec![Mishap::Restart { down_ms: short }, Mishap::Reread { down_ms: short }],
     };
     let same = milder.iter().position(|other| other == mishap);
     // What stands behind it is not milder.

@@ -42,14 +42,8 @@ impl Story {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: &Path, contract: &Contract, as_of: Timestamp) -> Result<(), SaveError> {
-        let script = self.script();
-        script.save(folder, contract, as_of)?;
-        let records = script.records(contract, self.setup.model_terms(), as_of);
-        for (name, bytes) in [
-            (SCRIPT, self.to_bytes()),
-            ("records.ndjson", records.into_bytes()),
-            ("timeline.txt", self.timeline(contract).into_bytes()),
-        ] {
+        self.script().save_under(folder, contract, self.setup.model_terms(), as_of)?;
+        for (name, bytes) in [(SCRIPT, self.to_bytes()), ("timeline.txt", self.timeline(contract).into_bytes())] {
             let path = folder.join(name);
             fs::write(&path, bytes).map_err(|error| SaveError { path, error })?;
         }

@@ -7,6 +7,7 @@
 
 mod folder; // as a folder of the fixtures' form
 mod setup; // how a receiver is set up
+mod theme; // what a small story turns around
 mod timeline; // as a person reads it
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use finis_engine::{Contract, Timestamp};
 
 pub use folder::LoadError;
 pub use setup::{Setup, SetupError};
+use theme::Theme;
 
 use crate::arrival::Arrival;
 use crate::faults::Faults;
@@ -88,8 +90,9 @@ impl Story {
         let every = Duration::from_millis(1 << random.below(17));
         let world = World::new(contract, Settings { seed, sessions, every, ..Settings::default() });
         let world = world.map_err(SetupError::World)?;
-        let setup = Setup::swarm(contract, seed);
-        Story::new(&world, contract, &Faults::swarm(seed), &Mishaps::swarm(seed), seed, setup)
+        let (mut setup, mut mishaps) = (Setup::swarm(contract, seed), Mishaps::swarm(seed));
+        Theme::swarm(seed).set(seed, &mut setup, &mut mishaps);
+        Story::new(&world, contract, &Faults::swarm(seed), &mishaps, seed, setup)
     }
 
     /// A script with mishaps put in, each at its instant and before what comes then.

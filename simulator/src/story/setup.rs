@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use finis_engine::contract::UnknownKind;
-use finis_engine::{Contract, Terms};
+use finis_engine::{Contract, Policy, Terms};
 use finis_providers::signature::{self, Options, Secret, Verifier};
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +20,12 @@ pub struct Setup {
     pub signed: bool,
     /// Kinds that are subscribed; all of them unless set.
     pub subscribed: Option<Vec<String>>,
-    /// In place of the contract's grace, in seconds.
-    pub grace_s: Option<u64>,
-    /// In place of the contract's stall time, in seconds.
-    pub stall_s: Option<u64>,
+    /// In place of the contract's grace. Written as `1m30s` or `250ms`; a number is one of seconds.
+    #[serde(with = "span", alias = "grace_s")]
+    pub grace: Option<Duration>,
+    /// In place of the contract's stall time, in the same way.
+    #[serde(with = "span", alias = "stall_s")]
+    pub stall: Option<Duration>,
     /// Deliveries that may wait for the writer.
     pub queue_max: usize,
     /// Deliveries in one commit.
@@ -38,6 +40,11 @@ pub struct Setup {
     pub at_once_max: usize,
     /// How often a notice is tried before it is parked.
     pub tries_max: u32,
+    /// Notices that the handler is looked at for ahead of the oldest that is open.
+    pub window_max: usize,
+    /// It begins with a contract that looks for the ids of sessions where none are: all of it goes to quarantine,
+    /// until the contract is mended with the first [`Mishap::Reread`](crate::mishaps::Mishap::Reread).
+    pub misreads: bool,
 }
 
 impl Default for Setup {
@@ -46,8 +53,8 @@ impl Default for Setup {
         Setup {
             signed: false,
             subscribed: None,
-            grace_s: None,
-            stall_s: None,
+            grace: None,
+            stall: None,
             queue_max: engine.queue_max,
             batch_max: engine.batch_max,
             sessions_max: engine.sessions_max,
@@ -55,6 +62,8 @@ impl Default for Setup {
             ack_each: 1,
             at_once_max: 16,
             tries_max: 3,
+            window_max: Policy::default().window_max,
+            misreads: false,
         }
     }
 }
@@ -99,8 +108,8 @@ impl Setup {
             setup.subscribed = Some(subscribed).filter(|subscribed| !subscribed.is_empty());
         }
         let mut sometimes = |choices: &[u64]| if random.below(3) == 0 { random.pick(choices).copied() } else { None };
-        setup.grace_s = sometimes(&[0, 1, 10, 60, 600, 3_600]);
-        setup.stall_s = sometimes(&[1, 10, 60, 600, 3_600]);
+        setup.grace = sometimes(&[0, 1, 10, 60, 600, 3_600]).map(Duration::from_secs);
+        setup.stall = sometimes(&[1, 10, 60, 600, 3_600]).map(Duration::from_secs);
         // As many as fit in memory fit in a usize.
         let mut bound = |choices: &[u64], usual: usize| sometimes(choices).map_or(usual, |bound| bound as usize);
         setup.queue_max = bound(&[1, 2, 5], setup.queue_max);
@@ -152,24 +161,23 @@ impl Setup {
     }
 
     /// What the source has settled on, for the engine.
-    pub(crate) fn terms(&self, contract: &Contract) -> Result<Terms, SetupError> {
+    ///
+    /// # Errors
+    /// When a kind is subscribed that the contract does not have.
+    pub fn terms(&self, contract: &Contract) -> Result<Terms, SetupError> {
         let mut terms = Terms::new(contract);
         if let Some(subscribed) = &self.subscribed {
             terms.subscribe(contract, subscribed.iter().map(String::as_str)).map_err(SetupError::Kind)?;
         }
-        self.grace_s.into_iter().for_each(|grace| terms.set_grace(Duration::from_secs(grace)));
-        self.stall_s.into_iter().for_each(|stall| terms.set_stall(Duration::from_secs(stall)));
+        self.grace.into_iter().for_each(|grace| terms.set_grace(grace));
+        self.stall.into_iter().for_each(|stall| terms.set_stall(stall));
         Ok(terms)
     }
 
     /// The same, for the model.
     #[must_use]
     pub fn model_terms(&self) -> model::Terms {
-        model::Terms {
-            subscribed: self.subscribed.clone(),
-            grace: self.grace_s.map(Duration::from_secs),
-            stall: self.stall_s.map(Duration::from_secs),
-        }
+        model::Terms { subscribed: self.subscribed.clone(), grace: self.grace, stall: self.stall }
     }
 }
 
@@ -179,4 +187,33 @@ fn secret(contract: &Contract) -> Option<(Secret, Options)> {
     let ways = SECRETS.iter().flat_map(|text| headers.iter().map(move |header| (*text, header.clone())));
     let mut ways = ways.map(|(text, header)| (Secret::new(text), Options { header, ..Options::default() }));
     ways.find(|(secret, options)| Signing::new(contract, secret.clone(), options, None).is_ok())
+}
+
+/// Lengths of time, as finis writes them everywhere.
+mod span {
+    use std::time::Duration;
+
+    use finis_engine::{parse_span, print_span};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Told {
+        Seconds(u64),
+        Span(String),
+    }
+
+    #[allow(clippy::ref_option, reason = "serde hands a field over so")]
+    pub(super) fn serialize<S: Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        span.map(print_span).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        Ok(match Option::<Told>::deserialize(from)? {
+            None => None,
+            Some(Told::Seconds(seconds)) => Some(Duration::from_secs(seconds)),
+            Some(Told::Span(text)) => Some(parse_span(&text).map_err(D::Error::custom)?),
+        })
+    }
 }

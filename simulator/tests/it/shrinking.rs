@@ -1,5 +1,7 @@
 //! Stories made smaller, kept and read back.
 
+use std::time::Duration;
+
 use finis_simulator::clock::{micros, timestamp};
 use finis_simulator::mishaps::Mishap;
 use finis_simulator::oracle::{self, Broken, Promise};
@@ -73,6 +75,30 @@ fn a_story_is_read_back_as_it_was_saved_and_is_the_same_run() {
         let timeline = std::fs::read_to_string(folder.path().join("timeline.txt")).unwrap();
         assert_eq!(timeline.lines().count(), story.happenings.len());
     }
+}
+
+#[test]
+fn a_setup_takes_lengths_of_time_as_they_are_written_everywhere() {
+    let contract = contracts::pathors();
+    let mut story = Story::swarm(&contract, 11).unwrap();
+    let mut written = String::from_utf8(story.to_bytes()).unwrap();
+    let line = written.lines().nth(1).unwrap().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let mut read = |setup: &str| {
+        written = written.replacen(written.clone().lines().nth(1).unwrap(), setup, 1);
+        std::fs::write(folder.path().join("script.jsonl"), &written).unwrap();
+        Story::load(folder.path())
+    };
+    (story.setup.grace, story.setup.stall) = (Some(Duration::from_millis(1_500)), Some(Duration::from_secs(90)));
+    let told = String::from_utf8(story.to_bytes()).unwrap();
+    let told = told.lines().nth(1).unwrap();
+    assert!(told.contains(r#""grace":"1s500ms","stall":"1m30s""#), "{told}");
+    assert_eq!(read(told).unwrap().setup, story.setup);
+    // A number is one of seconds, as it was written at first.
+    let of_seconds = read(r#"{"setup":{"grace_s":0,"stall_s":90}}"#).unwrap().setup;
+    assert_eq!((of_seconds.grace, of_seconds.stall), (Some(Duration::ZERO), Some(Duration::from_secs(90))));
+    assert!(read(r#"{"setup":{"grace":"soon"}}"#).unwrap_err().to_string().contains("is not a length of time"));
+    assert_eq!(read(&line).unwrap().to_bytes(), Story::swarm(&contract, 11).unwrap().to_bytes());
 }
 
 #[test]

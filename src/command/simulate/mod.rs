@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use finis::engine::Timestamp;
 use finis_simulator::script::Script;
-use finis_simulator::story::Story;
+use finis_simulator::story::{Setup, Story};
 
 use super::reconcile::{Watch, as_of};
 use super::{Failure, Outcome, say};
@@ -96,15 +96,28 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let judging = args.worlds.judging(kept.as_ref().map(|story| story.head.provider.as_str()))?;
     match kept {
         Some(story) => {
+            // What was never played says nothing of a receiver.
+            let is_played = story.mishaps().next().is_some() || story.setup != Setup::default();
+            let (story, judging) = settled(story, judging)?;
             let script = story.script();
             let judging = with_source(judging, &script);
-            let has_mishaps = story.mishaps().next().is_some();
-            let story = has_mishaps.then_some(story);
-            args.one(&Made::read(script), story, &judging)
+            args.one(&Made::read(script), is_played.then_some(story), &judging)
         }
         None if args.runs == 1 => args.one(&args.make(args.worlds.seed, &judging)?, None, &judging),
         None => args.many(&judging),
     }
+}
+
+/// One set of terms for the fold and for the receiver that is played: those of the story's own setup, but for what
+/// is told otherwise.
+fn settled(mut story: Story, judging: Judging) -> Result<(Story, Judging), Failure> {
+    let Judging { mut plan, terms: told, source } = judging;
+    let setup = &mut story.setup;
+    setup.subscribed = told.subscribed.or(setup.subscribed.take());
+    (setup.grace, setup.stall) = (told.grace.or(setup.grace), told.stall.or(setup.stall));
+    plan.terms = setup.terms(&plan.contract)?;
+    let terms = setup.model_terms();
+    Ok((story, Judging { plan, terms, source }))
 }
 
 /// Deliveries of a story stay with the source that they came from.
@@ -135,12 +148,13 @@ impl Args {
     }
 
     /// What comes of a world when the engine plays it; nothing when nobody wants to know. A story that has mishaps
-    /// of its own is played with these.
+    /// of its own is played with these, and one that has a setup of its own under that.
     fn play(&self, script: &Script, story: Option<Story>, judging: &Judging) -> Result<Option<Play>, Failure> {
         let seed = script.head.seed;
         let story = match (story, self.play.mishaps) {
+            (Some(story), Some(set)) if story.mishaps().next().is_none() => play::story(script, story.setup, set, seed),
             (Some(story), _) => story,
-            (None, Some(set)) => play::story(script, judging, set, seed)?,
+            (None, Some(set)) => play::story(script, play::setup(judging), set, seed),
             (None, None) => return Ok(None),
         };
         if self.against.signing(judging)?.is_some() {

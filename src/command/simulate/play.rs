@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
-use finis::engine::print_span;
+use finis::engine::Contract;
 use finis_simulator::mishaps::{Mishap, Mishaps};
-use finis_simulator::oracle::{self, Broken};
+use finis_simulator::oracle::{self, Broken, Promise};
 use finis_simulator::run;
 use finis_simulator::script::Script;
 use finis_simulator::shrink::{self, Bounds};
@@ -15,6 +16,7 @@ use finis_simulator::story::{Setup, Story};
 use serde_json::{Value, json};
 
 use super::super::Failure;
+use super::super::reconcile::Watch;
 use super::super::words::{bad, count, heading, number, shown};
 use super::dials::Set;
 use super::worlds::Judging;
@@ -41,28 +43,21 @@ pub(crate) struct Play {
     pub(crate) smallest: Option<Story>,
 }
 
-/// A script with mishaps of a set, for a receiver of these terms.
-pub(crate) fn story(script: &Script, judging: &Judging, set: Set, seed: u64) -> Result<Story, Failure> {
+/// A receiver of these terms.
+pub(crate) fn setup(judging: &Judging) -> Setup {
     let terms = &judging.terms;
-    let seconds = |time: Option<Duration>| match time {
-        Some(time) if time.subsec_nanos() > 0 => {
-            Err(Failure(format!("{} is not played: a grace or stall of whole seconds is", print_span(time))))
-        }
-        time => Ok(time.map(|time| time.as_secs())),
-    };
-    let setup = Setup {
-        subscribed: terms.subscribed.clone(),
-        grace_s: seconds(terms.grace)?,
-        stall_s: seconds(terms.stall)?,
-        ..Setup::default()
-    };
+    Setup { subscribed: terms.subscribed.clone(), grace: terms.grace, stall: terms.stall, ..Setup::default() }
+}
+
+/// A script with mishaps of a set.
+pub(crate) fn story(script: &Script, setup: Setup, set: Set, seed: u64) -> Story {
     let mishaps = match set {
         Set::None => Mishaps::none(),
         Set::Preset(preset) => Mishaps::preset(preset),
         Set::Swarm => Mishaps::swarm(seed),
     };
     let drawn = mishaps.draw(&script.arrivals, seed);
-    Ok(Story::of(script.clone(), setup, drawn))
+    Story::of(script.clone(), setup, drawn)
 }
 
 /// Plays a story, and holds what happened against what is promised.
@@ -70,13 +65,21 @@ pub(crate) fn play(story: &Story, judging: &Judging) -> Result<Play, Failure> {
     let contract = judging.contract();
     let played = run::play(story, contract, &mut |_| {})?;
     let broken = oracle::judge(story, contract, &played);
-    let smallest =
-        broken.first().map(|first| shrink::smallest(story, contract, first.promise, Bounds::default(), &mut |_| {}));
+    let smallest = broken.first().map(|first| smallest(story, contract, first.promise));
     let mut mishaps = BTreeMap::new();
     for (_, mishap) in story.mishaps() {
         *mishaps.entry(name(mishap)).or_default() += 1;
     }
     Ok(Play { mishaps, notices: played.kept.last_seq, broken, smallest })
+}
+
+/// The smallest story that breaks a promise; how far the search is shows on a terminal.
+fn smallest(story: &Story, contract: &Contract, promise: Promise) -> Story {
+    let (bounds, progress) = (Bounds::default(), Arc::new(AtomicU64::new(0)));
+    let _watch = Watch::counted(bounds.plays_max, "stories", &progress);
+    shrink::smallest(story, contract, promise, bounds, &mut |search| {
+        progress.store(search.played, Ordering::Relaxed);
+    })
 }
 
 fn name(mishap: &Mishap) -> &'static str {
@@ -92,6 +95,8 @@ fn name(mishap: &Mishap) -> &'static str {
         Mishap::Forget { .. } => "forget",
         Mishap::Retain { .. } => "retain",
         Mishap::Rewind { .. } => "rewind",
+        Mishap::Unpark { .. } => "unpark",
+        Mishap::Reread { .. } => "reread",
     }
 }
 

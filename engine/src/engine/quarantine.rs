@@ -1,8 +1,11 @@
 //! Out of quarantine: what can be read by now goes into sessions.
 
-use crate::engine::live::SessionKey;
-use crate::engine::log::{EventEntry, Log, LogError, Refused, RefusedId};
-use crate::engine::{Digest, Filled, Filler, Reader, Source, Timestamp, Unreadable};
+use super::{Filled, Filler, Source};
+use crate::digest::Digest;
+use crate::event::{Reader, Unreadable};
+use crate::live::SessionKey;
+use crate::log::{EventEntry, Log, LogError, Refused, RefusedId};
+use crate::timestamp::Timestamp;
 
 /// What became of the quarantine.
 #[derive(Clone, Debug, Default)]
@@ -19,14 +22,17 @@ pub struct Retried {
 /// it belongs to. It counts as having come when it came.
 ///
 /// # Errors
-/// When the log does not answer, or takes no more. What was read by then is out of quarantine.
-pub async fn retry(log: &dyn Log, mut filler: Filler) -> Result<Retried, LogError> {
+/// When the log does not answer, or takes no more. What was read by then is out of quarantine, and its sessions
+/// are judged by whoever has the log next.
+pub async fn retry_refused(log: &dyn Log, mut filler: Filler) -> Result<Retried, LogError> {
     let mut retried = Retried::default();
     let mut reader = Reader::new();
     for refused in log.refused(usize::MAX).await? {
         let read = match filler.source(&refused.source) {
             None => Err(format!("the source `{}` is not known", refused.source)),
-            Some(source) => read_again(source, &mut reader, &refused).map_err(|unreadable| unreadable.to_string()),
+            Some(source) => {
+                source.read_again(&mut reader, &refused).map_err(|unreadable: Unreadable| unreadable.to_string())
+            }
         };
         match read {
             Err(reason) => retried.left.push((refused, reason)),
@@ -44,11 +50,12 @@ pub async fn retry(log: &dyn Log, mut filler: Filler) -> Result<Retried, LogErro
     Ok(retried)
 }
 
-/// Of which session a refused delivery is by now, and what makes it itself.
-pub(super) fn read_again(
-    source: &Source,
-    reader: &mut Reader,
-    refused: &Refused,
-) -> Result<(SessionKey, Digest), Unreadable> {
-    source.read(reader, &refused.delivery).map(|(key, event)| (key, event.digest()))
+impl Source {
+    /// Of which session a refused delivery is by now, and what makes it itself.
+    ///
+    /// # Errors
+    /// When it is still no event of the contract.
+    pub fn read_again(&self, reader: &mut Reader, refused: &Refused) -> Result<(SessionKey, Digest), Unreadable> {
+        self.read(reader, &refused.delivery).map(|(key, event)| (key, event.digest()))
+    }
 }
