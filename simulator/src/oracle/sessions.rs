@@ -2,26 +2,31 @@
 
 use std::collections::BTreeMap;
 
+use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::{Contract, Timestamp};
 
-use super::{Findings, Promise};
+use super::{Findings, Given, Promise};
 use crate::model::{Instant, Key, Model, Said};
 use crate::run::{Did, Played};
-use crate::story::Story;
 
-pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, findings: &mut Findings) {
-    let mut model = Model::new(contract, story.setup.model_terms());
+pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings) {
+    let mut models: BTreeMap<&str, Model<'_>> = BTreeMap::new();
     let mut told: BTreeMap<SessionKey, Vec<&Notice>> = BTreeMap::new();
     let mut let_go: BTreeMap<&SessionKey, Timestamp> = BTreeMap::new();
-    let mut last: BTreeMap<&SessionKey, Timestamp> = BTreeMap::new();
+    let mut last: BTreeMap<&SessionKey, Last> = BTreeMap::new();
     for step in &played.steps {
         match &step.what {
             Did::Kept(batch) => {
                 for (event, _) in batch.events.iter().filter(|(_, is_new)| *is_new) {
-                    let delivery = &event.delivery;
-                    model.take(&event.key.source, &delivery.headers, &delivery.body, event.received_at);
-                    last.extend(event.received_at.map(|at| (&event.key, at)));
+                    let (source, delivery) = (event.key.source.as_str(), &event.delivery);
+                    let model = models.entry(source).or_insert_with(|| given.model(source));
+                    model.take(source, &delivery.headers, &delivery.body, event.received_at);
+                    let last = last.entry(&event.key).or_default();
+                    last.event = last.event.max(event.received_at);
+                }
+                for (key, due) in &batch.deadlines {
+                    let last = last.entry(key).or_default();
+                    last.deadline = last.deadline.max(Some(*due));
                 }
                 for (notice, _) in batch.notices.iter().filter(|(_, is_first)| *is_first) {
                     told.entry(notice.key.clone()).or_default().push(notice);
@@ -36,12 +41,18 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
         }
     }
     // Of entries at one instant each is a microsecond after the other, and so may be the last.
-    let until = Instant::from(last.values().copied().fold(played.end.1, Timestamp::max));
-    for key in model.keys() {
+    let events = last.values().filter_map(|last| last.event);
+    let until = Instant::from(events.fold(played.end.1, Timestamp::max));
+    for (model, key) in models.values().flat_map(|model| model.keys().map(move |key| (model, key))) {
         let of = SessionKey { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
         let told = told.remove(&of).unwrap_or_default();
+        let last = last.get(&of).copied().unwrap_or_default();
         let Some(gone) = let_go.get(&of) else {
-            record(&model, key, played.kept.records.get(&of), until, findings);
+            record(model, key, played.kept.records.get(&of), until, findings);
+            // In the middle of a run a deadline may be due that nobody has passed yet: what is said is that of
+            // the entries that there are.
+            let entry = last.event.max(last.deadline).map(Instant::from);
+            let until = entry.filter(|_| !played.at_rest).unwrap_or(until);
             if let Some(detail) = differs(&told, &model.said(key, until)) {
                 findings.note(Promise::Said, Some(&key.id), || detail);
             }
@@ -51,7 +62,7 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
             "it was let go, and is there".to_owned()
         });
         // Whether a deadline passed first that was due at the very time, is a matter of microseconds.
-        let ends = [Some(*gone), last.get(&of).copied()].into_iter().flatten();
+        let ends = [Some(*gone), last.event].into_iter().flatten();
         let mut ways = ends.map(|end| differs(&told, &model.said(key, Instant::from(end))));
         if let Some(detail) = ways.next().flatten().filter(|_| ways.all(|way| way.is_some())) {
             findings.note(Promise::Said, Some(&key.id), || format!("until it was let go, {detail}"));
@@ -64,12 +75,19 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
     }
     for key in played.kept.sessions.keys() {
         let of = Key { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
-        let has_events = model.status(&of, until).is_some();
+        let has_events = models.get(key.source.as_str()).is_some_and(|model| model.status(&of, until).is_some());
         findings.expect(has_events, Promise::Posted, Some(&key.id), || "nothing of it was kept".to_owned());
     }
 }
 
-fn record(model: &Model<'_>, key: &Key, record: Option<&String>, until: Instant, findings: &mut Findings) {
+/// The last entries of a session that the log was seen to keep.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    event: Option<Timestamp>,
+    deadline: Option<Timestamp>,
+}
+
+pub(super) fn record(model: &Model<'_>, key: &Key, record: Option<&String>, until: Instant, findings: &mut Findings) {
     let expected = model.certified(key, until);
     findings.expect(record == expected.as_ref(), Promise::Record, Some(&key.id), || {
         let text = |record: Option<&String>| record.map_or("there is none", |record| record).to_owned();
