@@ -171,6 +171,8 @@ struct Tally {
     rebuilt: u64,
     /// Intact deliveries in quarantine that are held back, since another there is not.
     held_back: u64,
+    /// Sessions that are in no list, since no record of them can be read: their damage is named to who asks.
+    unlisted: u64,
 }
 
 #[test]
@@ -193,7 +195,7 @@ fn what_is_damaged_is_named_and_the_rest_is_served() {
             }
             Ok((log, report)) => {
                 tally.rebuilt += u64::from(matches!(report.index, finis_store::IndexState::Rebuilt { .. }));
-                let seen = store::runtime().block_on(Look::at(&log, STALL, &what));
+                let seen = store::runtime().block_on(look(&log, whole, &mut tally, &what));
                 check(whole, &damaged, &report, &seen, &mut tally, &what);
                 drop(log);
                 store::runtime().block_on(goes_on(copied.path(), &what));
@@ -217,6 +219,18 @@ fn open(folder: &Path, what: &str) -> Result<(EmbeddedLog, Report), OpenError> {
     }
 }
 
+/// Everything, and what is said of a session that nobody lists any more, since no record of it can be read.
+async fn look(log: &EmbeddedLog, whole: &Whole, tally: &mut Tally, what: &str) -> Look {
+    let mut look = Look::at(log, STALL, what).await;
+    for key in whole.kept.sessions.keys().filter(|key| !look.kept.sessions.contains_key(*key)) {
+        let stored = log.load(std::slice::from_ref(key)).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(stored[0].events.is_empty(), "{what}: {key:?} is there, and in no list");
+        tally.unlisted += 1;
+        look.sessions_damaged.extend(stored[0].damaged.iter().cloned());
+    }
+    look
+}
+
 fn check(whole: &Whole, damaged: &Damaged, report: &Report, seen: &Look, tally: &mut Tally, what: &str) {
     let words = || format!("{what}: {report}; {:?} {:?}", seen.sessions_damaged, seen.quarantine_damaged);
     let given =
@@ -237,7 +251,8 @@ fn check(whole: &Whole, damaged: &Damaged, report: &Report, seen: &Look, tally: 
     }
     let told = !report.journal.damage.is_empty() || report.unreadable > 0 || !seen.sessions_damaged.is_empty();
     let exempt = |body: &&[u8]| !whole.is_closed && whole.frames[*body] == whole.last;
-    assert!(told || missing.iter().all(exempt), "{} are missing without a word: {}", missing.len(), words());
+    let lost: Vec<_> = missing.iter().map(|body| String::from_utf8_lossy(body)).collect();
+    assert!(told || missing.iter().all(exempt), "missing without a word: {}: {lost:?}", words());
     let is_named = told || seen.quarantine_damaged.is_some();
     assert!(damaged.in_journal || !is_named, "the journal is whole: {}", words());
     tally.held_back += held_back.iter().filter(|body| !may_be_lost.contains(*body)).count() as u64;

@@ -3,7 +3,7 @@
 use finis_engine::Contract;
 use finis_engine::log::Consumer;
 use finis_simulator::faults::Preset;
-use finis_simulator::mishaps::Who;
+use finis_simulator::mishaps::{Mishaps, Who};
 use finis_simulator::oracle::{Given, Promise, judge_damaged, judge_run};
 use finis_simulator::run::{self, Did, Kept, Played, Step};
 use finis_simulator::story::{Setup, Story};
@@ -15,8 +15,8 @@ use crate::contracts;
 fn sound() -> (Story, Contract, Played) {
     let contract = contracts::pathors();
     let world = World::new(&contract, Settings { seed: 3, sessions: 30, ..Settings::default() }).unwrap();
-    let mishaps = finis_simulator::mishaps::Mishaps::default();
-    let story = Story::new(&world, &contract, &Preset::Hostile.faults(), &mishaps, 3, Setup::default()).unwrap();
+    let story =
+        Story::new(&world, &contract, &Preset::Hostile.faults(), &Mishaps::none(), 3, Setup::default()).unwrap();
     let played = run::play(&story, &contract, &mut |_| {}).unwrap();
     (story, contract, played)
 }
@@ -69,8 +69,10 @@ fn a_consumer_that_comes_back_and_is_not_handed_what_it_never_acknowledged_is_se
         let last = played.kept.last_seq;
         let is_ack = |step: &Step| match &step.what {
             Did::Acking { who: Who::Puller, seq } | Did::Acked { who: Who::Puller, seq } => *seq > last - 2,
-            Did::Marked { who: Who::Puller, marks } => format!("{marks:?}").contains(&format!("UpTo({last})"))
-                || format!("{marks:?}").contains(&format!("UpTo({})", last - 1)),
+            Did::Marked { who: Who::Puller, marks } => {
+                format!("{marks:?}").contains(&format!("UpTo({last})"))
+                    || format!("{marks:?}").contains(&format!("UpTo({})", last - 1))
+            }
             _ => false,
         };
         played.steps.retain(|step| !is_ack(step));
