@@ -242,7 +242,9 @@ impl Claims {
         .await;
         handover.stop().await.unwrap();
         let handed = std::mem::take(&mut *handed.lock().unwrap());
-        handed.into_iter().for_each(|placed| self.hand(who, placed));
+        for placed in handed {
+            self.hand(who, placed);
+        }
     }
 
     /// A consumer comes when it is known how far it is.

@@ -126,7 +126,7 @@ fn arrivals(number: u64) -> Vec<Arc<Arrival>> {
 fn habits() -> Habits {
     let mut habits = Habits::shipped(PROVIDER).unwrap();
     let mut talkative = habits.lives[0].clone();
-    talkative.name = "call with much to say".to_owned();
+    "call with much to say".clone_into(&mut talkative.name);
     talkative.weight = 15;
     let words = vec!["{hex:64}"; 75].join(" ");
     talkative.values.insert("variables".to_owned(), Values::Json(format!(r#"{{"text":"{words}"}}"#)));
