@@ -1,50 +1,52 @@
-//! What children said, held against what the store has.
+//! What children said, put together with what the store has, for the oracle of the simulator to judge.
 //!
-//! After every fault these hold, or the test fails:
-//!
-//! 1. Each delivery that was kept is there, byte for byte, and so is each that an earlier look found.
-//! 2. Nothing is there that was not posted, and nothing twice.
-//! 3. Notices have the places 1, 2, 3, … without a gap; no session, kind and revision has two; each id
-//!    is the one that its session, kind and revision make; what an earlier look found is as it was.
-//! 4. What a consumer was handed is in the outbox, under the place and the id that it was handed with,
-//!    and came right after what it had acknowledged, none left out.
-//! 5. A consumer's cursor is not behind what it was told is acknowledged, nor ahead of what it sent.
+//! What a process was told it says itself; what its store kept is seen when somebody looks, and was kept before
+//! any of that was said. So a life is told to the oracle in this order: what was posted, what the log is found
+//! to have kept since the last look, what was answered and handed over, and how far the log knows consumers to
+//! be. All promises of [`finis_simulator::oracle`] hold after every fault, of the whole history of a store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::path::Path;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use finis::engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
-use finis::engine::log::Log;
-use finis::engine::{Placed, Timestamp};
+use finis::engine::live::{NoticeId, SessionKey};
+use finis::engine::log::{Log, LogRead, Mark, RefusedId, Standing};
+use finis::engine::{Clock, Placed, Policy, Receipt, ReceiveError, Timestamp};
+use finis::live::{Finis, SystemClock};
+use finis_simulator::Arrival;
+use finis_simulator::mishaps::{EVERYBODY, Who};
+use finis_simulator::oracle::{Given, judge_run};
+use finis_simulator::run::{Answer, Batch, Did, Kept, Played, Step};
 use finis_store::{EmbeddedLog, Report};
 
-use crate::deliveries::{BRIEF, number_of, original, posted};
+use crate::child::Spoken;
+use crate::deliveries::{BRIEF, Identity, STALL, contract, identity, posted, terms};
+use crate::look::Look;
 use crate::process::PATIENCE;
 use crate::store;
 
 /// All that was said about one store, in all lives.
 #[derive(Clone, Default)]
 pub(crate) struct Claims {
-    kept: BTreeSet<u64>,
-    handed: BTreeMap<u64, (String, String)>,
-    consumers: BTreeMap<String, Cursor>,
-    /// What the last look found.
-    found: BTreeSet<u64>,
-    outbox: Vec<Notice>,
-    /// Since the last life.
-    looked: bool,
+    /// What happened, up to the last look, and what was said since.
+    steps: Vec<Step>,
+    said: Vec<Step>,
+    lives: u64,
+    /// There was a life since the last look: how far consumers are is not known.
+    is_unseen: bool,
+    found: Found,
     next: u64,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Cursor {
-    /// In this life; nothing before the first.
-    handed: Option<u64>,
-    acking: u64,
-    acked: u64,
-    /// What the last look found.
-    found: u64,
+/// What the last look found.
+#[derive(Clone, Default)]
+struct Found {
+    deliveries: BTreeSet<Identity>,
+    deadlines: BTreeSet<(SessionKey, Timestamp)>,
+    refused: BTreeSet<RefusedId>,
+    notices: usize,
 }
 
 /// What there was to check.
@@ -73,8 +75,8 @@ impl std::fmt::Display for Counts {
 impl Claims {
     /// Of these lines, deliveries that were said to be kept, and are not there.
     pub(crate) fn not_there(&self, lines: &[String]) -> usize {
-        let kept = lines.iter().filter_map(|line| line.strip_prefix("kept ")?.parse().ok());
-        kept.filter(|number| !self.found.contains(&original(*number))).count()
+        let kept = lines.iter().filter_map(|line| line.strip_prefix("kept ")?.split(' ').next()?.parse().ok());
+        kept.filter(|number| !self.found.deliveries.contains(&identity(&posted(*number)))).count()
     }
 
     /// The number to go on from.
@@ -82,8 +84,14 @@ impl Claims {
         self.next
     }
 
+    /// Up to the last look.
     pub(crate) fn counts(&self) -> Counts {
-        Counts { kept: self.kept.len(), notices: self.outbox.len(), handed: self.handed.len() }
+        let count = |is: &dyn Fn(&Did) -> bool| self.steps.iter().filter(|step| is(&step.what)).count();
+        Counts {
+            kept: count(&|did| matches!(did, Did::Answered { answer: Answer::Told(Ok(_)), .. })),
+            notices: self.found.notices,
+            handed: count(&|did| matches!(did, Did::Handed { .. })),
+        }
     }
 
     /// Takes note of what one life said.
@@ -96,47 +104,37 @@ impl Claims {
     /// nobody. It says what was under way.
     #[track_caller]
     pub(crate) fn hear_until(&mut self, lines: &[String], end: usize, what: &str) {
-        let looked = std::mem::take(&mut self.looked);
-        for consumer in self.consumers.values_mut() {
-            consumer.handed = None;
-        }
+        let is_known = !std::mem::replace(&mut self.is_unseen, true);
+        self.start();
         for (place, line) in lines.iter().enumerate() {
-            let is_heard = place < end;
             // What sled does with a thread of its own is its own affair.
             let panicked = line.contains("panicked at") && !line.contains("/sled-");
             assert!(!panicked, "{what}: {}", lines.join("\n"));
-            let words: Vec<&str> = line.split(' ').collect();
-            let number = |place: usize| words[place].parse::<u64>().unwrap();
-            match words[0] {
-                "kept" => {
-                    if is_heard {
-                        self.kept.insert(original(number(1)));
-                    }
-                    self.next = self.next.max(number(1) + 1);
+            for did in read(line).into_iter().flatten() {
+                let is_heard = match did {
+                    Did::Answered { .. } | Did::Handed { .. } | Did::Acked { .. } => place < end,
+                    // What it has to be handed again is known to whoever looked.
+                    Did::Came { .. } => is_known,
+                    _ => true,
+                };
+                if let Did::Posted { place, .. } = did {
+                    self.next = self.next.max(place as u64 + 1);
                 }
-                "handed" => {
-                    let consumer = self.consumer(words[1]);
-                    // Who did not look cannot know whether what was being acknowledged is.
-                    let least = consumer.handed.unwrap_or(consumer.acked.max(consumer.found)) + 1;
-                    let most = consumer.handed.unwrap_or(if looked { consumer.found } else { consumer.acking }) + 1;
-                    assert!((least..=most).contains(&number(2)), "{what}: one left out, or twice: {line}");
-                    consumer.handed = Some(number(2));
-                    if !is_heard {
-                        continue;
-                    }
-                    let said = (words[3].to_owned(), words[4].to_owned());
-                    let before = self.handed.entry(number(2)).or_insert_with(|| said.clone());
-                    assert_eq!(*before, said, "{what}: another under the same place: {line}");
+                if is_heard {
+                    self.say(did);
                 }
-                "acking" => self.consumer(words[1]).acking = number(2),
-                "acked" if is_heard => self.consumer(words[1]).acked = number(2),
-                _ => {}
             }
         }
     }
 
-    fn consumer(&mut self, name: &str) -> &mut Cursor {
-        self.consumers.entry(name.to_owned()).or_default()
+    fn start(&mut self) {
+        self.lives += 1;
+        self.say(Did::Started { life: self.lives });
+    }
+
+    /// When it was heard is all that is known of when it was.
+    fn say(&mut self, what: Did) {
+        self.said.push(Step { at: SystemClock.now(), what });
     }
 
     /// Opens the store and looks; what opening found. Damage is none.
@@ -147,76 +145,188 @@ impl Claims {
             Err(error) => panic!("{what}: {}", crate::child::chain(&error)),
         };
         assert!(report.journal.damage.is_empty() && report.unreadable == 0, "{what}: {report}");
-        store::runtime().block_on(self.hold_against(&log, what));
+        let look = store::runtime().block_on(Look::at(&log, STALL, what));
+        self.judge(look, None, what);
         report
     }
 
-    /// Holds what was said against a log that nobody writes.
-    pub(crate) async fn hold_against(&mut self, log: &dyn Log, what: &str) {
-        let there = events(log, what).await;
-        for (before, there) in [(&self.kept, &there), (&self.found, &there)] {
-            let lost: Vec<_> = before.difference(there).collect();
-            assert!(lost.is_empty(), "{what}: acknowledged and not there: {lost:?}");
-        }
-        self.next = self.next.max(there.last().map_or(0, |last| last + 1));
-        self.found = there;
+    /// Holds all that was said against what is there; `rest` is when everything had come to an end.
+    #[track_caller]
+    fn judge(&mut self, look: Look, rest: Option<Timestamp>, what: &str) {
+        let Look { kept, as_of, sessions_damaged, quarantine_damaged } = look;
+        let damaged = (&sessions_damaged, &quarantine_damaged);
+        assert_eq!(damaged, (&Vec::new(), &None), "{what}: damaged");
+        self.is_unseen = false;
+        let batch = self.found.more(&kept);
+        let said = std::mem::take(&mut self.said);
+        let (first, then): (Vec<Step>, Vec<Step>) =
+            said.into_iter().partition(|step| matches!(step.what, Did::Posted { .. }));
+        let now = |what| Step { at: SystemClock.now(), what };
+        self.steps.extend(first);
+        self.steps.push(now(Did::Kept(Box::new(batch))));
+        self.steps.extend(then);
+        self.steps.extend(marks(&kept).map(now));
 
-        let outbox = outbox(log, what).await;
-        let before = self.outbox.len();
-        assert!(outbox.len() >= before && outbox[..before] == self.outbox, "{what}: what was said has changed");
-        for (seq, (id, session)) in &self.handed {
-            let notice = outbox.get(*seq as usize - 1);
-            let there = notice.map(|notice| (notice.id.to_string(), notice.key.id.clone()));
-            assert_eq!(there.as_ref(), Some(&(id.clone(), session.clone())), "{what}: handed over, place {seq}");
-        }
-        self.outbox = outbox;
-
-        self.looked = true;
-        let cursors = log.consumers().await.unwrap();
-        for (name, consumer) in &mut self.consumers {
-            let cursor = cursors.iter().find(|cursor| cursor.name == *name).map_or(0, |cursor| cursor.acknowledged);
-            let Cursor { acking, acked, found, .. } = *consumer;
-            assert!(acked <= cursor && found <= cursor, "{what}: `{name}` is at {cursor}, and acknowledged {acked}");
-            assert!(cursor <= acking, "{what}: `{name}` is at {cursor}, and sent no more than {acking}");
-            consumer.found = cursor;
-        }
+        let posted: Vec<(usize, Arc<Arrival>)> = self
+            .steps
+            .iter()
+            .filter_map(|step| match step.what {
+                Did::Posted { place, .. } => Some((place, posted(place as u64))),
+                _ => None,
+            })
+            .collect();
+        let arrivals = posted.iter().map(|(place, arrival)| (*place, &**arrival)).collect();
+        let given =
+            Given { contract: contract(), arrivals, terms: terms(STALL), calm: false, retains: false, misreads: false };
+        let end = rest.or(as_of).unwrap_or(Timestamp::MIN);
+        let steps = std::mem::take(&mut self.steps);
+        let played =
+            Played { steps, kept, unfinished: Vec::new(), panicked: None, at_rest: rest.is_some(), end: (end, end) };
+        let broken: Vec<String> = judge_run(&given, &played).iter().map(ToString::to_string).collect();
+        assert!(broken.is_empty(), "{what}: {}", broken.join("\n"));
+        self.steps = played.steps;
     }
 
-    /// Faults are over: every deadline passes, every consumer gets what is left, once and in order, and
-    /// who was said to be complete is, and the other way round.
+    /// Faults are over: every deadline passes, every consumer gets what is left, and all that is said of every
+    /// session is what was to be said.
     #[track_caller]
     pub(crate) fn comes_to_rest(&mut self, folder: &Path, what: &str) {
         store::runtime().block_on(async {
             let finis = store::open(folder).await.unwrap();
-            let until = Instant::now() + PATIENCE;
-            while is_due(finis.log()).await {
-                assert!(Instant::now() < until, "{what}: deadlines do not pass");
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            self.start();
+            wait_for(what, "deadlines", async || !is_due(finis.log()).await).await;
+            self.pulls_the_rest(&finis).await;
+            self.is_handed_the_rest(&finis, what).await;
+            let mut look = Look::at(finis.log(), STALL, what).await;
+            // As the engine has them, which knows what time it is.
+            for (key, record) in &mut look.kept.records {
+                *record = finis.session(&key.source, &key.id).await.unwrap().unwrap();
             }
-            let outbox = outbox(finis.log(), what).await;
-            for key in finis.sessions(None, usize::MAX).await.unwrap() {
-                let record = finis.session(&key.source, &key.id).await.unwrap().unwrap();
-                let said = |kind| outbox.iter().any(|notice| notice.key == key && notice.kind == kind);
-                let is = |status: &str| record.contains(&format!(r#""status":"{status}""#));
-                assert!(!is("complete") || said(NoticeKind::Complete), "{what}: not said: {record}");
-                assert!(!is("stalled") || said(NoticeKind::Stalled), "{what}: not said: {record}");
-                assert!(key.source != BRIEF || is("complete") || is("stalled"), "{what}: it waits: {record}");
-            }
-            for (name, consumer) in &mut self.consumers {
-                let mut notices = finis.notices(name).await.unwrap();
-                for place in consumer.found + 1..=outbox.len() as u64 {
-                    let Placed { seq, notice } = notices.next().await.unwrap().unwrap();
-                    assert_eq!((seq, &notice), (place, &outbox[place as usize - 1]), "{what}: `{name}`");
-                    consumer.acking = seq;
-                }
-                notices.ack(consumer.acking).await.unwrap();
-                consumer.acked = consumer.acking;
-            }
+            self.judge(look, Some(SystemClock.now()), what);
             finis.close().await.unwrap();
         });
         let report = self.check(folder, what);
         assert!(report.journal.closed && report.replayed == 0, "{what}: {report}");
     }
+
+    async fn pulls_the_rest(&mut self, finis: &Finis) {
+        let who = Who::Puller;
+        let mut notices = finis.notices(who.name()).await.unwrap();
+        self.comes(who);
+        let mut last = None;
+        while let Some(placed) = notices.try_next().await.unwrap() {
+            last = Some(placed.seq);
+            self.hand(who, placed);
+        }
+        if let Some(seq) = last {
+            self.say(Did::Acking { who, seq });
+            notices.ack(seq).await.unwrap();
+            self.say(Did::Acked { who, seq });
+        }
+    }
+
+    async fn is_handed_the_rest(&mut self, finis: &Finis, what: &str) {
+        let who = Who::Handler;
+        self.comes(who);
+        let handed = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::clone(&handed);
+        let handler = move |placed: Placed| {
+            taken.lock().unwrap().push(placed);
+            async { Ok::<(), Infallible>(()) }
+        };
+        let handover = finis.deliver(who.name(), Policy::default(), handler).await.unwrap();
+        let last = finis.log().last_seq().await.unwrap();
+        wait_for(what, "the rest to be handed over", async || {
+            let consumers = finis.consumers().await.unwrap();
+            consumers.iter().any(|known| known.consumer == who.name() && known.acknowledged >= last)
+        })
+        .await;
+        handover.stop().await.unwrap();
+        let handed = std::mem::take(&mut *handed.lock().unwrap());
+        for placed in handed {
+            self.hand(who, placed);
+        }
+    }
+
+    /// A consumer comes when it is known how far it is.
+    fn comes(&mut self, who: Who) {
+        if !self.is_unseen {
+            self.say(Did::Came { who });
+        }
+    }
+
+    fn hand(&mut self, who: Who, Placed { seq, notice }: Placed) {
+        self.say(Did::Handed { who, seq, id: notice.id, key: notice.key });
+        self.say(Did::Dealt { who, seq, first: true });
+    }
+}
+
+impl Found {
+    /// What is there, and was not when somebody looked last; it is not told from now on.
+    fn more(&mut self, kept: &Kept) -> Batch {
+        let mut batch = Batch::default();
+        for (key, stored) in &kept.sessions {
+            for event in &stored.events {
+                if self.deliveries.insert(Identity::Event(key.clone(), event.digest.to_bytes())) {
+                    batch.events.push((event.clone(), true));
+                }
+            }
+            let deadlines = stored.deadlines.iter().map(|due| (key.clone(), *due));
+            batch.deadlines.extend(deadlines.filter(|deadline| self.deadlines.insert(deadline.clone())));
+        }
+        for refused in &kept.refused {
+            if self.refused.insert(refused.id()) {
+                self.deliveries.insert(Identity::Unfit(refused.source.clone(), refused.delivery.body.to_vec()));
+                batch.refused.push(refused.clone());
+            }
+        }
+        batch.notices.extend(kept.outbox.iter().skip(self.notices).map(|(_, notice)| (notice.clone(), true)));
+        self.notices = self.notices.max(kept.outbox.len());
+        batch.events.sort_by_key(|(event, _)| event.received_at);
+        batch.refused.sort_by_key(|refused| refused.received_at);
+        batch
+    }
+}
+
+/// How far the log knows consumers to be.
+fn marks(kept: &Kept) -> impl Iterator<Item = Did> {
+    EVERYBODY.into_iter().filter_map(|who| {
+        let known = kept.consumers.iter().find(|known| known.name == who.name())?;
+        let done = known.standing.iter().filter(|(_, standing)| **standing == Standing::Done);
+        let marks = done.map(|(seq, _)| Mark::Done(*seq)).chain([Mark::UpTo(known.acknowledged)]).collect();
+        Some(Did::Marked { who, marks })
+    })
+}
+
+/// What a line of a child says; nothing when it is not about what is promised.
+fn read(line: &str) -> Option<Vec<Did>> {
+    let (word, rest) = line.split_once(' ')?;
+    let (name, after) = rest.split_once(' ').unwrap_or((rest, ""));
+    let who = || EVERYBODY.into_iter().find(|who| who.name() == name);
+    let answered = |told| Some(vec![Did::Answered { place: name.parse().ok()?, answer: Answer::Told(told) }]);
+    let reason = after.to_owned();
+    match word {
+        "posting" => Some(vec![Did::Posted { place: name.parse().ok()?, ahead: 0 }]),
+        "kept" => answered(Ok(Spoken::<Receipt>::read(after)?)),
+        "denied" => answered(Err(ReceiveError::Denied { reason })),
+        "refused" => answered(Err(ReceiveError::Stopped { reason })),
+        "came" => Some(vec![Did::Came { who: who()? }]),
+        "handed" => {
+            let mut words = after.splitn(3, ' ');
+            let (seq, id) = (words.next()?.parse().ok()?, notice_id(words.next()?)?);
+            let (who, key) = (who()?, Spoken::<SessionKey>::read(words.next()?)?);
+            Some(vec![Did::Handed { who, seq, id, key }, Did::Dealt { who, seq, first: true }])
+        }
+        "acking" => Some(vec![Did::Acking { who: who()?, seq: after.parse().ok()? }]),
+        "acked" => Some(vec![Did::Acked { who: who()?, seq: after.parse().ok()? }]),
+        _ => None,
+    }
+}
+
+/// As it is printed.
+fn notice_id(text: &str) -> Option<NoticeId> {
+    let digits = text.strip_prefix("ntc_")?;
+    Some(NoticeId::from_bytes(u128::from_str_radix(digits, 16).ok()?.to_be_bytes()))
 }
 
 /// Whether a session with brief deadlines waits for one.
@@ -224,48 +334,10 @@ async fn is_due(log: &dyn Log) -> bool {
     log.due(None, Timestamp::MAX, usize::MAX).await.unwrap().iter().any(|(_, key)| key.source == BRIEF)
 }
 
-/// Numbers of the deliveries that a log has, each once and as it was posted.
-pub(crate) async fn events(log: &dyn Log, what: &str) -> BTreeSet<u64> {
-    let sessions = log.sessions(None, usize::MAX).await.unwrap();
-    let all = log.load(&sessions).await.unwrap();
-    let mut there = BTreeSet::new();
-    for (key, stored) in sessions.iter().zip(&all) {
-        for event in &stored.events {
-            let number = known(&event.delivery.body, what);
-            assert!(is_of(key, number), "{what}: {number} is with {key:?}");
-            assert!(there.insert(number), "{what}: {number} is there twice");
-        }
+async fn wait_for(what: &str, whom: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < until, "{what}: waited in vain for {whom}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    for refused in log.refused(usize::MAX).await.unwrap() {
-        let number = known(&refused.delivery.body, what);
-        assert!(there.insert(number) && !posted(number).readable, "{what}: {number} is in quarantine, and elsewhere");
-    }
-    there
-}
-
-fn known(body: &[u8], what: &str) -> u64 {
-    number_of(body).unwrap_or_else(|| panic!("{what}: nobody posted {}", String::from_utf8_lossy(body)))
-}
-
-fn is_of(key: &SessionKey, number: u64) -> bool {
-    let posted = posted(number);
-    (posted.source, posted.session.as_str(), posted.readable) == (&*key.source, &*key.id, true)
-}
-
-/// Notices in their order: without a gap, each said once, each with its own id.
-async fn outbox(log: &dyn Log, what: &str) -> Vec<Notice> {
-    let notices = log.notices(0, usize::MAX).await.unwrap();
-    let mut said = BTreeSet::new();
-    for (place, (seq, notice)) in (1..).zip(&notices) {
-        let Notice { id, key, kind, revision, .. } = notice;
-        assert_eq!(*seq, place, "{what}: a gap, or two at one place");
-        assert_eq!(*id, NoticeId::new(key, *kind, *revision), "{what}: an id of something else");
-        assert!((*kind == NoticeKind::Complete) <= (*revision == 1), "{what}: complete twice: {notice:?}");
-        // `complete` and `amended` count together.
-        let series = if *kind == NoticeKind::Amended { NoticeKind::Complete } else { *kind };
-        assert!(said.insert((key.clone(), series, *revision)), "{what}: said twice: {notice:?}");
-        // Revisions count up.
-        assert!(*revision == 1 || said.contains(&(key.clone(), series, revision - 1)), "{what}: {notice:?}");
-    }
-    notices.into_iter().map(|(_, notice)| notice).collect()
 }

@@ -2,9 +2,10 @@
 //! are cut or gone.
 //!
 //! The store opens and names what is damaged, and serves what is intact; or it refuses in words. Never
-//! a panic, never a wait without end, never another record than the one that was written, and never
-//! `Ok` with events missing and no word of it. After a crash the last frame is exempt, after a clean
-//! close nothing is. `FINIS_DAMAGES` sets how many cases there are.
+//! a panic, never a wait without end, and never `Ok` with events missing and no word of it. What it serves, the
+//! simulator's oracle judges: nothing that was not kept, and of each session the record that its intact events
+//! make. After a crash the last frame is exempt, after a clean close nothing is. `FINIS_DAMAGES` sets how many
+//! cases there are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,23 +14,26 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use finis::engine::live::SessionKey;
-use finis::engine::log::{LogError, LogRead};
-use finis::engine::{Placed, Policy, Receipt};
+use finis::engine::log::{Delivery, LogRead};
+use finis::engine::{Placed, Policy, Receipt, Timestamp};
+use finis_simulator::oracle::{Given, judge_damaged};
+use finis_simulator::run::Kept;
 use finis_store::journal::{Content, Position, Reader, Scanned};
-use finis_store::{EmbeddedLog, OpenError, Report};
+use finis_store::{EmbeddedLog, OpenError, Report, body};
 
 use crate::child::chain;
-use crate::deliveries::{HEADERS, SIGNED, number_of, posted};
+use crate::deliveries::{HEADERS, SIGNED, STALL, contract, headers, posted, terms};
+use crate::look::Look;
 use crate::process::{Life, PATIENCE};
 use crate::{Random, figure, store};
 
 const DELIVERIES: u64 = 260;
 
-/// A store, and where each delivery lies in its journal.
+/// A store, what it has, and where each delivery lies in its journal.
 struct Whole {
     folder: tempfile::TempDir,
-    frames: BTreeMap<u64, Frame>,
+    kept: Kept,
+    frames: BTreeMap<Vec<u8>, Frame>,
     last: Frame,
     is_closed: bool,
 }
@@ -49,15 +53,26 @@ impl Whole {
         life.count = Some(DELIVERIES);
         life.crash_at = (!is_closed).then(|| "log.closing:1".to_owned());
         let _ = life.start().end();
-        let mut frames: Vec<(u64, Position)> = Vec::new();
+        let kept = {
+            // Looking leaves traces.
+            let copied = tempfile::tempdir().unwrap();
+            store::copy(folder.path(), copied.path());
+            let (log, _) = EmbeddedLog::open(copied.path(), &store::settings()).unwrap();
+            store::runtime().block_on(Look::at(&log, STALL, "whole")).kept
+        };
+        let known: BTreeSet<&[u8]> = bodies(&kept).collect();
+        let mut frames: Vec<(Vec<u8>, Position)> = Vec::new();
         let mut starts = BTreeSet::new();
         for item in Reader::open(&folder.path().join("journal")).unwrap().scan(Position::START).unwrap() {
             let Scanned::Record(entry) = item.unwrap() else { panic!("damaged before it is") };
             starts.insert(entry.place.frame);
-            if let Content::Here(body) = &entry.body
-                && let Some(number) = number_of(body)
-            {
-                frames.push((number, entry.place.frame));
+            let Content::Here(content) = &entry.body else { continue };
+            let event = body::decode_event(content).map(|(_, delivery)| delivery);
+            let refused = || body::decode_refused(Timestamp::MIN, content).map(|refused| refused.delivery);
+            // What a body is of, its head says; here, that somebody posted it.
+            let is_posted = |delivery: &Delivery| known.contains(&delivery.body[..]);
+            if let Some(delivery) = event.filter(is_posted).or_else(|| refused().filter(is_posted)) {
+                frames.push((delivery.body.to_vec(), entry.place.frame));
             }
         }
         let frame = |start: Position| {
@@ -66,18 +81,25 @@ impl Whole {
         };
         let last = frame(*starts.last().unwrap());
         assert!(last.segment >= 3, "too few segments");
-        let frames = frames.into_iter().map(|(number, start)| (number, frame(start))).collect();
-        Whole { folder, frames, last, is_closed }
+        let frames: BTreeMap<_, _> = frames.into_iter().map(|(body, start)| (body, frame(start))).collect();
+        assert!(bodies(&kept).all(|body| frames.contains_key(body)), "kept, and not in the journal");
+        Whole { folder, kept, frames, last, is_closed }
     }
 
     /// Deliveries that may have gone with these bytes.
-    fn lost_with(&self, damage: &Damaged) -> BTreeSet<u64> {
+    fn lost_with(&self, damage: &Damaged) -> BTreeSet<&[u8]> {
         let Some(segment) = damage.segment else { return BTreeSet::new() };
         let hit = |frame: &Frame| {
             frame.segment == segment && frame.start < damage.bytes.end && damage.bytes.start < frame.end
         };
-        self.frames.iter().filter(|(_, frame)| hit(frame)).map(|(number, _)| *number).collect()
+        self.frames.iter().filter(|(_, frame)| hit(frame)).map(|(body, _)| &body[..]).collect()
     }
+}
+
+/// Bodies of all deliveries that are kept, readable or not.
+fn bodies(kept: &Kept) -> impl Iterator<Item = &[u8]> {
+    let events = kept.sessions.values().flat_map(|stored| &stored.events).map(|event| &event.delivery);
+    events.chain(kept.refused.iter().map(|refused| &refused.delivery)).map(|delivery| &delivery.body[..])
 }
 
 /// What was done to a file.
@@ -149,6 +171,8 @@ struct Tally {
     rebuilt: u64,
     /// Intact deliveries in quarantine that are held back, since another there is not.
     held_back: u64,
+    /// Sessions that are in no list, since no record of them can be read: their damage is named to who asks.
+    unlisted: u64,
 }
 
 #[test]
@@ -171,7 +195,7 @@ fn what_is_damaged_is_named_and_the_rest_is_served() {
             }
             Ok((log, report)) => {
                 tally.rebuilt += u64::from(matches!(report.index, finis_store::IndexState::Rebuilt { .. }));
-                let seen = store::runtime().block_on(look(&log, &what));
+                let seen = store::runtime().block_on(look(&log, whole, &mut tally, &what));
                 check(whole, &damaged, &report, &seen, &mut tally, &what);
                 drop(log);
                 store::runtime().block_on(goes_on(copied.path(), &what));
@@ -195,59 +219,49 @@ fn open(folder: &Path, what: &str) -> Result<(EmbeddedLog, Report), OpenError> {
     }
 }
 
-/// What somebody finds who reads everything.
-#[derive(Default)]
-struct Seen {
-    deliveries: BTreeSet<u64>,
-    /// Sessions of which something is damaged.
-    damaged: Vec<(SessionKey, String)>,
-    /// What else is said to be damaged: the quarantine.
-    words: Vec<String>,
+/// Everything, and what is said of a session that nobody lists any more, since no record of it can be read.
+async fn look(log: &EmbeddedLog, whole: &Whole, tally: &mut Tally, what: &str) -> Look {
+    let mut look = Look::at(log, STALL, what).await;
+    for key in whole.kept.sessions.keys().filter(|key| !look.kept.sessions.contains_key(*key)) {
+        let stored = log.load(std::slice::from_ref(key)).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(stored[0].events.is_empty(), "{what}: {key:?} is there, and in no list");
+        tally.unlisted += 1;
+        look.sessions_damaged.extend(stored[0].damaged.iter().cloned());
+    }
+    look
 }
 
-async fn look(log: &EmbeddedLog, what: &str) -> Seen {
-    let mut seen = Seen::default();
-    let mut take = |body: &[u8]| {
-        let number = number_of(body).unwrap_or_else(|| panic!("{what}: nobody posted this"));
-        assert!(seen.deliveries.insert(number), "{what}: {number} is there twice");
+fn check(whole: &Whole, damaged: &Damaged, report: &Report, seen: &Look, tally: &mut Tally, what: &str) {
+    let words = || format!("{what}: {report}; {:?} {:?}", seen.sessions_damaged, seen.quarantine_damaged);
+    let given = Given {
+        contract: contract(),
+        arrivals: BTreeMap::new(),
+        terms: terms(STALL),
+        calm: false,
+        retains: false,
+        misreads: false,
     };
-    for key in log.sessions(None, usize::MAX).await.unwrap() {
-        match log.load(std::slice::from_ref(&key)).await {
-            Ok(stored) => {
-                stored[0].events.iter().for_each(|event| take(&event.delivery.body));
-                seen.damaged.extend(stored[0].damaged.iter().map(|damage| (key.clone(), damage.clone())));
-            }
-            Err(error) => panic!("{what}: {key:?}: {error}"),
-        }
-    }
-    match log.refused(usize::MAX).await {
-        Ok(refused) => refused.iter().for_each(|refused| take(&refused.delivery.body)),
-        Err(LogError::Damaged { reason }) => seen.words.push(reason),
-        Err(error) => panic!("{what}: quarantine: {error}"),
-    }
-    match log.notices(0, usize::MAX).await {
-        Ok(notices) => assert!(notices.is_sorted_by(|one, next| one.0 < next.0), "{what}"),
-        Err(error) => panic!("{what}: outbox: {error}"),
-    }
-    seen
-}
+    let as_of = seen.as_of.unwrap_or(Timestamp::MIN);
+    let broken: Vec<String> =
+        judge_damaged(&given, &whole.kept, &seen.kept, as_of).iter().map(ToString::to_string).collect();
+    assert!(broken.is_empty(), "{}\n{}", words(), broken.join("\n"));
 
-fn check(whole: &Whole, damaged: &Damaged, report: &Report, seen: &Seen, tally: &mut Tally, what: &str) {
-    let words = || format!("{what}: {report}; {:?} {:?}", seen.damaged, seen.words);
     let may_be_lost = whole.lost_with(damaged);
-    let is_held_back = |number: &u64| !posted(*number).readable && !seen.words.is_empty();
-    let mut missing: Vec<u64> =
-        whole.frames.keys().copied().filter(|number| !seen.deliveries.contains(number)).collect();
-    let held_back: Vec<u64> = missing.extract_if(.., |number| is_held_back(number)).collect();
-    for number in &missing {
-        assert!(may_be_lost.contains(number), "{number} is intact and not there: {}", words());
+    let there: BTreeSet<&[u8]> = bodies(&seen.kept).collect();
+    let mut missing: Vec<&[u8]> = bodies(&whole.kept).filter(|body| !there.contains(body)).collect();
+    let unfit: BTreeSet<&[u8]> = whole.kept.refused.iter().map(|refused| &refused.delivery.body[..]).collect();
+    let is_held_back = |body: &&[u8]| unfit.contains(body) && seen.quarantine_damaged.is_some();
+    let held_back: Vec<&[u8]> = missing.extract_if(.., |body| is_held_back(body)).collect();
+    for body in &missing {
+        assert!(may_be_lost.contains(body), "{} is intact and not there: {}", String::from_utf8_lossy(body), words());
     }
-    let told = !report.journal.damage.is_empty() || report.unreadable > 0 || !seen.damaged.is_empty();
-    let exempt = |number: &u64| !whole.is_closed && whole.frames[number] == whole.last;
-    assert!(told || missing.iter().all(exempt), "{missing:?} are missing without a word: {}", words());
-    let is_named = told || !seen.words.is_empty();
+    let told = !report.journal.damage.is_empty() || report.unreadable > 0 || !seen.sessions_damaged.is_empty();
+    let exempt = |body: &&[u8]| !whole.is_closed && whole.frames[*body] == whole.last;
+    let lost: Vec<_> = missing.iter().map(|body| String::from_utf8_lossy(body)).collect();
+    assert!(told || missing.iter().all(exempt), "missing without a word: {}: {lost:?}", words());
+    let is_named = told || seen.quarantine_damaged.is_some();
     assert!(damaged.in_journal || !is_named, "the journal is whole: {}", words());
-    tally.held_back += held_back.iter().filter(|number| !may_be_lost.contains(number)).count() as u64;
+    tally.held_back += held_back.iter().filter(|body| !may_be_lost.contains(*body)).count() as u64;
     tally.named += u64::from(is_named);
     tally.named_when_read += u64::from(is_named && report.journal.damage.is_empty() && report.unreadable == 0);
     tally.unharmed += u64::from(!is_named);
@@ -256,9 +270,9 @@ fn check(whole: &Whole, damaged: &Damaged, report: &Report, seen: &Seen, tally: 
 /// It takes deliveries of new sessions and of old ones, those with damage too.
 async fn goes_on(folder: &Path, what: &str) {
     let finis = store::open(folder).await.unwrap_or_else(|error| panic!("{what}: then {}", chain(&error)));
-    for number in (DELIVERIES - 30..DELIVERIES + 40).filter(|number| posted(*number).readable) {
+    for number in (DELIVERIES - 30..DELIVERIES + 40).filter(|number| posted(*number).is.counts()) {
         let posted = posted(number);
-        let told = finis.receive(posted.source, &HEADERS, posted.body.as_bytes()).await;
+        let told = finis.receive(&posted.source, &headers(&posted), &posted.body).await;
         let told = told.unwrap_or_else(|error| panic!("{what}: then {number}: {error}"));
         assert!(matches!(told, Receipt::Stored { .. } | Receipt::Duplicate { .. }), "{what}: then {number}: {told:?}");
     }

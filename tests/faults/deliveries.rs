@@ -1,77 +1,155 @@
 //! What is posted: a function of a number, so that the number is all that has to be remembered.
 //!
-//! Sessions have four deliveries and come eight at a time, in an order that is not theirs. Every
-//! seventh number posts again what an earlier one did, every 31st posts what nobody can read. Half of
-//! the sessions are of a source with a secret and long deadlines, half of one without, whose deadlines
-//! pass while the test runs.
+//! It comes from the simulator: worlds of a few sessions each, met by faults, so that what comes is out of
+//! order, twice, in conflict, corrected, of unknown kinds, forged, or such that nobody can read it. Even
+//! numbers are of a source with a secret and long deadlines, odd ones of a source without, whose deadlines
+//! pass while the test runs. `FINIS_SEED` makes other worlds.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+use finis::engine::Contract;
+use finis::engine::live::SessionKey;
+use finis::engine::log::Delivery;
 use finis::live::{Secret, SourceSetup};
+use finis::providers::Catalogue;
+use finis::providers::signature::Options;
+use finis_simulator::Arrival;
+use finis_simulator::faults::{Chance, Delay, Faults, Later, Origin, Signing, Skew, Storm};
+use finis_simulator::model::{self, Digest, Terms};
+use finis_simulator::script::Script;
+use finis_simulator::world::{Habits, Settings, Values, World};
 
-/// A delivery as a provider posts it.
-pub(crate) struct Posted {
-    pub(crate) source: &'static str,
-    pub(crate) session: String,
-    pub(crate) body: String,
-    pub(crate) readable: bool,
-}
-
+const PROVIDER: &str = "pathors";
+const HEADER: &str = "x-webhook-secret";
 const SECRET: &str = "s3cret";
 
-/// Of both sources; the one without a secret does not look.
-pub(crate) const HEADERS: [(&str, &str); 1] = [("X-Webhook-Secret", SECRET)];
+/// What proves that a delivery of one's own is from [`SIGNED`].
+pub(crate) const HEADERS: [(&str, &str); 1] = [(HEADER, SECRET)];
 
 pub(crate) const SIGNED: &str = "signed";
 pub(crate) const BRIEF: &str = "brief";
 
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(3 * 3600);
+const GRACE: Duration = Duration::from_millis(20);
+/// The stall of [`BRIEF`], unless a test wants another.
+pub(crate) const STALL: Duration = Duration::from_millis(60);
+
+/// Sessions of a world, and how many of its deliveries are posted: the last of the longest never come.
+const SESSIONS: u64 = 20;
+const POSTED_EACH: u64 = 64;
+
 /// Both sources; `stall` is that of the one with brief deadlines.
 pub(crate) fn sources(stall: Duration) -> [SourceSetup; 2] {
-    [
-        SourceSetup::new(SIGNED, "pathors").header("x-webhook-secret").secret(Secret::new(SECRET)),
-        SourceSetup::new(BRIEF, "pathors").unsigned().grace(Duration::from_millis(20)).stall(stall),
-    ]
+    let signed = SourceSetup::new(SIGNED, PROVIDER).header(HEADER).secret(Secret::new(SECRET));
+    let brief = SourceSetup::new(BRIEF, PROVIDER).unsigned();
+    [signed.grace(LONG).stall(LONG), brief.grace(GRACE).stall(stall)]
+}
+
+/// The same, for the model.
+pub(crate) fn terms(stall: Duration) -> BTreeMap<String, Terms> {
+    let of = |grace, stall| Terms { subscribed: None, grace: Some(grace), stall: Some(stall) };
+    BTreeMap::from([(SIGNED.to_owned(), of(LONG, LONG)), (BRIEF.to_owned(), of(GRACE, stall))])
+}
+
+/// What both sources are read under.
+pub(crate) fn contract() -> &'static Contract {
+    static CONTRACT: LazyLock<Contract> = LazyLock::new(|| Catalogue::shipped().get(PROVIDER).unwrap().clone());
+    &CONTRACT
 }
 
 /// What this number posts.
-pub(crate) fn posted(number: u64) -> Posted {
-    let of = original(number);
-    // 13 has no factor of 32, so each place is taken once.
-    let (block, place) = (of / 32, of % 32 * 13 % 32);
-    let number = block * 8 + place / 4;
-    let session = format!("s-{number}");
-    let source = if number % 2 == 0 { SIGNED } else { BRIEF };
-    let time = format!("2026-05-03T08:42:{:02}Z", 10 + place);
-    let rest = match place % 4 {
-        0 => "\"event\":\"session.ended\",\"messagesCount\":8",
-        1 => "\"event\":\"call.ended\",\"callStatus\":\"userHangup\",\"callDuration\":78",
-        2 => "\"event\":\"session.finalized\",\"messagesCount\":8,\"callStatus\":\"userHangup\",\"callDuration\":78",
-        _ => "\"event\":\"recording.ready\",\"success\":true,\"recordingUrl\":\"https://r.example/1\"",
+pub(crate) fn posted(number: u64) -> Arc<Arrival> {
+    static WORLDS: Mutex<BTreeMap<u64, Vec<Arc<Arrival>>>> = Mutex::new(BTreeMap::new());
+    // Of a source, the so many-th.
+    let (is_odd, nth) = (number % 2, number / 2);
+    let (world, place) = (nth / POSTED_EACH * 2 + is_odd, (nth % POSTED_EACH) as usize);
+    let mut worlds = WORLDS.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(&worlds.entry(world).or_insert_with(|| arrivals(world))[place])
+}
+
+/// Headers as they are received.
+pub(crate) fn headers(arrival: &Arrival) -> Vec<(&str, &str)> {
+    arrival.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+/// What a delivery is to a log: another of the same is a repeat.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Identity {
+    Event(SessionKey, Digest),
+    /// Nobody can read it.
+    Unfit(String, Vec<u8>),
+}
+
+impl Identity {
+    /// What a delivery of a source is, read naively.
+    pub(crate) fn of(source: &str, Delivery { headers, body }: &Delivery) -> Identity {
+        let read = str::from_utf8(body).ok().and_then(|text| model::read(contract().draft(), headers, text).ok());
+        let Some(told) = read else { return Identity::Unfit(source.to_owned(), body.to_vec()) };
+        let subject = contract().draft().subjects[told.subject].name.clone();
+        Identity::Event(SessionKey { source: source.to_owned(), subject, id: told.id }, told.digest)
+    }
+
+    /// Of which session it is; nothing where nobody can read it.
+    pub(crate) fn key(&self) -> Option<&SessionKey> {
+        match self {
+            Identity::Event(key, _) => Some(key),
+            Identity::Unfit(..) => None,
+        }
+    }
+}
+
+/// What a delivery is that was posted.
+pub(crate) fn identity(arrival: &Arrival) -> Identity {
+    let Arrival { source, headers, body, .. } = arrival;
+    Identity::of(source, &Delivery { headers: headers.clone(), body: body.as_slice().into() })
+}
+
+fn arrivals(number: u64) -> Vec<Arc<Arrival>> {
+    let seed = crate::Random(crate::figure("FINIS_SEED", 1)).next() ^ crate::Random(number).next();
+    let settings = Settings { seed, sessions: SESSIONS, every: Duration::from_secs(1), ..Settings::default() };
+    let world = World::with(contract(), &habits(), settings).unwrap();
+    let options = Options { header: Some(HEADER.to_owned()), ..Options::default() };
+    let signing = || Signing::new(contract(), Secret::new(SECRET), &options, None).unwrap();
+    let origin = match number % 2 {
+        0 => Origin { source: SIGNED.to_owned(), signing: Some(signing()) },
+        _ => Origin { source: BRIEF.to_owned(), signing: None },
     };
-    let padding = padding(of);
-    let readable = of % 31 != 30;
-    let end = if readable { "}" } else { "" };
-    let body = format!(
-        r#"{{"number":{of},"sessionId":"{session}","timestamp":"{time}",{rest},"extractedVariables":{{"text":"{padding}"}}{end}"#
-    );
-    Posted { source, session, body, readable }
+    let arrivals = Script::new(&world, &faults(), seed, origin).arrivals;
+    assert!(arrivals.len() as u64 >= POSTED_EACH, "a world of {} deliveries", arrivals.len());
+    arrivals.into_iter().take(POSTED_EACH as usize).map(Arc::new).collect()
 }
 
-/// The number that first posts what this one does.
-pub(crate) fn original(number: u64) -> u64 {
-    if number % 7 == 6 { number - 3 } else { number }
+/// Those of the provider, but for some sessions that have much to say: records of more than one page.
+fn habits() -> Habits {
+    let mut habits = Habits::shipped(PROVIDER).unwrap();
+    let mut talkative = habits.lives[0].clone();
+    "call with much to say".clone_into(&mut talkative.name);
+    talkative.weight = 15;
+    let words = vec!["{hex:64}"; 75].join(" ");
+    talkative.values.insert("variables".to_owned(), Values::Json(format!(r#"{{"text":"{words}"}}"#)));
+    habits.lives.push(talkative);
+    habits
 }
 
-/// The number that posts this; nothing when none does.
-pub(crate) fn number_of(body: &[u8]) -> Option<u64> {
-    let digits = body.strip_prefix(b"{\"number\":")?;
-    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-    let number = str::from_utf8(&digits[..end]).ok()?.parse().ok()?;
-    (posted(number).body.as_bytes() == body).then_some(number)
-}
-
-/// Mostly short, sometimes some KiB, and hard to compress.
-fn padding(number: u64) -> String {
-    let words = if number % 11 == 5 { 300 } else { 3 };
-    crate::Random(number).text(words)
+/// Everything but outages; what comes late comes soon enough to be posted.
+fn faults() -> Faults {
+    let soon = |percent| Later { chance: Chance::percent(percent), after_s: 20 };
+    Faults {
+        loss: Chance::percent(5),
+        delay: Delay { usual_ms: 300, tail: Chance::percent(15), tail_ms: 2_000, doublings_max: 5 },
+        duplicate: Chance::percent(15),
+        storm: Storm { chance: Chance::percent(5), copies_max: 4, after_s: 20 },
+        replay: soon(3),
+        conflict: Chance::percent(5),
+        correction: soon(5),
+        skew: Skew { ahead_ms: 90_000, step: Chance::percent(30), every_s: 600, step_ms: 3_600_000 },
+        dress: Chance::percent(20),
+        corrupt: Chance::percent(4),
+        unknown: Chance::percent(3),
+        forge: Chance::percent(3),
+        ..Faults::none()
+    }
 }

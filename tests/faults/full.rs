@@ -14,13 +14,14 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use finis::engine::live::SessionKey;
 use finis::engine::log::{Keep, Log, LogError, LogRead, Retained};
 use finis::engine::{Clock, ReceiveError, Timestamp};
 use finis::live::{Finis, OpenError, StoreSettings, SystemClock};
 use finis_store::journal::{self, Disk};
 
-use crate::claims::events;
-use crate::deliveries::{BRIEF, HEADERS, Posted, original, posted};
+use crate::deliveries::{BRIEF, Identity, STALL, headers, identity, posted};
+use crate::look::Look;
 use crate::mounted::{Kind, Mounted};
 use crate::process::PATIENCE;
 use crate::{skipped, store};
@@ -68,21 +69,20 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
         let mut next = 0;
         let error = loop {
             match post(&finis, next).await {
-                Ok(()) => kept.insert(original(next)),
+                Ok(identity) => kept.extend(identity),
                 Err(error) => break error,
-            };
+            }
             next += 1;
         };
         assert!(matches!(error, ReceiveError::Log(LogError::Full { .. })), "{kind:?}: {error}");
         let free = free_bytes(&folder);
         assert!(next > 100 && free >= LEFT_FREE / 2, "{kind:?}: {next} deliveries, {free} bytes free");
         // A repeat takes no room, and reading none.
-        post(&finis, 0).await.unwrap();
-        assert_eq!(events(finis.log(), "full").await, kept);
+        assert!(post(&finis, 0).await.unwrap().is_none_or(|identity| kept.contains(&identity)));
+        assert_eq!(deliveries(finis.log(), "full").await, kept);
         std::fs::remove_file(&cushion).unwrap();
         for number in next..next + 40 {
-            post(&finis, number).await.unwrap();
-            kept.insert(original(number));
+            kept.extend(post(&finis, number).await.unwrap());
         }
         next += 40;
 
@@ -92,7 +92,7 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
         for number in next..next + 20 {
             match post(&finis, number).await {
                 // Into room that was taken before.
-                Ok(()) => drop(kept.insert(original(number))),
+                Ok(identity) => kept.extend(identity),
                 Err(ReceiveError::Log(LogError::Full { .. })) => {}
                 Err(ReceiveError::Log(LogError::Stopped { reason }) | ReceiveError::Stopped { reason }) => {
                     stopped = Some(reason);
@@ -111,7 +111,7 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
                 waiting.is_empty() || waiting.iter().any(|due| *due <= now())
             })
             .await;
-            assert_eq!(events(finis.log(), "to the last byte").await, kept);
+            assert_eq!(deliveries(finis.log(), "to the last byte").await, kept);
         }
         std::fs::remove_file(&filler).unwrap();
         if !by_itself {
@@ -122,28 +122,28 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
         // Room again. No delivery is needed for deadlines to pass.
         wait_for("deadlines to pass", async || due(&finis).await.is_empty()).await;
         for number in next..next + 40 {
-            post(&finis, number).await.unwrap();
-            kept.insert(original(number));
+            kept.extend(post(&finis, number).await.unwrap());
         }
-        assert_eq!(events(finis.log(), "room again").await, kept);
+        assert_eq!(deliveries(finis.log(), "room again").await, kept);
 
         // And full again, when it is opened.
         fill(&filler, u64::MAX);
         drop(finis);
         let finis = open(&folder).await.unwrap();
         assert!(finis.report().reserve_released, "{kind:?}");
-        assert_eq!(events(finis.log(), "opened on a full disk").await, kept);
+        assert_eq!(deliveries(finis.log(), "opened on a full disk").await, kept);
         // One that is no repeat, and can be read, of a session that nothing came of yet.
-        let unseen = (next + 40).next_multiple_of(32);
-        let is_fresh = |number: &u64| original(*number) == *number && posted(*number).readable;
-        let fresh = (unseen..unseen + 32).find(is_fresh).unwrap();
+        let is_known = |key: &SessionKey| kept.iter().any(|known| known.key() == Some(key));
+        let fresh = (next + 40..).filter(|number| posted(*number).is.counts());
+        let mut fresh = fresh.filter(|number| identity(&posted(*number)).key().is_some_and(|key| !is_known(key)));
+        let fresh = fresh.next().unwrap();
         let error = post(&finis, fresh).await.unwrap_err();
         assert!(matches!(error, ReceiveError::Log(LogError::Full { .. })), "{kind:?}: {error}");
         // What makes room is done, with what the reserve had.
-        let Posted { source, session, .. } = posted(0);
-        assert!(finis.forget(source, &session).await.unwrap());
-        kept.retain(|number| posted(*number).session != session || !posted(*number).readable);
-        assert_eq!(events(finis.log(), "forgotten on a full disk").await, kept);
+        let key = kept.iter().find_map(Identity::key).unwrap().clone();
+        assert!(finis.forget(&key.source, &key.id).await.unwrap());
+        kept.retain(|identity| identity.key() != Some(&key));
+        assert_eq!(deliveries(finis.log(), "forgotten on a full disk").await, kept);
         // So is letting go of those that are over: those that wait for nothing.
         let waiting = finis.log().due(None, Timestamp::MAX, usize::MAX).await.unwrap();
         let keep = Keep { sessions: Some(now()), told: u64::MAX, ..Keep::default() };
@@ -152,23 +152,21 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
             (all.expired, all.bytes) = (all.expired + expired, all.bytes + bytes);
         }
         assert!(all.expired > 10 && all.bytes > 0, "{kind:?}: {all:?}");
-        let left = events(finis.log(), "let go on a full disk").await;
-        for number in kept.difference(&left) {
-            let Posted { source, session, readable, .. } = posted(*number);
-            let waits = waiting.iter().any(|(_, key)| key.source == source && key.id == session);
-            assert!(readable && !waits, "{kind:?}: {number} is gone");
+        let left = deliveries(finis.log(), "let go on a full disk").await;
+        for gone in kept.difference(&left) {
+            let waits = waiting.iter().any(|(_, key)| gone.key() == Some(key));
+            assert!(gone.key().is_some() && !waits, "{kind:?}: {gone:?} is gone");
         }
         assert!(left.is_subset(&kept), "{kind:?}");
         kept = left;
         std::fs::remove_file(&filler).unwrap();
-        post(&finis, fresh).await.unwrap();
-        kept.insert(fresh);
+        kept.extend(post(&finis, fresh).await.unwrap());
         finis.close().await.unwrap();
         drop(finis);
 
         let finis = open(&folder).await.unwrap();
         assert!(!finis.report().reserve_released, "{kind:?}");
-        assert_eq!(events(finis.log(), "opened again").await, kept);
+        assert_eq!(deliveries(finis.log(), "opened again").await, kept);
         finis.close().await.unwrap();
         println!(
             "{kind:?}: {} deliveries acknowledged; full to the last byte, it {}",
@@ -201,9 +199,28 @@ async fn wait_for(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-async fn post(finis: &Finis, number: u64) -> Result<(), ReceiveError> {
-    let posted = posted(number);
-    finis.receive(posted.source, &HEADERS, posted.body.as_bytes()).await.map(drop)
+/// What it is that is kept; nothing of what proves nothing.
+async fn post(finis: &Finis, number: u64) -> Result<Option<Identity>, ReceiveError> {
+    let arrival = posted(number);
+    match finis.receive(&arrival.source, &headers(&arrival), &arrival.body).await {
+        Err(ReceiveError::Denied { .. }) if !arrival.is.proved => Ok(None),
+        told => told.map(|_| Some(identity(&arrival))),
+    }
+}
+
+/// Deliveries that a log has, each once.
+async fn deliveries(log: &dyn Log, what: &str) -> BTreeSet<Identity> {
+    let look = Look::at(log, STALL, what).await;
+    let events = look.kept.sessions.values().flat_map(|stored| &stored.events);
+    let events = events.map(|event| (Identity::of(&event.key.source, &event.delivery), Some(&event.key)));
+    let refused = look.kept.refused.iter();
+    let refused = refused.map(|refused| (Identity::of(&refused.source, &refused.delivery), None));
+    let mut there = BTreeSet::new();
+    for (identity, key) in events.chain(refused) {
+        assert!(identity.key() == key, "{what}: {identity:?} is with {key:?}");
+        assert!(there.insert(identity), "{what}: it is there twice: {key:?}");
+    }
+    there
 }
 
 /// Writes so many bytes, or as many as there is room for.

@@ -1,9 +1,10 @@
 //! Faults against the whole live engine: a process that is killed, a power cut, a disk that is full or
 //! fails, bytes that change at rest.
 //!
-//! Most of it is one loop. A child, this binary run again, receives deliveries and hands notices to
-//! consumers, and says what was acknowledged only *after* it was. The parent breaks something, opens
-//! the store and holds it against what the child said: see [`claims`] for what must be true then.
+//! Most of it is one loop. A child, this binary run again, receives deliveries of the simulator's worlds and
+//! hands notices to consumers, and says what was acknowledged only *after* it was. The parent breaks
+//! something, opens the store, and lets the simulator's oracle judge what the child said and what the store
+//! has: see [`claims`].
 //! `docs/durability.md` has the promises, the long runs and what they said. `FINIS_SEED` gives other
 //! moments and other damage.
 
@@ -15,6 +16,7 @@ use std::io::Write;
 mod child; // the process that writes, and is broken
 mod claims; // what it said, against what the store has
 mod deliveries; // what is posted: a function of a number
+mod look; // what the store has
 mod process; // the child, from the outside
 mod store; // how the store is opened here
 

@@ -8,7 +8,7 @@ use finis::live::{Finis, OpenError, StoreSettings};
 use finis::providers::Catalogue;
 use finis_store::journal;
 
-use crate::deliveries::sources;
+use crate::deliveries::{STALL, sources};
 
 /// Small segments, so that there are several, and little asked of the disk.
 pub(crate) fn settings() -> StoreSettings {
@@ -19,7 +19,7 @@ pub(crate) fn settings() -> StoreSettings {
 }
 
 pub(crate) async fn open(folder: &Path) -> Result<Finis, OpenError> {
-    open_as(folder, settings(), Duration::from_millis(60)).await
+    open_as(folder, settings(), STALL).await
 }
 
 pub(crate) async fn open_as(folder: &Path, store: StoreSettings, stall: Duration) -> Result<Finis, OpenError> {

@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 
 use finis_engine::Timestamp;
 
-use super::{Findings, Promise};
+use super::{Findings, Given, Promise};
 use crate::clock::{Micros, micros};
 use crate::run::{Did, Played};
-use crate::story::Story;
 
 /// How late a deadline may be where nothing goes wrong.
 const LATE_MAX: Micros = 1_000;
 
-pub(super) fn judge(story: &Story, played: &Played, findings: &mut Findings) {
-    let is_calm = story.mishaps().next().is_none();
+pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings) {
     let mut latest: Option<Timestamp> = None;
     let mut passed = BTreeSet::new();
     for step in &played.steps {
@@ -39,7 +37,7 @@ pub(super) fn judge(story: &Story, played: &Played, findings: &mut Findings) {
                 format!("the deadline of {due} passed twice")
             });
             let late = micros(step.at) - micros(*due);
-            findings.expect(!is_calm || (0..=LATE_MAX).contains(&late), Promise::Deadlines, Some(&key.id), || {
+            findings.expect(!given.calm || (0..=LATE_MAX).contains(&late), Promise::Deadlines, Some(&key.id), || {
                 format!("the deadline of {due} passed at {}, and nothing went wrong", step.at)
             });
             latest = latest.max(Some(*due));

@@ -17,10 +17,18 @@ struct Told {
     beyond: BTreeSet<u64>,
     parked: BTreeSet<u64>,
     released: BTreeSet<u64>,
-    /// What it had its effect of, whether the log knows or not.
+    /// What it had its effect of, whether the log knows or not; ever, and since it came.
     dealt: BTreeSet<u64>,
+    dealt_since: BTreeSet<u64>,
     /// Nothing up to here is open.
     closed_to: u64,
+    /// Where it began, and all before is none of its business.
+    begun: u64,
+    /// What it was handed last since it was set back, if it was.
+    handed: u64,
+    /// Up to where it tried to acknowledge, and was told that this is kept.
+    acking: u64,
+    acked: u64,
 }
 
 pub(super) fn judge(played: &Played, findings: &mut Findings) {
@@ -57,6 +65,7 @@ pub(super) fn judge(played: &Played, findings: &mut Findings) {
                 findings.expect(!told.is_settled(*seq), Promise::NotAgain, session, || {
                     format!("the {who} has acknowledged {seq}, and is handed it again as {known}")
                 });
+                told.handed = *seq;
                 let is_open = |told: &Told, before: u64| {
                     // Below what was said, which is in memory.
                     told.is_open(before) && !let_go.contains(said[before as usize - 1].1)
@@ -80,15 +89,50 @@ pub(super) fn judge(played: &Played, findings: &mut Findings) {
                     });
                 }
             }
-            Did::Dealt { who, seq, .. } => drop(told.entry(*who).or_default().dealt.insert(*seq)),
+            Did::Dealt { who, seq, .. } => {
+                let told = told.entry(*who).or_default();
+                told.dealt.insert(*seq);
+                told.dealt_since.insert(*seq);
+            }
+            Did::Came { who } => told.entry(*who).or_default().come(),
+            Did::Acking { who, seq } => {
+                let told = told.entry(*who).or_default();
+                told.acking = told.acking.max(*seq);
+            }
+            Did::Acked { who, seq } => {
+                let told = told.entry(*who).or_default();
+                // What it was handed before it was set back counts no more.
+                told.acked = told.acked.max(*seq.min(&told.handed));
+            }
             _ => {}
         }
     }
     for (who, told) in told {
+        let remembered = played.kept.consumers.iter().find(|known| known.name == who.name());
         for (seq, (id, key)) in (1..).zip(&said) {
             let may_be_away = let_go.contains(*key);
+            let session = Some(key.id.as_str());
+            let is_remembered = remembered.is_some_and(|known| !known.is_open(seq));
+            findings.expect(
+                is_remembered || !(told.is_settled(seq) || told.parked.contains(&seq)),
+                Promise::NotAgain,
+                session,
+                || format!("the {who} has acknowledged {seq}, {id}, and the log has forgotten it"),
+            );
+            let is_dealt = seq <= told.begun
+                || told.parked.contains(&seq)
+                || match who {
+                    Who::Puller => seq <= told.acking,
+                    Who::Handler => told.dealt.contains(&seq),
+                };
+            findings.expect(is_dealt || may_be_away || !is_remembered, Promise::Told, session, || {
+                format!("the {who} has not acknowledged {seq}, {id}, and the log says that it has")
+            });
+            if !played.at_rest {
+                continue;
+            }
             let is_told = told.dealt.contains(&seq) && told.is_settled(seq);
-            findings.expect(is_told || may_be_away, Promise::Told, Some(&key.id), || {
+            findings.expect(is_told || may_be_away, Promise::Told, session, || {
                 format!("the {who} has not dealt with {seq}, {id}")
             });
         }
@@ -98,16 +142,26 @@ pub(super) fn judge(played: &Played, findings: &mut Findings) {
 impl Told {
     fn is_settled(&self, seq: u64) -> bool {
         let is_aside = self.parked.contains(&seq) || self.released.contains(&seq);
-        !is_aside && (seq <= self.up_to || self.beyond.contains(&seq))
+        !is_aside && (seq <= self.up_to.max(self.acked) || self.beyond.contains(&seq))
     }
 
     fn is_open(&self, seq: u64) -> bool {
-        !self.is_settled(seq) && !self.dealt.contains(&seq)
+        !self.is_settled(seq) && !self.dealt_since.contains(&seq)
+    }
+
+    /// It begins where the log knows it to be: what it had its effect of before counts, but comes again.
+    fn come(&mut self) {
+        self.dealt_since.clear();
+        self.closed_to = self.closed_to.min(self.up_to);
     }
 
     fn mark(&mut self, mark: &Mark) {
         match mark {
-            Mark::Begin(to) | Mark::UpTo(to) => self.up_to = self.up_to.max(*to),
+            Mark::UpTo(to) => self.up_to = self.up_to.max(*to),
+            Mark::Begin(to) => {
+                self.begun = self.begun.max(*to);
+                self.up_to = self.up_to.max(*to);
+            }
             Mark::Done(seq) => {
                 self.parked.remove(seq);
                 self.released.remove(seq);
@@ -131,8 +185,11 @@ impl Told {
                 for beyond in [&mut self.beyond, &mut self.parked, &mut self.released] {
                     beyond.split_off(&(to + 1));
                 }
+                self.begun = self.begun.max(if *to > self.up_to { *to } else { 0 });
                 self.up_to = *to;
                 self.closed_to = self.closed_to.min(*to);
+                self.acked = self.acked.min(*to);
+                self.handed = 0;
             }
         }
         while self.beyond.remove(&(self.up_to + 1)) {

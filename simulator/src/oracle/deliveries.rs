@@ -6,11 +6,10 @@ use finis_engine::live::SessionKey;
 use finis_engine::log::RefusedId;
 use finis_engine::{Contract, Receipt, ReceiveError};
 
-use super::{Findings, Promise};
+use super::{Findings, Given, Promise};
 use crate::arrival::Arrival;
 use crate::model::{self, Digest};
 use crate::run::{Answer, Batch, Did, Played};
-use crate::story::{Story, What};
 
 /// What an arrival is, by the model's reading.
 #[derive(Clone)]
@@ -25,8 +24,8 @@ struct Known<'s> {
     /// Of each event that was posted so far, the bodies; and all of them that may be refused.
     posted: BTreeMap<(SessionKey, Digest), BTreeSet<&'s [u8]>>,
     unfit: BTreeSet<&'s [u8]>,
-    /// What the log has had.
-    kept: BTreeSet<(SessionKey, Digest)>,
+    /// What the log has had, as it was kept first.
+    kept: BTreeMap<(SessionKey, Digest), &'s [u8]>,
     refused: BTreeSet<Vec<u8>>,
     /// The bodies of all that was ever refused.
     ids: BTreeMap<RefusedId, Vec<u8>>,
@@ -42,22 +41,17 @@ struct Known<'s> {
     answered: BTreeSet<usize>,
 }
 
-pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, findings: &mut Findings) {
-    let mut known = Known { misreads: story.setup.misreads, ..Known::default() };
-    let arrival = |place: usize| match &story.happenings.get(place)?.what {
-        What::Arrival(arrival) => Some(&**arrival),
-        What::Mishap(_) => None,
-    };
-    let is_calm = story.mishaps().next().is_none() && !story.setup.refuses_when_busy;
+pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings) {
+    let mut known = Known { misreads: given.misreads, ..Known::default() };
     for step in &played.steps {
         match &step.what {
             Did::Posted { place, ahead } => {
                 known.ahead.insert(*place, *ahead);
-                let Some(arrival) = arrival(*place) else { continue };
+                let Some(arrival) = given.arrivals.get(place) else { continue };
                 if known.misreads {
                     known.unfit.insert(&arrival.body);
                 }
-                match read(contract, arrival) {
+                match read(given.contract, arrival) {
                     Some(read) => {
                         let Read { key, digest } = read.clone();
                         known.read.insert(*place, read);
@@ -70,27 +64,21 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
             Did::Rereading => known.misreads = false,
             Did::LetGo { keys, .. } => known.let_go.extend(keys.iter().cloned()),
             Did::Answered { place, answer } => {
-                if let Some(arrival) = arrival(*place) {
-                    known.answer(*place, arrival, answer, is_calm, findings);
+                if let Some(arrival) = given.arrivals.get(place) {
+                    known.answer(*place, arrival, answer, given.calm, findings);
                 }
             }
             _ => {}
         }
     }
-    if is_calm {
-        for (place, _) in story.arrivals() {
-            findings.expect(known.answered.contains(&place), Promise::Answered, None, || {
+    if given.calm {
+        for place in given.arrivals.keys() {
+            findings.expect(known.answered.contains(place), Promise::Answered, None, || {
                 format!("nobody answered delivery {place}, and nothing went wrong")
             });
         }
     }
-    for refused in &played.kept.refused {
-        known.refused.remove(&refused.delivery.body[..]);
-    }
-    let was_let_go = story.mishaps().any(|(_, mishap)| matches!(mishap, crate::mishaps::Mishap::Retain { .. }));
-    findings.expect(known.refused.is_empty() || was_let_go, Promise::Kept, None, || {
-        format!("{} deliveries are not in quarantine any more", known.refused.len())
-    });
+    known.is_there(given, played, findings);
 }
 
 fn read(contract: &Contract, arrival: &Arrival) -> Option<Read> {
@@ -100,8 +88,8 @@ fn read(contract: &Contract, arrival: &Arrival) -> Option<Read> {
     Some(Read { key: SessionKey { source: arrival.source.clone(), subject, id: told.id }, digest: told.digest })
 }
 
-impl Known<'_> {
-    fn keep(&mut self, batch: &Batch, findings: &mut Findings) {
+impl<'s> Known<'s> {
+    fn keep(&mut self, batch: &'s Batch, findings: &mut Findings) {
         for (event, is_new) in &batch.events {
             let place = (event.key.clone(), event.digest.to_bytes());
             let bodies = self.posted.get(&place);
@@ -113,7 +101,8 @@ impl Known<'_> {
             findings.expect(!(is_away && *is_new), Promise::LetGo, Some(&event.key.id), || {
                 format!("event {} is kept of a session that was let go", event.digest)
             });
-            let is_first = self.kept.insert(place);
+            let is_first = !self.kept.contains_key(&place);
+            self.kept.entry(place).or_insert(&event.delivery.body);
             findings.expect(is_first || !is_new, Promise::Kept, Some(&event.key.id), || {
                 format!("event {} was there before, and counts as new", event.digest)
             });
@@ -199,12 +188,14 @@ impl Known<'_> {
         let place = (key, digest);
         match receipt {
             Receipt::Stored { .. } => {
-                findings.expect(self.kept.contains(&place), Promise::Kept, session, || wrong("it is not in the log"));
+                findings
+                    .expect(self.kept.contains_key(&place), Promise::Kept, session, || wrong("it is not in the log"));
                 let is_first = self.stored.insert(place);
                 findings.expect(is_first, Promise::Answered, session, || wrong("it was stored before"));
             }
             Receipt::Duplicate { .. } => {
-                findings.expect(self.kept.contains(&place), Promise::Kept, session, || wrong("it is not in the log"));
+                findings
+                    .expect(self.kept.contains_key(&place), Promise::Kept, session, || wrong("it is not in the log"));
             }
             _ => {
                 let is_away = self.let_go.contains(&place.0);
@@ -212,4 +203,39 @@ impl Known<'_> {
             }
         }
     }
+
+    /// What was kept is there at the end, byte for byte, and nothing else is.
+    fn is_there(&self, given: &Given<'_>, played: &Played, findings: &mut Findings) {
+        for ((key, digest), body) in &self.kept {
+            let stored = played.kept.sessions.get(key);
+            let event = stored.and_then(|stored| stored.events.iter().find(|event| event.digest.to_bytes() == *digest));
+            let is_there = event.is_some_and(|event| event.delivery.body[..] == **body);
+            findings.expect(is_there || self.let_go.contains(key), Promise::Kept, Some(&key.id), || {
+                let digest = hex(digest);
+                format!("event {digest} {}", if event.is_some() { "has changed" } else { "is not there any more" })
+            });
+        }
+        for (key, stored) in &played.kept.sessions {
+            for event in &stored.events {
+                let was_kept = self.kept.contains_key(&(key.clone(), event.digest.to_bytes())) && event.key == *key;
+                findings.expect(was_kept, Promise::Posted, Some(&key.id), || {
+                    format!("event {} is there, and nobody saw it kept", event.digest)
+                });
+            }
+        }
+        let there: BTreeSet<&[u8]> = played.kept.refused.iter().map(|refused| &refused.delivery.body[..]).collect();
+        for body in &there {
+            findings.expect(self.refused.contains(*body), Promise::Posted, None, || {
+                "in quarantine is what nobody saw kept".to_owned()
+            });
+        }
+        let lost = self.refused.iter().filter(|body| !there.contains(&body[..])).count();
+        findings.expect(lost == 0 || given.retains, Promise::Kept, None, || {
+            format!("{lost} deliveries are not in quarantine any more")
+        });
+    }
+}
+
+fn hex(digest: &Digest) -> String {
+    digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

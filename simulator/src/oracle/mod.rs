@@ -1,8 +1,13 @@
 //! What is promised, held against what happened.
 //!
-//! An oracle looks at a [`Story`] and at what happened when it was [`Played`], and says which promise was
+//! An oracle looks at what is [`Given`] and at what happened when it was [`Played`], and says which promise was
 //! broken. None of them knows how the engine does it: what must have been said comes from the
 //! [model](crate::model), and the rest is bookkeeping over steps that anybody outside could have seen.
+//!
+//! Who played it is of no matter. A [`Story`] is played in virtual time to its end, and [`judge`] takes it as it
+//! is. A real process on a real disk says what it was told, and its store says what it kept; whoever broke it
+//! puts both together, and [`judge_run`] holds them against the same promises, in the middle of a run too.
+//! [`judge_damaged`] is for a store of which bytes have changed.
 //!
 //! | file | promises |
 //! |---|---|
@@ -13,8 +18,11 @@
 //! | `consumers` | each is told everything, in order, again until it acknowledges, and not after that |
 //! | `clocks` | the receiver's time never goes back; deadlines are passed, and on time |
 
+mod given; // what is known beforehand
+
 mod clocks; // deadlines, and the receiver's time
 mod consumers; // who is told what
+mod damage; // what is left of a damaged store
 mod deliveries; // what becomes of a delivery
 mod offline; // what the log kept, read as an export
 mod outbox; // what is said, and in which order
@@ -24,6 +32,9 @@ use std::fmt;
 
 use finis_engine::Contract;
 use serde::{Deserialize, Serialize};
+
+pub use damage::judge_damaged;
+pub use given::Given;
 
 use crate::run::Played;
 use crate::story::Story;
@@ -139,6 +150,13 @@ impl Findings {
 /// first twenty are said.
 #[must_use]
 pub fn judge(story: &Story, contract: &Contract, played: &Played) -> Vec<Broken> {
+    judge_run(&Given::of(story, contract), played)
+}
+
+/// As [`judge`], of a run that nobody has as a story. One that is not at rest is held to what can be said in the
+/// middle of it.
+#[must_use]
+pub fn judge_run(given: &Given<'_>, played: &Played) -> Vec<Broken> {
     let mut findings = Findings::default();
     if let Some(panic) = &played.panicked {
         // What came of it before is of no matter.
@@ -148,11 +166,11 @@ pub fn judge(story: &Story, contract: &Contract, played: &Played) -> Vec<Broken>
     for unfinished in &played.unfinished {
         findings.note(Promise::Finishes, None, || unfinished.clone());
     }
-    deliveries::judge(story, contract, played, &mut findings);
-    sessions::judge(story, contract, played, &mut findings);
-    offline::judge(story, contract, played, &mut findings);
+    deliveries::judge(given, played, &mut findings);
+    sessions::judge(given, played, &mut findings);
+    offline::judge(given, played, &mut findings);
     outbox::judge(played, &mut findings);
     consumers::judge(played, &mut findings);
-    clocks::judge(story, played, &mut findings);
+    clocks::judge(given, played, &mut findings);
     findings.0
 }

@@ -6,22 +6,31 @@
 
 use std::collections::BTreeMap;
 
+use finis_engine::contract::UnknownKind;
 use finis_engine::live::SessionKey;
 use finis_engine::log::{EventEntry, Stored};
 use finis_engine::{Certifier, Contract, Folder, Forms, Key, Packed, Packer, Record, SubjectId, Terms, Timestamp};
 
-use super::{Findings, Promise};
+use super::{Findings, Given, Promise};
 use crate::json::Json;
 use crate::run::Played;
-use crate::story::Story;
 
-pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, findings: &mut Findings) {
-    // A log without an entry has no time, and no record. Terms were set up before it was played.
-    let (Some(as_of), Ok(terms)) = (played.kept.latest, story.setup.terms(contract)) else { return };
-    let records = match records(played.kept.sessions.values(), contract, &terms, as_of) {
-        Ok(records) => records,
-        Err(problem) => return findings.note(Promise::Offline, None, || problem),
-    };
+pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings) {
+    // A log without an entry has no time, and no record.
+    let Some(as_of) = played.kept.latest else { return };
+    let mut records = BTreeMap::new();
+    let mut sources: BTreeMap<&str, Vec<&Stored>> = BTreeMap::new();
+    for (key, stored) in &played.kept.sessions {
+        sources.entry(&key.source).or_default().push(stored);
+    }
+    for (source, stored) in sources {
+        // Terms were set up before it was played.
+        let Ok(terms) = terms(given, source) else { continue };
+        match records_of(&stored, given.contract, &terms, as_of) {
+            Ok(more) => records.extend(more),
+            Err(problem) => return findings.note(Promise::Offline, None, || problem),
+        }
+    }
     for key in played.kept.sessions.keys() {
         let (live, offline) = (played.kept.records.get(key), records.get(key));
         findings.expect(live == offline, Promise::Offline, Some(&key.id), || {
@@ -34,15 +43,29 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
     }
 }
 
-/// The certified records of all that was kept; or the line that no export may have.
-fn records<'s>(
-    sessions: impl Iterator<Item = &'s Stored>,
+/// What a source has settled on with its provider.
+fn terms(given: &Given<'_>, source: &str) -> Result<Terms, UnknownKind> {
+    let mut terms = Terms::new(given.contract);
+    if let Some(settled) = given.terms.get(source) {
+        if let Some(subscribed) = &settled.subscribed {
+            terms.subscribe(given.contract, subscribed.iter().map(String::as_str))?;
+        }
+        settled.grace.into_iter().for_each(|grace| terms.set_grace(grace));
+        settled.stall.into_iter().for_each(|stall| terms.set_stall(stall));
+    }
+    Ok(terms)
+}
+
+/// The certified records of all that was kept of a source; or the line that no export may have.
+fn records_of(
+    sessions: &[&Stored],
     contract: &Contract,
     terms: &Terms,
     as_of: Timestamp,
 ) -> Result<BTreeMap<SessionKey, String>, String> {
     // The last first, and each twice: neither is to show.
-    let mut events: Vec<&EventEntry> = sessions.flat_map(|stored| [&stored.events, &stored.events]).flatten().collect();
+    let mut events: Vec<&EventEntry> =
+        sessions.iter().flat_map(|stored| [&stored.events, &stored.events]).flatten().collect();
     events.sort_by_key(|event| std::cmp::Reverse(event.received_at));
     let forms = Forms::default();
     let mut packer = Packer::new(&forms, None);

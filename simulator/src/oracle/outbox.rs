@@ -34,6 +34,10 @@ pub(super) fn judge(played: &Played, findings: &mut Findings) {
                     findings.expect(is_same_id, Promise::Numbered, session, || {
                         format!("{} has the id of another notice: {}", name(), notice.id)
                     });
+                    let is_its_own = notice.id == NoticeId::new(&notice.key, notice.kind, notice.revision);
+                    findings.expect(is_its_own, Promise::Numbered, session, || {
+                        format!("{} has the id of something else: {}", name(), notice.id)
+                    });
                     let is_end = matches!(notice.kind, NoticeKind::Complete | NoticeKind::Amended);
                     let series = if is_end { NoticeKind::Complete } else { notice.kind };
                     let before = revisions.insert((&notice.key, series), notice.revision).unwrap_or(0);

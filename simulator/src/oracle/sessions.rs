@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use finis_engine::Timestamp;
 use finis_engine::live::{Notice, NoticeKind, SessionKey};
-use finis_engine::{Contract, Timestamp};
 
-use super::{Findings, Promise};
+use super::{Findings, Given, Promise};
 use crate::model::{Instant, Key, Model, Said};
 use crate::run::{Batch, Did, Played};
-use crate::story::Story;
 
-pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, findings: &mut Findings) {
-    let mut model = Model::new(contract, story.setup.model_terms());
+pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings) {
+    let mut models: BTreeMap<&str, Model<'_>> = BTreeMap::new();
     let mut told: BTreeMap<SessionKey, Vec<&Notice>> = BTreeMap::new();
     let mut let_go: BTreeMap<&SessionKey, Timestamp> = BTreeMap::new();
-    let mut last: BTreeMap<&SessionKey, Timestamp> = BTreeMap::new();
+    let mut last: BTreeMap<&SessionKey, Last> = BTreeMap::new();
     let mut filled = Filled::default();
     for step in &played.steps {
         match &step.what {
@@ -26,7 +25,8 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
                         continue;
                     }
                     let delivery = &event.delivery;
-                    let (source, headers, body) = (&event.key.source, &delivery.headers, &delivery.body);
+                    let (source, headers, body) = (event.key.source.as_str(), &delivery.headers, &delivery.body);
+                    let model = models.entry(source).or_insert_with(|| given.model(source));
                     // There was one before it, in quarantine.
                     if let Some(log_at) = filled.log_at.filter(|_| is_filled) {
                         filled.open.insert(&event.key);
@@ -38,7 +38,13 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
                     } else {
                         model.take(source, headers, body, event.received_at);
                     }
-                    last.extend(event.received_at.map(|at| (&event.key, at)));
+                    let last = last.entry(&event.key).or_default();
+                    // As they came: of those that were filled in, the last one need not be the latest.
+                    last.event = event.received_at.or(last.event);
+                }
+                for (key, due) in &batch.deadlines {
+                    let last = last.entry(key).or_default();
+                    last.deadline = last.deadline.max(Some(*due));
                 }
                 for (notice, _) in batch.notices.iter().filter(|(_, is_first)| *is_first) {
                     told.entry(notice.key.clone()).or_default().push(notice);
@@ -57,13 +63,18 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
     }
     // Of entries at one instant each is a microsecond after the other, and so may be the last.
     // A clock that was set back is behind what passed before that.
-    let entries = last.values().copied().chain(played.kept.latest);
-    let until = Instant::from(entries.fold(played.end.1, Timestamp::max));
-    for key in model.keys() {
+    let events = last.values().filter_map(|last| last.event).chain(played.kept.latest);
+    let until = Instant::from(events.fold(played.end.1, Timestamp::max));
+    for (model, key) in models.values().flat_map(|model| model.keys().map(move |key| (model, key))) {
         let of = SessionKey { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
         let told = told.remove(&of).unwrap_or_default();
+        let last = last.get(&of).copied().unwrap_or_default();
         let Some(gone) = let_go.get(&of) else {
-            record(&model, key, played.kept.records.get(&of), until, findings);
+            record(model, key, played.kept.records.get(&of), until, findings);
+            // In the middle of a run a deadline may be due that nobody has passed yet: what is said is that of
+            // the entries that there are.
+            let entry = last.event.max(last.deadline).map(Instant::from);
+            let until = entry.filter(|_| !played.at_rest).unwrap_or(until);
             let detail = if filled.left.contains(&of) {
                 lacks_end(&told, &model.said(key, until))
             } else {
@@ -80,7 +91,7 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
             "it was let go, and is there".to_owned()
         });
         // Whether a deadline passed first that was due at the very time, is a matter of microseconds.
-        let ends = [Some(*gone), last.get(&of).copied()].into_iter().flatten();
+        let ends = [Some(*gone), last.event].into_iter().flatten();
         let ends = ends.flat_map(|end| [(end, false), (end, true)]);
         let mut ways = ends.map(|(end, passed)| differs(&told, &model.said_if(key, Instant::from(end), passed)));
         if filled.left.contains(&of) {
@@ -97,7 +108,7 @@ pub(super) fn judge(story: &Story, contract: &Contract, played: &Played, finding
     }
     for key in played.kept.sessions.keys() {
         let of = Key { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
-        let has_events = model.status(&of, until).is_some();
+        let has_events = models.get(key.source.as_str()).is_some_and(|model| model.status(&of, until).is_some());
         findings.expect(has_events, Promise::Posted, Some(&key.id), || "nothing of it was kept".to_owned());
     }
 }
@@ -135,7 +146,14 @@ fn lacks_end(told: &[&Notice], said: &[Said]) -> Option<String> {
     (told != said).then(|| format!("an end was said: {told}; it was to be said: {said}"))
 }
 
-fn record(model: &Model<'_>, key: &Key, record: Option<&String>, until: Instant, findings: &mut Findings) {
+/// The last entries of a session that the log was seen to keep.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    event: Option<Timestamp>,
+    deadline: Option<Timestamp>,
+}
+
+pub(super) fn record(model: &Model<'_>, key: &Key, record: Option<&String>, until: Instant, findings: &mut Findings) {
     let expected = model.certified(key, until);
     findings.expect(record == expected.as_ref(), Promise::Record, Some(&key.id), || {
         let text = |record: Option<&String>| record.map_or("there is none", |record| record).to_owned();

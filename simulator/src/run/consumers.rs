@@ -5,8 +5,9 @@ use std::future::pending;
 use std::sync::Arc;
 
 use finis_engine::log::LogError;
-use finis_engine::{DeliverError, Engine, Placed, Policy};
+use finis_engine::{DeliverError, Engine, Notices, Placed, Policy};
 
+use super::played::Did;
 use super::stage::Stage;
 use crate::clock::{Micros, SECOND};
 use crate::mishaps::{How, Who};
@@ -48,13 +49,14 @@ pub(super) async fn pull(stage: Arc<Stage>, engine: Engine, ack_each: u64) {
 async fn live(stage: &Arc<Stage>, engine: &Engine, ack_each: u64) -> Result<Next, Next> {
     let who = Who::Puller;
     let mut notices = engine.notices(who.name()).await?;
+    stage.note(Did::Came { who });
     // The last that is dealt with and not acknowledged.
     let mut dealt = None;
     loop {
         let mut next = notices.try_next().await?;
         if next.is_none() {
             if let Some(seq) = dealt.take() {
-                notices.ack(seq).await?;
+                ack(stage, &notices, seq).await?;
             }
             next = notices.next().await?;
         }
@@ -75,10 +77,18 @@ async fn live(stage: &Arc<Stage>, engine: &Engine, ack_each: u64) -> Result<Next
         }
         dealt = Some(next.seq);
         if next.seq.is_multiple_of(ack_each) {
-            notices.ack(next.seq).await?;
+            ack(stage, &notices, next.seq).await?;
             dealt = None;
         }
     }
+}
+
+async fn ack(stage: &Stage, notices: &Notices, seq: u64) -> Result<(), LogError> {
+    let who = Who::Puller;
+    stage.note(Did::Acking { who, seq });
+    notices.ack(seq).await?;
+    stage.note(Did::Acked { who, seq });
+    Ok(())
 }
 
 /// Is handed over to until the engine has ended.
@@ -97,6 +107,7 @@ pub(super) async fn hand_over(stage: Arc<Stage>, engine: Engine, setup: Setup) {
         };
         match engine.deliver(who.name(), policy, handler).await {
             Ok((_handover, worker)) => {
+                stage.note(Did::Came { who });
                 // Whatever the log does not know of comes again in the next life.
                 let _ = worker.run().await;
                 return;

@@ -441,7 +441,7 @@ impl Play<'_> {
         kept.records = records.collect::<BTreeMap<_, _>>();
         kept.sessions = keys.into_iter().zip(stored).collect();
         let end = (clock::timestamp(self.time().right()), clock::timestamp(self.time().receiver()));
-        Played { steps: self.stage.take_steps(), kept, unfinished, panicked: self.panicked, end }
+        Played { steps: self.stage.take_steps(), kept, unfinished, panicked: self.panicked, at_rest: true, end }
     }
 }
 

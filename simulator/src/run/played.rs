@@ -20,7 +20,9 @@ pub struct Played {
     pub unfinished: Vec<String>,
     /// The engine panicked, and said so.
     pub panicked: Option<String>,
-    /// When it ended, by the clock that is right and by the receiver's.
+    /// Whether time went on until nothing was left to be done. Else it was looked at in the middle of it.
+    pub at_rest: bool,
+    /// When it ended, by the clock that is right and by the receiver's: the time at which records were read.
     pub end: (Timestamp, Timestamp),
 }
 
@@ -114,6 +116,26 @@ pub enum Did {
         id: NoticeId,
         /// Of which session it is.
         key: SessionKey,
+    },
+    /// A consumer came, or came back after a process ended or after it died itself: what it is not known to
+    /// have acknowledged has to be handed to it again.
+    Came {
+        /// Which.
+        who: Who,
+    },
+    /// A consumer is about to acknowledge.
+    Acking {
+        /// Which.
+        who: Who,
+        /// All up to this place.
+        seq: u64,
+    },
+    /// A consumer was told that what it acknowledged is kept.
+    Acked {
+        /// Which.
+        who: Who,
+        /// All up to this place.
+        seq: u64,
     },
     /// A consumer had its effect, and knows the id.
     Dealt {
@@ -235,6 +257,9 @@ impl fmt::Display for Step {
             }
             Did::Marked { who, marks } => write!(f, "{who}: {marks:?}"),
             Did::Handed { who, seq, id, key } => write!(f, "{who}: handed {seq}, {id} of {}", key.id),
+            Did::Came { who } => write!(f, "{who}: came"),
+            Did::Acking { who, seq } => write!(f, "{who}: acknowledges {seq}"),
+            Did::Acked { who, seq } => write!(f, "{who}: acknowledged {seq}"),
             Did::Dealt { who, seq, first } => {
                 write!(f, "{who}: dealt with {seq}{}", if *first { "" } else { ", once more" })
             }
