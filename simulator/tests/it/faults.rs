@@ -341,13 +341,13 @@ fn unknown_kinds_come_beside_known_ones() {
 fn odd_copies_are_events_and_disagree() {
     let (mut values, mut clashes) = (BTreeSet::new(), 0);
     for contract in contracts::all() {
-        let faults = Faults { odd: Odd { chance: Chance::percent(20), copies_max: 24 }, ..Faults::none() };
+        let faults = Faults { odd: Odd { chance: Chance::percent(4), copies_max: 24 }, ..Faults::none() };
         let (calm, arrivals) = one(&contract, &faults);
         untouched(&calm, &arrivals);
         let odd = having(&arrivals, Fault::Odd);
         assert_eq!(odd.len() + calm.len(), arrivals.len());
         let sent: BTreeSet<_> = odd.iter().map(|arrival| (arrival.is.session, arrival.is.event)).collect();
-        about(sent.len(), calm.len(), 20);
+        about(sent.len(), calm.len(), 4);
         let mut told_at: BTreeMap<_, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
         for arrival in odd {
             let told = told(&contract, arrival).unwrap();
@@ -417,7 +417,9 @@ fn no_dial_is_too_far() {
 fn swarms_turn_some_faults_on_and_some_off() {
     let swarms: Vec<Faults> = (0..64).map(Faults::swarm).collect();
     let is_on = |faults: &Faults, fault: Fault| faults.clone().without(fault) != *faults;
-    for fault in FAULTS {
+    // What nobody would send is for the laws of a fold, and in no swarm.
+    assert!(swarms.iter().all(|faults| !is_on(faults, Fault::Odd)));
+    for fault in FAULTS.into_iter().filter(|fault| *fault != Fault::Odd) {
         let on = swarms.iter().filter(|faults| is_on(faults, fault)).count();
         assert!((10..=54).contains(&on), "{fault:?} is on {on} times");
     }
