@@ -1,5 +1,5 @@
 //! Writes a log export of Pathors' webhooks, of any size, from a seed: what the benches and the comparison
-//! with DuckDB read.
+//! with `DuckDB` read.
 //!
 //! ```text
 //! cargo run --release -p finis-simulator --example export -- FILE [SESSIONS [SEED]]

@@ -38,7 +38,7 @@ impl<'w> Walk<'w> {
         let arrivals = (0..events.len()).map(|place| {
             // The first arrivals of some are after the second ones of others.
             let seconds = [2 * place, 2 * place + 3];
-            let [early, late] = seconds.map(|second| instant(&format!("2026-05-03T08:44:{second:02}Z")));
+            let [early, late] = seconds.map(|second| instant(&format!("2026-05-03T00:29:{second:02}Z")));
             if first_is_earlier { [early, late] } else { [late, early] }
         });
         let mut walk = Walk { world, events, arrivals: arrivals.collect(), expected: Vec::new(), sequences: 0 };
@@ -100,7 +100,6 @@ fn payloads(name: Name, events: usize) -> Vec<String> {
     let found = (0..1_000).find_map(|seed| {
         let payloads: Vec<String> = session(name, seed).iter().map(payload).collect();
         world.read(&payloads, |read| {
-            // By kind, each in the order in which they come.
             let what = |place: &usize| (kind(&read[*place]), read[*place].at);
             let mut places: Vec<usize> = Vec::new();
             for (place, event) in read.iter().enumerate() {
@@ -114,6 +113,7 @@ fn payloads(name: Name, events: usize) -> Vec<String> {
                 .iter()
                 .filter(known)
                 .find(|place| what(place) == what(&first) && differ(read, first, **place))?;
+            // Those of another kind come before those that stand in.
             let mut chosen = vec![first];
             let others: Vec<usize> = places[1..].iter().copied().filter(|place| *place != copy).collect();
             for is_of_a_new_kind in [true, false] {

@@ -9,18 +9,20 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use finis::engine::contract::draft::Step;
 use finis::engine::{By, Digest, Event, EventKind, FieldId, Partial, Status, Timestamp, VALUES_MAX};
 use finis_simulator::Arrival;
 use finis_simulator::clock::{micros, timestamp};
+use finis_simulator::faults::{Chance, Faults, Odd};
 use finis_simulator::json::Json;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::sessions::{self, Name, Subject, any_name, payload, record_of, session, small_contract};
+use crate::sessions::{self, Name, Subject, any_name, arrivals, payload, record_of, session, small_contract};
 
 /// What comes in of one session of a seed.
 #[derive(Clone)]
@@ -108,18 +110,25 @@ fn beyond_progress(name: Name) -> impl Strategy<Value = Log> {
     let subject = Subject::of(name);
     let (field, place) = progress(&subject);
     let listed: BTreeSet<String> = steps(&subject, field).concat().iter().map(|word| format!("{word:?}")).collect();
-    let claims = move |arrival: &Arrival| {
+    let claim = move |arrival: &Arrival| {
         let body = Json::parse(&payload(arrival)).expect("nothing has damaged it");
         body.at(&place).map(Json::canonical)
     };
+    let odd = Odd { chance: Chance::ALWAYS, copies_max: 80, field: Some(field.to_owned()) };
+    let faults = Faults { odd, ..sessions::clashing() };
     (any::<u64>().no_shrink(), any::<bool>(), drawn(30..60)).prop_map(move |(seed, with_listed, drawn)| {
-        let suits =
-            |came: &Vec<Arrival>| came.iter().filter_map(&claims).collect::<BTreeSet<_>>().len() > 2 * VALUES_MAX;
-        // Copies disagree about any of the facts; in one of some dozen sessions it is this one.
-        let sessions = (0..).map(|more| session(name, seed.wrapping_add(more)));
-        let came = sessions.map(|came| of_one_event(came, seed as usize)).find(suits).unwrap_or_default();
-        let is_kept = |arrival: &Arrival| with_listed || claims(arrival).is_none_or(|value| !listed.contains(&value));
-        let came: Vec<Arrival> = came.into_iter().filter(is_kept).collect();
+        let is_kept =
+            |value: &Option<String>| with_listed || value.as_ref().is_none_or(|value| !listed.contains(value));
+        // Of some events there are too few copies.
+        let came = (0..).find_map(|more| {
+            let came = arrivals(name, seed.wrapping_add(more), 1, Duration::from_secs(60), &faults);
+            let claims: Vec<Option<String>> = came.iter().map(&claim).collect();
+            let is_of = |arrival: &Arrival| arrival.is.event == came[0].is.event;
+            let of_one = came.iter().zip(&claims).filter(|(arrival, claim)| is_of(arrival) && is_kept(claim));
+            let (of_one, claims): (Vec<&Arrival>, BTreeSet<&Option<String>>) = of_one.unzip();
+            (claims.len() > VALUES_MAX + 1).then(|| of_one.into_iter().cloned().collect::<Vec<_>>())
+        });
+        let came = came.expect("it is looked for until it is there");
         Log { seed, deliveries: drawn.iter().map(|drawn| delivery(&came, *drawn)).collect() }
     })
 }
@@ -431,8 +440,8 @@ fn deadlines_run_from_the_earliest_arrivals(world: &Subject, log: &Log) {
         };
         let running = if closed.is_some() { (Status::Settling, None) } else { (Status::Open, None) };
         let deadline = match closed {
-            Some(closed) => closed.map(|closed| closed.plus(world.terms.grace(world.subject))),
-            None => match world.terms.stall(world.subject) {
+            Some(closed) => closed.map(|closed| closed.plus(world.terms.grace(world.id))),
+            None => match world.terms.stall(world.id) {
                 Some(stall) => last.map(|last| last.plus(stall)),
                 None => return assert_eq!(judged(Timestamp::MAX), running),
             },

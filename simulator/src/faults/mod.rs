@@ -155,13 +155,15 @@ pub struct Storm {
 /// Copies of an event that nobody would send: facts that are missing, null, of another type, long, deep or
 /// nearly the same; times written otherwise, or others; kinds that the contract does not have. All of them can
 /// be read, and most of them disagree about one and the same fact.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Odd {
     /// How often.
     pub chance: Chance,
     /// How many copies at most.
     pub copies_max: u32,
+    /// The field that they disagree about; any unless told, one for each event.
+    pub field: Option<String>,
 }
 
 /// Something that comes later.

@@ -72,6 +72,7 @@ impl<'c> Copies<'c> {
         event: &'c draft::Event,
         format: TimeFormat,
         shown: Micros,
+        field: Option<&str>,
     ) -> Copies<'c> {
         let identity = &contract.identity;
         let ids = contract.subjects.iter().map(|subject| &subject.id);
@@ -81,7 +82,8 @@ impl<'c> Copies<'c> {
             |path: &&str| fixed.iter().filter_map(|place| place.path.as_ref()).all(|fixed| apart(fixed, path));
         let facts = event.facts.iter().filter_map(|(field, fact)| Some((field.as_str(), fact.path.as_deref()?)));
         let facts: Vec<_> = facts.filter(|(_, path)| is_free(path)).collect();
-        let doubtful = random.pick(&facts).copied();
+        let any = random.pick(&facts).copied();
+        let doubtful = field.map_or(any, |field| facts.iter().copied().find(|(name, _)| *name == field));
         Copies { contract, event, format, shown, facts, doubtful }
     }
 

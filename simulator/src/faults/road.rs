@@ -240,7 +240,8 @@ impl<'w> Road<'w> {
         let emission = first.emission;
         let ahead = self.faults.skew.ahead(self.seed, emission.sent);
         let shown = self.world.shown(&emission.session, emission.event) + ahead;
-        let copies = odd::Copies::new(random, self.world.contract(), event, self.world.format(), shown);
+        let (format, field) = (self.world.format(), self.faults.odd.field.as_deref());
+        let copies = odd::Copies::new(random, self.world.contract(), event, format, shown, field);
         let most = u64::from(self.faults.odd.copies_max).min(ODD);
         for copy in ODD..=ODD + random.below(most) {
             let odd = copies.one(&mut self.random(Purpose::Odd, emission, copy), tree);

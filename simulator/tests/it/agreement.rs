@@ -223,7 +223,7 @@ proptest! {
         odd in prop_oneof![3 => Just(0_u32), 1 => 1_u32..30],
     ) {
         let contract = &contracts::all()[which];
-        let odd = Odd { chance: Chance::percent(odd), copies_max: 30 };
+        let odd = Odd { chance: Chance::percent(odd), copies_max: 30, field: None };
         agree(contract, &settled, seed, Faults { odd, ..Faults::swarm(seed) }, 6);
     }
 }

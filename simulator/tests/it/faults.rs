@@ -106,7 +106,7 @@ fn at_zero_everything_arrives_as_it_was_sent() {
 
 /// Everything there is.
 fn hostile_and_odd() -> Faults {
-    Faults { odd: Odd { chance: Chance::percent(5), copies_max: 4 }, ..Preset::Hostile.faults() }
+    Faults { odd: Odd { chance: Chance::percent(5), copies_max: 4, field: None }, ..Preset::Hostile.faults() }
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn unknown_kinds_come_beside_known_ones() {
 fn odd_copies_are_events_and_disagree() {
     let (mut values, mut clashes) = (BTreeSet::new(), 0);
     for contract in contracts::all() {
-        let faults = Faults { odd: Odd { chance: Chance::percent(4), copies_max: 24 }, ..Faults::none() };
+        let faults = Faults { odd: Odd { chance: Chance::percent(4), copies_max: 24, field: None }, ..Faults::none() };
         let (calm, arrivals) = one(&contract, &faults);
         untouched(&calm, &arrivals);
         let odd = having(&arrivals, Fault::Odd);

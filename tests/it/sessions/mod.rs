@@ -91,7 +91,7 @@ pub(crate) fn clashing() -> Faults {
         correction: Later { chance: Chance::percent(20), after_s: 60 },
         dress: Chance::percent(20),
         unknown: Chance::percent(10),
-        odd: Odd { chance: Chance::percent(80), copies_max: 36 },
+        odd: Odd { chance: Chance::percent(80), copies_max: 36, field: None },
         ..Faults::none()
     }
 }
@@ -126,18 +126,18 @@ pub(crate) struct Subject {
     pub(crate) contract: &'static Contract,
     pub(crate) draft: &'static draft::Subject,
     pub(crate) terms: Terms,
-    pub(crate) subject: SubjectId,
+    pub(crate) id: SubjectId,
     certifier: RefCell<Certifier<'static>>,
 }
 
 impl Subject {
     pub(crate) fn of(name: Name) -> Subject {
         let contract = CATALOGUE.get(name.provider).expect("it ships with finis");
-        let (subject, _) = contract.subjects().find(|(_, known)| *known == name.subject).expect("the contract has it");
+        let (id, _) = contract.subjects().find(|(_, known)| *known == name.subject).expect("the contract has it");
         let draft = contract.draft().subjects.iter().find(|draft| draft.name == name.subject);
         let terms = Terms::new(contract);
         let certifier = RefCell::new(Certifier::new(contract, &terms));
-        Subject { contract, draft: draft.expect("as above"), terms, subject, certifier }
+        Subject { contract, draft: draft.expect("as above"), terms, id, certifier }
     }
 
     /// Reads payloads that are about one session.
@@ -148,14 +148,14 @@ impl Subject {
         });
         let events: Vec<Event<'_>> = events.collect();
         for (event, payload) in events.iter().zip(payloads) {
-            assert_eq!((event.subject, event.id), (self.subject, events[0].id), "{payload}");
+            assert_eq!((event.subject, event.id), (self.id, events[0].id), "{payload}");
         }
         then(&events)
     }
 
     /// The record at some time.
     pub(crate) fn record<'p>(&'p self, partial: &'p Partial, now: Timestamp) -> Record<'p> {
-        let key = Key { source: "a source", subject: self.subject, id: "a session" };
+        let key = Key { source: "a source", subject: self.id, id: "a session" };
         Record::new(key, partial, self.contract, &self.terms, now)
     }
 
