@@ -4,7 +4,7 @@
 //! little more than what it costs to start. For the million sessions of `README.md` beside this file:
 //!
 //! ```text
-//! cargo bench --bench generate -- --sessions 1000000 --out target/export.jsonl
+//! cargo run --release -p finis-simulator --example export -- target/export.jsonl
 //! FINIS_EXPORT=target/export.jsonl cargo bench --bench command
 //! ```
 

@@ -3,7 +3,7 @@
 
     pip install duckdb
     cargo build --release
-    cargo bench --bench generate -- --sessions 1000000 --out export.jsonl
+    cargo run --release -p finis-simulator --example export -- export.jsonl
     python3 benches/compare_duckdb.py --export export.jsonl --finis target/release/finis
 
 Four contestants, each run as a process of its own, one after another (A B C D A B C D ...), so that
@@ -12,12 +12,14 @@ a machine that grows warm or busy is so for all of them:
 finis   `finis reconcile`: the whole fold, with verdicts, conflicts and rejects.
 same    DuckDB giving the same answer: every record with its verdict, what is missing, inferred, broken
         and in conflict, fields and events. `--check` compares all its records with those of finis.
-        What it cannot say, the generated export does not ask: a tie of kind and time, which finis
-        breaks by digest; null, which it takes for absent; numbers that are no integers; times finer
-        than milliseconds; members that the schema below does not have, as `reason`, as part of an
-        event's identity or (as the projectId of a session.ended) where the kind has no such fact;
-        ids unfit for other reasons than absence; two values with one hash of 64 bits. It writes no
-        rejects. The time that deadlines are judged at is given to it and to finis alike.
+        What it cannot say, the export does not ask: a tie of kind and time, which finis breaks by
+        digest; null, which it takes for absent; facts that are numbers and no integers; one value
+        written in two ways; times finer than milliseconds; members that the schema below does not
+        have, as `reason`, as part of an event's identity or (as the projectId of a session.ended)
+        where the kind has no such fact; ids unfit for other reasons than absence; two values with
+        one hash of 64 bits. It reads bodies that have a member twice or half of a character, which
+        finis refuses, and writes no rejects. The time that deadlines are judged at is given to it
+        and to finis alike.
 part    DuckDB doing the same grouping: distinct events, each field by authority and then by time,
         times of emission, channel, outcome, missing kinds, the events in order; sorted by session.
         It is spared status, inferred kinds, broken rules, conflicts, deadlines, rejects, and that a
@@ -33,6 +35,7 @@ DuckDB and does nothing: about 50 MiB). The export must hold bare payloads, not 
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -380,11 +383,18 @@ def check(options: argparse.Namespace) -> None:
     """Compares every record of `same` with the one of finis, and says how many are equal."""
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
         paths = {name: Path(folder, name) for name in ("finis", "same")}
+        rejects = Path(folder, "rejects")
         for name, path in paths.items():
-            subprocess.run(command(name, options, path), stdout=subprocess.DEVNULL, check=True)
+            line = command(name, options, path) + (["--rejects", str(rejects)] if name == "finis" else [])
+            subprocess.run(line, stdout=subprocess.DEVNULL, check=True)
+        refused = sessions_of(rejects)
         with paths["finis"].open("rb") as wanted, paths["same"].open("rb") as given:
-            equal, different = compare(map(json.loads, wanted), map(without_nulls, map(json.loads, given)))
+            equal, different = compare(map(read, wanted), map(without_nulls, map(read, given)))
+    # Of these DuckDB may have read a line that finis refuses.
+    excused = [session for session in different if session in refused]
+    different = [session for session in different if session not in refused]
     print(f"compared {equal + len(different)} records: {equal} equal, {len(different)} different")
+    print(f"{len(excused)} more are different, and finis has refused a line of each")
     for session in different[:20]:
         print(f"different: {session}")
     print()
@@ -408,9 +418,27 @@ def compare(wanted: Iterator[dict], given: Iterator[dict]) -> tuple[int, list[st
     return equal, different
 
 
+def sessions_of(rejects: Path) -> set[str]:
+    """The sessions that are named in lines that finis has refused."""
+    if not rejects.exists():
+        return set()
+    named = re.findall(r'sessionId\W{1,8}([0-9a-f-]{36})', rejects.read_text())
+    return set(named)
+
+
 def meaning(record: dict) -> str:
-    """The record as text, whatever the order of its members. Unlike in Python, 1, 1.0 and true are three."""
+    """The record as text, whatever the order of its members. Unlike in Python, 1 and true are two."""
     return json.dumps(record, sort_keys=True)
+
+
+def number(text: str) -> int | float:
+    """A number with a fraction or an exponent: an integer if it is one, as 7.0 and 1e2 are."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
+
+
+def read(line: bytes) -> dict:
+    return json.loads(line, parse_float=number)
 
 
 def without_nulls(record: dict) -> dict:

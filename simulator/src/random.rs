@@ -41,6 +41,8 @@ pub(crate) enum Purpose {
     Mishap,
     /// How a receiver is set up.
     Setup,
+    /// What nobody would send.
+    Odd,
 }
 
 /// A sequence of numbers.

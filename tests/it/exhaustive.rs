@@ -1,14 +1,14 @@
 //! Every order, every subset, every repeat, every join: no generator can miss one.
 //!
-//! A session here has up to four events, each of another kind, and one more of the first kind, at
-//! the same time, that says something else. Deliveries of them are walked through as a tree: below
+//! A session here has up to four events, each of another kind where it has as many, and one more of the
+//! first kind, at the same time, that says something else. Deliveries of them are walked through as a tree: below
 //! each sequence of deliveries stand all those that have one more, as long as no event is there more
 //! than twice. Whatever the way to it, the same set must be the same partial and print the same
 //! bytes.
 
-use finis::engine::{Event, Partial, Timestamp};
+use finis::engine::{Event, EventKind, Partial, Timestamp};
 
-use crate::bodies::{self, Pick, Subject, VALUES, World, instant};
+use crate::sessions::{self, Name, Subject, instant, payload, session};
 
 /// How often each of the events was delivered, as digits to the base 3.
 type Deliveries = usize;
@@ -23,7 +23,7 @@ struct Told {
 }
 
 struct Walk<'w> {
-    world: &'w World,
+    world: &'w Subject,
     events: &'w [Event<'w>],
     /// When each of the events is received for the first and for the second time.
     arrivals: Vec<[Timestamp; 2]>,
@@ -34,11 +34,11 @@ struct Walk<'w> {
 
 impl<'w> Walk<'w> {
     /// A walk where first arrivals are before second ones, or the other way round.
-    fn new(world: &'w World, events: &'w [Event<'w>], first_is_earlier: bool) -> Walk<'w> {
+    fn new(world: &'w Subject, events: &'w [Event<'w>], first_is_earlier: bool) -> Walk<'w> {
         let arrivals = (0..events.len()).map(|place| {
             // The first arrivals of some are after the second ones of others.
             let seconds = [2 * place, 2 * place + 3];
-            let [early, late] = seconds.map(|second| instant(&format!("2026-05-03T08:44:{second:02}Z")));
+            let [early, late] = seconds.map(|second| instant(&format!("2026-05-03T00:29:{second:02}Z")));
             if first_is_earlier { [early, late] } else { [late, early] }
         });
         let mut walk = Walk { world, events, arrivals: arrivals.collect(), expected: Vec::new(), sequences: 0 };
@@ -93,13 +93,53 @@ fn power(place: usize) -> Deliveries {
     (0..place).fold(1, |power, _| power * 3)
 }
 
-/// So many kinds, at times of which two are equal, and the copy of the first: one of its facts has
-/// another value, one is not there at all.
-fn payloads(subject: &'static Subject, kinds: usize) -> Vec<String> {
-    let kinds = kinds.min(subject.kinds_to_pick());
-    let pick = |kind: usize, first, others| Pick { kind, at: [3, 2, 1, 4][kind], first, others };
-    let picks = (0..kinds).map(|kind| pick(kind, 1, 0)).chain([pick(0, VALUES - 1, 8)]);
-    picks.map(|pick| subject.payload(&pick)).collect()
+/// So many events of a session, of as many kinds as it has, and a copy of the first under the same kind and
+/// time that says something else. Where there are not so many kinds, another copy stands in for one.
+fn payloads(name: Name, events: usize) -> Vec<String> {
+    let world = Subject::of(name);
+    let found = (0..1_000).find_map(|seed| {
+        let payloads: Vec<String> = session(name, seed).iter().map(payload).collect();
+        world.read(&payloads, |read| {
+            let what = |place: &usize| (kind(&read[*place]), read[*place].at);
+            let mut places: Vec<usize> = Vec::new();
+            for (place, event) in read.iter().enumerate() {
+                if places.iter().all(|known| read[*known].digest() != event.digest()) {
+                    places.push(place);
+                }
+            }
+            let first = *places.first()?;
+            let known = |place: &&usize| matches!(read[**place].kind, EventKind::Known(_));
+            let copy = *places[1..]
+                .iter()
+                .filter(known)
+                .find(|place| what(place) == what(&first) && differ(read, first, **place))?;
+            // Those of another kind come before those that stand in.
+            let mut chosen = vec![first];
+            let others: Vec<usize> = places[1..].iter().copied().filter(|place| *place != copy).collect();
+            for is_of_a_new_kind in [true, false] {
+                for place in &others {
+                    let is_new = chosen.iter().all(|known| kind(&read[*known]) != kind(&read[*place]));
+                    if chosen.len() < events && !chosen.contains(place) && is_new == is_of_a_new_kind {
+                        chosen.push(*place);
+                    }
+                }
+            }
+            chosen.push(copy);
+            (chosen.len() == events + 1).then(|| chosen.iter().map(|place| payloads[*place].clone()).collect())
+        })
+    });
+    found.expect("one of a thousand sessions has as many")
+}
+
+fn kind(event: &Event<'_>) -> String {
+    format!("{:?}", event.kind)
+}
+
+/// Whether they claim a value each for one field.
+fn differ(events: &[Event<'_>], one: usize, other: usize) -> bool {
+    let claims = |event: &Event<'_>| event.facts().map(|(field, value)| (field, value.to_vec())).collect::<Vec<_>>();
+    let (one, other) = (claims(&events[one]), claims(&events[other]));
+    one.iter().any(|(field, value)| other.iter().any(|(same, another)| same == field && another != value))
 }
 
 /// Goes through every sequence. They are so many:
@@ -107,9 +147,9 @@ fn payloads(subject: &'static Subject, kinds: usize) -> Vec<String> {
 /// of n events, for a of them once and b of them twice, (a + 2b)! / 2ᵇ orders, summed over all ways
 /// to choose these.
 #[track_caller]
-fn check_sequences(subject: &'static Subject, kinds: usize, first_is_earlier: bool, sequences: usize) {
-    let world = World::of(subject);
-    world.read(&payloads(subject, kinds), |events| {
+fn check_sequences(name: Name, kinds: usize, first_is_earlier: bool, sequences: usize) {
+    let world = Subject::of(name);
+    world.read(&payloads(name, kinds), |events| {
         let mut walk = Walk::new(&world, events, first_is_earlier);
         walk.on(&Partial::default(), 0);
         assert_eq!(walk.sequences, sequences);
@@ -118,9 +158,9 @@ fn check_sequences(subject: &'static Subject, kinds: usize, first_is_earlier: bo
 
 /// Joins every two subsets, and every two of these with every third. Where the first and the last
 /// have an event both, each has another arrival of it.
-fn check_joins(subject: &'static Subject, kinds: usize) {
-    let world = World::of(subject);
-    world.read(&payloads(subject, kinds), |events| {
+fn check_joins(name: Name, kinds: usize) {
+    let world = Subject::of(name);
+    world.read(&payloads(name, kinds), |events| {
         let walk = Walk::new(&world, events, true);
         let sets = 0..1_usize << events.len();
         let subset = |set: usize, time: usize| {
@@ -154,7 +194,7 @@ fn check_joins(subject: &'static Subject, kinds: usize) {
 }
 
 /// Adds the later arrivals of the events of a set.
-fn add(world: &World, walk: &Walk<'_>, partial: &mut Partial, set: usize) {
+fn add(world: &Subject, walk: &Walk<'_>, partial: &mut Partial, set: usize) {
     for (place, event) in walk.events.iter().enumerate().filter(|(place, _)| set >> place & 1 == 1) {
         partial.add(world.contract, event, Some(walk.arrivals[place][1]));
     }
@@ -186,12 +226,12 @@ macro_rules! exhaustively {
 }
 
 exhaustively! {
-    pathors: &bodies::PATHORS, 4, 326_011;
-    agntix: &bodies::AGNTIX, 3, 7365;
-    saaya_session: &bodies::SAAYA_SESSION, 3, 7365;
-    saaya_campaign: &bodies::SAAYA_CAMPAIGN, 3, 7365;
-    saaya_agent: &bodies::SAAYA_AGENT, 3, 7365;
-    saaya_upload: &bodies::SAAYA_UPLOAD, 3, 7365;
-    smallest: &bodies::SMALLEST, 3, 7365;
-    smallest_legacy: &bodies::SMALLEST_LEGACY, 3, 7365;
+    pathors: sessions::PATHORS, 4, 326_011;
+    agntix: sessions::AGNTIX, 3, 7365;
+    saaya_session: sessions::SAAYA_SESSION, 3, 7365;
+    saaya_campaign: sessions::SAAYA_CAMPAIGN, 3, 7365;
+    saaya_agent: sessions::SAAYA_AGENT, 3, 7365;
+    saaya_upload: sessions::SAAYA_UPLOAD, 3, 7365;
+    smallest: sessions::SMALLEST, 3, 7365;
+    smallest_legacy: sessions::SMALLEST_LEGACY, 3, 7365;
 }

@@ -4,10 +4,10 @@
 use finis::engine::{Contract, EventKind, LineReader, Partial, Pointer, Reader, Timestamp, Unreadable, canonical};
 use finis::providers::Catalogue;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::Index;
 use serde_json::{Value, json};
 
-use crate::bodies::{self, Pick, SUBJECTS, Subject, TIMES, World, record_of, set, small_contract};
+use crate::sessions::{self, Subject, any_name, record_of, session, set, small_contract};
 
 /// All that a line says of an event, as text.
 type Reading = String;
@@ -98,14 +98,11 @@ fn dressed(value: &Value) -> String {
     }
 }
 
-fn payload() -> impl Strategy<Value = (&'static Subject, Value)> {
-    select(SUBJECTS.to_vec()).prop_flat_map(|subject| {
-        (0..subject.kinds_to_pick(), 0..TIMES.len(), 0..20_usize, 0..20_usize).prop_map(
-            move |(kind, at, first, others)| {
-                let payload = subject.payload(&Pick { kind, at, first, others });
-                (subject, serde_json::from_str(&payload).unwrap())
-            },
-        )
+/// Anything that comes of a session. What is shrunk is which of it.
+fn payload() -> impl Strategy<Value = (sessions::Name, Value)> {
+    (any_name(), any::<u64>().no_shrink(), any::<Index>()).prop_map(|(name, seed, which)| {
+        let payload = sessions::payload(which.get(&session(name, seed)));
+        (name, serde_json::from_str(&payload).unwrap())
     })
 }
 
@@ -113,8 +110,8 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_event_is_itself_in_every_dress_and_every_wrapping((subject, payload) in payload()) {
-        let contract = World::of(subject).contract;
+    fn an_event_is_itself_in_every_dress_and_every_wrapping((name, payload) in payload()) {
+        let contract = Subject::of(name).contract;
         let (bare, dressed) = (payload.to_string(), dressed(&payload));
         let (text, dressed_text) = (json!(bare).to_string(), json!(dressed).to_string());
         one_event(contract, &[
@@ -134,10 +131,10 @@ proptest! {
 
     #[test]
     fn two_payloads_are_one_event_when_their_canonical_forms_are_equal(
-        (subject, one) in payload(),
+        (name, one) in payload(),
         slip in 0..6_usize,
     ) {
-        let contract = World::of(subject).contract;
+        let contract = Subject::of(name).contract;
         let mut other = one.clone();
         match slip {
             0 => set(&mut other, "/extra", Some(json!(null))),
@@ -360,14 +357,9 @@ fn nesting_is_counted_from_the_payload_however_it_is_wrapped() {
 /// What is deepest in payloads is deeper still in a record, most of all when it is in conflict.
 #[test]
 fn the_deepest_payloads_in_conflict_are_certified() {
-    let world = World::of(&bodies::PATHORS);
+    let world = Subject::of(sessions::PATHORS);
     let nested = |inside: &str| format!("{}{inside}{}", r#"{"a":["#.repeat(63), "]}".repeat(63));
-    let kind = &world.subject.kinds[2];
-    let payloads = ["1", "2"].map(|inside| {
-        let mut payload = world.subject.documented(kind);
-        set(&mut payload, "/extractedVariables", Some(serde_json::from_str(&nested(inside)).unwrap()));
-        payload.to_string()
-    });
+    let payloads = ["1", "2"].map(|inside| ended(&format!(r#","extractedVariables":{}"#, nested(inside))));
     world.read(&payloads, |events| {
         let mut partial = Partial::default();
         for event in events {

@@ -15,7 +15,6 @@
 
 mod against; // hostile deliveries, posted to receivers
 mod bad_lines; // lines that are no events, and exports that break off
-mod bodies; // payloads of every provider, to agree, differ or clash
 mod bounds; // one session that does not stop
 mod command; // what can be asked, and how it ends
 mod consumers; // who pulls, from where on, again and no more
@@ -36,6 +35,7 @@ mod rebuild; // a store judged anew, by the command
 mod receiver; // a receiver of webhooks, to be tested against
 mod refold; // sessions judged anew, in every state and interrupted anywhere
 mod retention; // what is over leaves
+mod sessions; // sessions of every provider, to agree, differ or clash
 mod simulate; // worlds by the command
 mod simulated; // hostile worlds, against the model
 mod stats; // what an engine did, in numbers

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use finis::engine::{
     Contract, EventKind, Folder, Form, Forms, LineReader, Packed, Packer, Partial, SubjectId, Timestamp, Unreadable,
 };
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::bodies::{Pick, SUBJECTS, Subject, TIMES, World};
+use crate::sessions::{Name, PATHORS, Subject, any_name, payload, session};
 
 /// What is told of a line beside its event, or why it is none.
 type Told = Result<(SubjectId, Vec<u8>, Option<Timestamp>, Option<Timestamp>, bool), Unreadable>;
@@ -17,17 +18,15 @@ type Told = Result<(SubjectId, Vec<u8>, Option<Timestamp>, Option<Timestamp>, bo
 /// How a payload comes: as it is, with space in it, in a delivery, in a delivery as text.
 const WAYS: usize = 5;
 
-fn line(payload: &str, way: usize, arrival: usize) -> String {
+fn line(payload: &str, way: usize, received_at: Timestamp) -> String {
     match way {
         0 => payload.to_owned(),
         1 => {
             let payload: serde_json::Value = serde_json::from_str(payload).unwrap();
             serde_json::to_string_pretty(&payload).unwrap().replace('\n', " ")
         }
-        2 => format!(r#"{{"received_at":"2026-05-03T09:00:{arrival:02}Z","body":{payload}}}"#),
-        3 => format!(
-            r#"{{"body":{payload},"headers":{{"X-B":"1","X-A":["2"]}},"received_at":"2026-05-03T09:00:{arrival:02}.5Z"}}  "#
-        ),
+        2 => format!(r#"{{"received_at":"{received_at}","body":{payload}}}"#),
+        3 => format!(r#"{{"body":{payload},"headers":{{"X-B":"1","X-A":["2"]}},"received_at":"{received_at}"}}  "#),
         _ => format!(r#"{{"body":{}}}"#, serde_json::Value::String(payload.to_owned())),
     }
 }
@@ -58,12 +57,21 @@ fn read(contract: &Contract, line: &str) -> Told {
     Ok((event.subject, event.id.as_bytes().to_vec(), event.at, arrival.received_at, known))
 }
 
-fn subject_and_picks() -> impl Strategy<Value = (&'static Subject, Vec<(Pick, usize, usize)>)> {
-    select(SUBJECTS.to_vec()).prop_flat_map(|subject| {
-        let pick = (0..subject.kinds_to_pick(), 0..TIMES.len(), 0..12_usize, 0..4_usize)
-            .prop_map(|(kind, at, first, others)| Pick { kind, at, first, others });
-        let arrived = (pick, 0..WAYS, 0..3_usize);
-        (Just(subject), prop::collection::vec(arrived, 1..24))
+/// Lines of what comes of a session, in any order and some more than once. What is shrunk is which of them
+/// come, and how.
+fn lines() -> impl Strategy<Value = (Name, Vec<String>)> {
+    let drawn = vec((any::<Index>(), 0..WAYS, any::<bool>()), 1..24);
+    (any_name(), any::<u64>().no_shrink(), drawn).prop_map(|(name, seed, drawn)| {
+        let came = session(name, seed);
+        let line = |(which, way, is_coarse): (Index, usize, bool)| {
+            let arrival = which.get(&came);
+            let (seconds, nanos) = arrival.received_at.unix();
+            // Some receivers count in seconds: then much comes at once.
+            let coarse = Timestamp::from_unix(seconds, 0, 0).unwrap();
+            let exact = Timestamp::from_unix(seconds, nanos, 6).unwrap();
+            line(&payload(arrival), way, if is_coarse { coarse } else { exact })
+        };
+        (name, drawn.into_iter().map(line).collect())
     })
 }
 
@@ -71,10 +79,8 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_session_folds_from_packed_events_as_from_events((subject, arrived) in subject_and_picks(), twice: bool) {
-        let world = World::of(subject);
-        let lines: Vec<String> =
-            arrived.iter().map(|(pick, way, arrival)| line(&subject.payload(pick), *way, *arrival)).collect();
+    fn a_session_folds_from_packed_events_as_from_events((name, lines) in lines(), twice: bool) {
+        let world = Subject::of(name);
         let mut partial = Partial::default();
         for line in &lines {
             let mut reader = LineReader::new(None);
@@ -103,7 +109,7 @@ proptest! {
 
         // Digests that decide nothing are not made, and nothing shows it.
         let folded = folder.fold(world.contract, &mut events, false);
-        for now in ["2026-05-03T08:45:00Z", "2026-05-03T10:00:00Z"].map(|now| Timestamp::parse(now).unwrap()) {
+        for now in ["2026-05-03T00:02:00Z", "2026-05-03T00:30:00Z", "2026-05-03T03:00:00Z"].map(|now| Timestamp::parse(now).unwrap()) {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             world.record(folded, now).write_json(&mut ours);
             world.record(&partial, now).write_json(&mut theirs);
@@ -113,15 +119,14 @@ proptest! {
 
     #[test]
     fn a_line_read_by_comparing_is_accepted_or_refused_as_when_read_in_full(
-        (subject, arrived) in subject_and_picks(),
-        harms in prop::collection::vec((any::<Index>(), 0..4_usize, any::<Index>(), select(HARMS.to_vec())), 0..4),
+        (name, lines) in lines(),
+        harms in vec((any::<Index>(), 0..4_usize, any::<Index>(), select(HARMS.to_vec())), 0..4),
     ) {
-        let world = World::of(subject);
+        let world = Subject::of(name);
         let forms = Forms::default();
         let mut packer = Packer::new(&forms, None);
-        for (pick, way, arrival) in &arrived {
-            let sound = line(&subject.payload(pick), *way, *arrival);
-            pack(&mut packer, world.contract, &sound, &forms).unwrap().0.unwrap();
+        for sound in &lines {
+            pack(&mut packer, world.contract, sound, &forms).unwrap().0.unwrap();
             let mut harmed: Vec<char> = sound.chars().collect();
             for (place, how, other, harm) in &harms {
                 let (place, other) = (place.index(harmed.len()), other.index(harmed.len()));
@@ -214,8 +219,7 @@ fn values_read_by_comparing_are_as_strict_and_as_canonical() {
         &in_object_too_deep,
         r#"{"q":1,"p":1,"o":1,"n":1,"m":1,"l":1,"k":1,"j":1,"i":1,"h":1,"g":1,"f":1,"e":1,"d":1,"c":1,"b":1,"a":1}"#,
     ];
-    let world = World::of(SUBJECTS[0]);
-    assert_eq!(world.contract.provider(), "pathors");
+    let world = Subject::of(PATHORS);
     let line = |value: &str| {
         format!(
             r#"{{"event":"session.ended","sessionId":"s-1","timestamp":"2026-05-03T08:42:11.512Z","extractedVariables":{value},"x":{value}}}"#
@@ -242,7 +246,7 @@ fn values_read_by_comparing_are_as_strict_and_as_canonical() {
 
 #[test]
 fn what_stands_around_a_payload_is_as_strict() {
-    let world = World::of(SUBJECTS[0]);
+    let world = Subject::of(PATHORS);
     let forms = Forms::default();
     let mut packer = Packer::new(&forms, None);
     let line = |headers: &str, received_at: &str| {

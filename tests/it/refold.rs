@@ -2,6 +2,7 @@
 //! contract, says nothing twice, and ends so wherever it was interrupted.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,9 +12,11 @@ use finis::engine::log::{Delivery, EventEntry, Log, LogError, LogRead, MemoryLog
 use finis::engine::{Contract, Filler, Reader, Receipt, Source, Terms, Timestamp, Unverified};
 use finis::reconcile::Plan;
 use finis::store::{Rebuild, Rebuilt};
+use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::Index;
 
+use crate::sessions::{self, PATHORS, arrivals, clashing};
 use crate::world::{EVENING, Frail, Hand, Running, at, key, kinds, payload, said};
 
 /// The shipped contract of pathors, and what it may be changed to.
@@ -65,27 +68,41 @@ async fn apply(log: &dyn Log, number: usize, announce: bool) -> Result<Rebuilt, 
     rebuild.apply(log).await
 }
 
-/// A delivery: what kind of event, of which session, when it happened and came.
-type Step = (char, usize, u64);
+/// What came, and when.
+#[derive(Clone)]
+struct Step {
+    body: String,
+    received_at: Timestamp,
+}
+
+/// As a person reads what is left when it fails.
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.received_at, self.body)
+    }
+}
+
+/// A delivery of a story: what kind of event, of which session, when it happened and came.
+fn step(kind: char, id: usize, seconds: u64) -> Step {
+    let received_at = at(EVENING).plus(Duration::from_secs(seconds));
+    Step { body: payload(kind, &format!("s-{id}"), &received_at.to_string()), received_at }
+}
 
 /// Some more than are judged in one commit, so that there are several.
 const BYSTANDERS: usize = 300;
 
-fn entry(source: &Source, kind: char, id: &str, seconds: u64) -> EventEntry {
-    let now = at(EVENING).plus(Duration::from_secs(seconds));
-    let body = payload(kind, id, &now.to_string());
-    let delivery = Delivery { headers: Vec::new(), body: body.as_bytes().into() };
+fn entry(source: &Source, step: &Step) -> EventEntry {
+    let delivery = Delivery { headers: Vec::new(), body: step.body.as_bytes().into() };
     let mut reader = Reader::new();
     let (key, event) = source.read(&mut reader, &delivery).unwrap();
-    EventEntry { key, digest: event.digest(), received_at: Some(now), delivery: delivery.clone() }
+    EventEntry { key, digest: event.digest(), received_at: Some(step.received_at), delivery: delivery.clone() }
 }
 
 /// Fills a log in stretches, each of which is judged when it is in.
 async fn fill(log: &Arc<dyn Log>, number: usize, stretches: &[Vec<Step>]) {
     for steps in stretches {
         let source = source(number);
-        let events = steps.iter().map(|(kind, id, seconds)| entry(&source, *kind, &format!("s-{id}"), *seconds));
-        let events: Vec<EventEntry> = events.collect();
+        let events: Vec<EventEntry> = steps.iter().map(|step| entry(&source, step)).collect();
         let mut filler = Filler::new(Arc::clone(log), [source]).await.unwrap();
         filler.append(events, Vec::new()).await.unwrap();
         filler.settle(Timestamp::MIN, false).await.unwrap();
@@ -118,10 +135,20 @@ async fn state(log: &dyn LogRead) -> (BTreeMap<SessionKey, Stored>, Vec<String>,
     (stored(log).await, notices, log.due(None, Timestamp::MAX, usize::MAX).await.unwrap())
 }
 
+/// What comes of six sessions of a world, some of it, in any order, in a few stretches. What is shrunk is which
+/// of it comes; the sessions stay.
 fn stretches() -> impl Strategy<Value = Vec<Vec<Step>>> {
-    let seconds = prop_oneof![0..5_u64, 0..150_u64, 0..9000_u64];
-    let step = (select(vec!['E', 'C', 'F', 'G', 'T', 'R']), 0..6_usize, seconds);
-    prop::collection::vec(prop::collection::vec(step, 1..12), 1..4)
+    let drawn = vec(vec(any::<Index>(), 1..12), 1..4);
+    (any::<u64>().no_shrink(), drawn).prop_map(|(seed, drawn)| {
+        // All at once, or one behind the other: so deadlines of some pass before others begin.
+        let every = Duration::from_secs([1, 60, 900][seed as usize % 3]);
+        let came = arrivals(PATHORS, seed, 6, every, &clashing());
+        let step = |which: Index| {
+            let arrival = which.get(&came);
+            Step { body: sessions::payload(arrival), received_at: arrival.received_at }
+        };
+        drawn.into_iter().map(|stretch| stretch.into_iter().map(step).collect()).collect()
+    })
 }
 
 proptest! {
@@ -185,10 +212,10 @@ proptest! {
 
 #[tokio::test]
 async fn wherever_it_is_interrupted_the_next_does_the_rest() {
-    let mut steps = vec![('E', 1, 0), ('F', 2, 0), ('G', 3, 0), ('E', 3, 1)];
-    steps.extend((10..10 + BYSTANDERS).map(|id| (if id % 3 == 0 { 'E' } else { 'F' }, id, 2)));
+    let mut steps = vec![step('E', 1, 0), step('F', 2, 0), step('G', 3, 0), step('E', 3, 1)];
+    steps.extend((10..10 + BYSTANDERS).map(|id| step(if id % 3 == 0 { 'E' } else { 'F' }, id, 2)));
     // A late one, so that all but itself are over.
-    let stretches = [steps, vec![('E', 4, 9000)]];
+    let stretches = [steps, vec![step('E', 4, 9000)]];
     for announce in [false, true] {
         let whole: Arc<dyn Log> = Arc::<MemoryLog>::default();
         fill(&whole, 0, &stretches).await;

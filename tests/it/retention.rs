@@ -1,15 +1,21 @@
 //! What is over leaves, what is to be forgotten is gone, and neither comes back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use finis::engine::live::{NoticeKind, SessionKey};
-use finis::engine::log::{Log, MemoryLog};
-use finis::engine::{Receipt, Retention};
+use finis::engine::log::{Log, LogRead, MemoryLog};
+use finis::engine::{Receipt, Retention, Timestamp};
 use finis::live::{Finis, SourceSetup};
+use finis_simulator::clock::micros;
+use finis_simulator::faults::{Chance, Faults, Odd};
+use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 
-use crate::world::{Hand, Running, payload};
+use crate::sessions::{self, PATHORS, arrivals, clashing};
+use crate::world::{Hand, Running, at, payload};
 
 fn key(id: &str) -> SessionKey {
     SessionKey { source: "pathors".into(), subject: "session".into(), id: id.into() }
@@ -172,33 +178,63 @@ fn a_store_keeps_for_as_long_as_it_is_told() {
     });
 }
 
+/// What comes of sessions that begin in the course of three weeks, in the order in which it comes: some of it.
+/// What is shrunk is which of it comes; the sessions stay.
+fn weeks() -> impl Strategy<Value = Vec<(Timestamp, String)>> {
+    (any::<u64>().no_shrink(), vec(any::<Index>(), 1..40)).prop_map(|(seed, drawn)| {
+        let sessions = 1 + seed % 12;
+        // Nothing odd: sessions are to be over.
+        let faults = Faults { odd: Odd::default(), unknown: Chance::NEVER, ..clashing() };
+        let came = arrivals(PATHORS, seed, sessions, 20 * DAY / sessions as u32, &faults);
+        let chosen: BTreeSet<usize> = drawn.iter().map(|which| which.index(came.len())).collect();
+        chosen.iter().map(|place| (came[*place].received_at, sessions::payload(&came[*place]))).collect()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Time may be cut anywhere: what stays is as if nobody had ever let anything go.
     #[test]
-    fn what_stays_is_as_it_was(ends in proptest::collection::vec(0_u8..20, 1..12), cut in 0_u8..25) {
+    fn what_stays_is_as_it_was(weeks in weeks(), cut in any::<Index>(), at_the_very_time: bool) {
         runtime().block_on(async {
             let clock = Hand::at("2026-05-01T00:00:00Z");
             let (log, twin) = (Arc::new(MemoryLog::new()), Arc::new(MemoryLog::new()));
             let running = Running::start(Arc::clone(&log) as Arc<dyn Log>, Arc::clone(&clock));
             let kept = Running::start(Arc::clone(&twin) as Arc<dyn Log>, Arc::clone(&clock));
-            let mut ends: Vec<(u8, String)> = ends.into_iter().enumerate().map(|(n, day)| (day, format!("s{n}"))).collect();
-            ends.sort();
-            for (day, id) in &ends {
-                clock.set(&format!("2026-05-{:02}T12:00:00Z", day + 1));
-                call(&running, id).await;
-                call(&kept, id).await;
+            for (received_at, body) in &weeks {
+                clock.0.send_replace(*received_at);
+                for running in [&running, &kept] {
+                    running.receive(body).await;
+                }
             }
-            clock.set("2026-05-28T12:00:00Z");
-            let retention = Retention::new(u32::from(cut) * DAY);
-            let done = running.engine.retain(&retention).await.unwrap();
-            let stays = |day: u8| 27 - u32::from(day) <= u32::from(cut);
-            assert_eq!(done.expired as usize, ends.iter().filter(|(day, _)| !stays(*day)).count());
-            for (day, id) in &ends {
-                let record = running.engine.session(&key(id)).await.unwrap();
-                let expected = kept.engine.session(&key(id)).await.unwrap();
-                assert_eq!(record, expected.filter(|_| stays(*day)), "{id}");
+            // All deadlines are over, but for one of a session that has just ended.
+            let now = at("2026-05-28T12:00:00Z");
+            clock.0.send_replace(now);
+            let nothing = payload('T', "nothing", "2026-05-28T12:00:00Z");
+            running.receive(&nothing).await;
+            kept.receive(&nothing).await;
+
+            // The last that came of each: an arrival, or a deadline.
+            let keys = twin.sessions(None, usize::MAX).await.unwrap();
+            let stored = twin.load(&keys).await.unwrap();
+            let last = stored.iter().map(|stored| {
+                let arrivals = stored.events.iter().filter_map(|event| event.received_at);
+                arrivals.chain(stored.deadlines.iter().copied()).max().unwrap()
+            });
+            let last: Vec<Timestamp> = last.collect();
+            // At one of these times, which is not before it yet, or an instant later.
+            let bound = micros(*cut.get(&last)) + i64::from(!at_the_very_time);
+            let after = Duration::from_micros(u64::try_from(micros(now) - bound).unwrap_or_default());
+            let bound = now.minus(after);
+            let stays = |place: usize| last[place] >= bound;
+            let done = running.engine.retain(&Retention::new(after)).await.unwrap();
+            assert_eq!(done.expired as usize, (0..keys.len()).filter(|place| !stays(*place)).count());
+            for (place, key) in keys.iter().enumerate() {
+                let record = running.engine.session(key).await.unwrap();
+                let expected = kept.engine.session(key).await.unwrap();
+                assert!(expected.is_some());
+                assert_eq!(record, expected.filter(|_| stays(place)), "{key:?}");
             }
             running.stop().await;
             kept.stop().await;

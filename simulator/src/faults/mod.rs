@@ -7,6 +7,7 @@
 mod body; // bodies dressed otherwise, changed, damaged
 mod clock; // the provider's clock
 mod number; // the same number written otherwise
+mod odd; // bodies that nobody would send
 mod outage; // times in which nothing gets through
 mod presets; // dials by name, and by chance
 mod road; // from what is sent to what arrives
@@ -52,10 +53,12 @@ pub enum Fault {
     Unknown,
     /// A signature that proves nothing.
     Forge,
+    /// Something that nobody would send, under the same kind or one that the contract does not have.
+    Odd,
 }
 
 /// Every fault there is.
-pub const FAULTS: [Fault; 13] = [
+pub const FAULTS: [Fault; 14] = [
     Fault::Loss,
     Fault::Outage,
     Fault::Delay,
@@ -69,6 +72,7 @@ pub const FAULTS: [Fault; 13] = [
     Fault::Corrupt,
     Fault::Unknown,
     Fault::Forge,
+    Fault::Odd,
 ];
 
 /// How much goes wrong. The default is nothing at all: every event arrives as it was sent, at that instant.
@@ -105,6 +109,9 @@ pub struct Faults {
     /// How often a delivery comes once more with a signature that proves nothing. Nothing where the source
     /// has no secret.
     pub forge: Chance,
+    /// Copies that disagree about facts in ways that nobody would. In no preset and in no swarm: it is there to
+    /// try the laws of a fold with.
+    pub odd: Odd,
 }
 
 /// Times in which nothing that is sent arrives.
@@ -143,6 +150,20 @@ pub struct Storm {
     pub copies_max: u32,
     /// How long after the first, in seconds: evenly from half of it to one and a half.
     pub after_s: u64,
+}
+
+/// Copies of an event that nobody would send: facts that are missing, null, of another type, long, deep or
+/// nearly the same; times written otherwise, or others; kinds that the contract does not have. All of them can
+/// be read, and most of them disagree about one and the same fact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Odd {
+    /// How often.
+    pub chance: Chance,
+    /// How many copies at most.
+    pub copies_max: u32,
+    /// The field that they disagree about; any unless told, one for each event.
+    pub field: Option<String>,
 }
 
 /// Something that comes later.
@@ -193,6 +214,7 @@ impl Faults {
             Fault::Corrupt => self.corrupt = Chance::NEVER,
             Fault::Unknown => self.unknown = Chance::NEVER,
             Fault::Forge => self.forge = Chance::NEVER,
+            Fault::Odd => self.odd = Odd::default(),
         }
         self
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Chance, Delay, FAULTS, Faults, Later, Outage, Skew, Storm};
+use super::{Chance, Delay, FAULTS, Fault, Faults, Later, Odd, Outage, Skew, Storm};
 use crate::random::{Purpose, Random};
 
 /// Faults by name.
@@ -14,7 +14,7 @@ pub enum Preset {
     Calm,
     /// A day as it usually is at a provider that retries: some loss, some doubles, a tail of half a minute.
     Ordinary,
-    /// Everything at once.
+    /// Everything at once that a receiver meets.
     Hostile,
 }
 
@@ -72,6 +72,7 @@ impl Preset {
                 corrupt: Chance::percent(3),
                 unknown: Chance::percent(3),
                 forge: Chance::percent(3),
+                odd: Odd::default(),
             },
         }
     }
@@ -84,7 +85,7 @@ impl Faults {
     pub fn swarm(seed: u64) -> Faults {
         let random = &mut Random::new(seed, Purpose::Swarm, 0, 0);
         let mut faults = Preset::Hostile.faults();
-        for fault in FAULTS {
+        for fault in FAULTS.into_iter().filter(|fault| *fault != Fault::Odd) {
             if random.below(2) == 0 {
                 faults = faults.without(fault);
             }

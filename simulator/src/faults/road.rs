@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use finis_engine::contract::{Draft, draft};
 
-use super::{Fault, Faults, Signing, body, signing};
+use super::{Fault, Faults, Signing, body, odd, signing};
 use crate::arrival::{Arrival, Is};
 use crate::clock::{self, MILLISECOND, Micros, SECOND};
 use crate::json::Json;
@@ -96,6 +96,8 @@ const COPIES_MAX: u64 = 1 << 16;
 const CONFLICT: u64 = 1 << 12;
 const CORRECTION: u64 = CONFLICT + 1;
 const UNKNOWN: u64 = CONFLICT + 2;
+/// The first of those that nobody would send: as many as there are copies of other sorts.
+const ODD: u64 = 2 * CONFLICT;
 
 impl Tally {
     /// Adds what happened on another road.
@@ -228,6 +230,27 @@ impl<'w> Road<'w> {
             let sending = first.unknown(contract, event, tree());
             self.post(&sending, random.below(2 * SECOND as u64) as Micros);
         }
+        if let Some(mut random) = self.strikes(Purpose::Odd, emission, 0, self.faults.odd.chance) {
+            self.make_odd(&mut random, first, event, &tree());
+        }
+    }
+
+    /// What nobody would send, made of an event.
+    fn make_odd(&mut self, random: &mut Random, first: &Sending<'_>, event: &draft::Event, tree: &Json) {
+        let emission = first.emission;
+        let ahead = self.faults.skew.ahead(self.seed, emission.sent);
+        let shown = self.world.shown(&emission.session, emission.event) + ahead;
+        let (format, field) = (self.world.format(), self.faults.odd.field.as_deref());
+        let copies = odd::Copies::new(random, self.world.contract(), event, format, shown, field);
+        let most = u64::from(self.faults.odd.copies_max).min(ODD);
+        for copy in ODD..=ODD + random.below(most) {
+            let odd = copies.one(&mut self.random(Purpose::Odd, emission, copy), tree);
+            let mut sending = first.otherwise(Fault::Odd, copy, &odd.body);
+            if let Some(kind) = odd.kind {
+                sending.rename(self.world.contract(), &kind);
+            }
+            self.post(&sending, random.below(2 * SECOND as u64) as Micros);
+        }
     }
 
     /// Posts it, so long after its event was sent, and says when it comes.
@@ -334,9 +357,15 @@ impl<'e> Sending<'e> {
             tree.put(path, Json::String(kind.clone()));
         }
         let mut sending = self.otherwise(Fault::Unknown, UNKNOWN, &tree);
-        let header = sending.headers.iter_mut().filter(|(known, _)| place.header.as_ref() == Some(known));
-        header.for_each(|(_, value)| value.clone_from(&kind));
+        sending.rename(contract, &kind);
         sending
+    }
+
+    /// Says another kind where headers say it.
+    fn rename(&mut self, contract: &Draft, kind: &str) {
+        let place = &contract.identity.kind;
+        let header = self.headers.iter_mut().filter(|(known, _)| place.header.as_ref() == Some(known));
+        header.for_each(|(_, value)| kind.clone_into(value));
     }
 }
 

@@ -63,7 +63,9 @@ impl Signing {
     pub fn anew(&self, arrival: &Arrival, at: Timestamp) -> Vec<(String, String)> {
         let Is { session, event, ref faults, proved, .. } = arrival.is;
         // What is made up is a message of its own; copies are the same one again.
-        let made_up = faults.iter().find(|fault| matches!(fault, Fault::Conflict | Fault::Correction | Fault::Unknown));
+        let is_made_up =
+            |fault: &&Fault| matches!(fault, Fault::Conflict | Fault::Correction | Fault::Unknown | Fault::Odd);
+        let made_up = faults.iter().find(is_made_up);
         let id = format!("msg_{session:x}_{event:x}{}", made_up.map_or("", |_| "_other"));
         let is_forged = faults.contains(&Fault::Forge);
         let too_old = self.proves_for.filter(|_| !proved && !is_forged).map(|(_, most)| most + A_WHILE);

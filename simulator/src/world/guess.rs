@@ -41,7 +41,7 @@ pub(super) fn guess(contract: &Draft, field: &Field, unit: Option<Unit>) -> Valu
 }
 
 /// The words that a contract's derivations know of a field, in their order.
-pub(super) fn words(contract: &Draft, field: &str) -> Vec<String> {
+pub(crate) fn words(contract: &Draft, field: &str) -> Vec<String> {
     let rules = contract.channel.iter().chain(&contract.outcome).filter(|rule| rule.field.as_deref() == Some(field));
     let listed = rules.flat_map(|rule| rule.values.iter().flatten().cloned());
     let conditions = contract

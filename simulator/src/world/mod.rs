@@ -22,6 +22,7 @@ use finis_engine::Contract;
 use finis_engine::contract::Draft;
 use finis_engine::contract::draft::TimeFormat;
 
+pub(crate) use guess::words;
 pub use habits::{Gap, Habits, HabitsError, Life, Moment, Step, Values};
 use plan::Plan;
 pub use session::{Event, Session};

@@ -99,6 +99,15 @@ impl World<'_> {
     }
 }
 
+impl World<'_> {
+    /// The time that stands in an event, by a clock that is right; when it is sent, where none does.
+    pub(crate) fn shown(&self, session: &Session, event: usize) -> Micros {
+        let Event { sent, step, .. } = session.events[event];
+        let moment = self.plans[session.plan].steps[step].time;
+        moment.map_or(sent, |moment| clock::cut(session.moment(moment, sent), self.format))
+    }
+}
+
 impl Session {
     /// An instant of its life; `sent` is that of an event.
     pub(super) fn moment(&self, moment: Moment, sent: Micros) -> Micros {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::session::Session;
 use super::{Event, World};
-use crate::clock::{self, Micros};
+use crate::clock::Micros;
 use crate::json::Json;
 
 /// A session as it was.
@@ -74,7 +74,7 @@ impl World<'_> {
         TruthEvent {
             kind: kind.kind.clone(),
             sent: event.sent,
-            at: moment.map(|moment| clock::cut(session.moment(moment, event.sent), self.format)),
+            at: moment.map(|_| self.shown(session, place)),
             facts: facts.collect(),
         }
     }

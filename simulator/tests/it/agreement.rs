@@ -8,7 +8,7 @@ use finis_engine::live::{self, Received, SessionKey, Under};
 use finis_engine::{Certifier, Contract, Key, LineReader, Partial, Record, SubjectId, Terms, Timestamp};
 use finis_simulator::Arrival;
 use finis_simulator::clock::{micros, timestamp};
-use finis_simulator::faults::{Faults, Origin, Road};
+use finis_simulator::faults::{Chance, Faults, Odd, Origin, Road};
 use finis_simulator::json::Json;
 use finis_simulator::model::{self, Instant, Model, Taken};
 use finis_simulator::world::{Settings, World};
@@ -220,9 +220,11 @@ proptest! {
         seed: u64,
         which in 0_usize..7,
         settled in settled(),
+        odd in prop_oneof![3 => Just(0_u32), 1 => 1_u32..30],
     ) {
         let contract = &contracts::all()[which];
-        agree(contract, &settled, seed, Faults::swarm(seed), 6);
+        let odd = Odd { chance: Chance::percent(odd), copies_max: 30, field: None };
+        agree(contract, &settled, seed, Faults { odd, ..Faults::swarm(seed) }, 6);
     }
 }
 

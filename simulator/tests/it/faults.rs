@@ -7,7 +7,7 @@ use finis_providers::signature::{Options, Request, Secret, Verifier};
 use finis_simulator::Arrival;
 use finis_simulator::clock::micros;
 use finis_simulator::faults::{
-    Chance, Delay, FAULTS, Fault, Faults, Later, Origin, Outage, Preset, Road, Signing, Skew, Storm,
+    Chance, Delay, FAULTS, Fault, Faults, Later, Odd, Origin, Outage, Preset, Road, Signing, Skew, Storm,
 };
 use finis_simulator::model::{Told, read};
 use finis_simulator::world::{Settings, World};
@@ -104,11 +104,16 @@ fn at_zero_everything_arrives_as_it_was_sent() {
     }
 }
 
+/// Everything there is.
+fn hostile_and_odd() -> Faults {
+    Faults { odd: Odd { chance: Chance::percent(5), copies_max: 4, field: None }, ..Preset::Hostile.faults() }
+}
+
 #[test]
 fn a_dial_that_is_turned_back_does_nothing() {
     let contract = contracts::pathors();
     let world = world(&contract);
-    let mut faults = Preset::Hostile.faults();
+    let mut faults = hostile_and_odd();
     for fault in FAULTS {
         faults = faults.without(fault);
         let mut road = Road::new(&world, faults.clone(), 5, signed(&contract));
@@ -122,7 +127,7 @@ fn every_fault_befalls_somebody_on_a_hostile_day() {
     let contract = contracts::pathors();
     let settings = Settings { every: std::time::Duration::from_secs(20), ..*world(&contract).settings() };
     let world = World::new(&contract, settings).unwrap();
-    let mut road = Road::new(&world, Preset::Hostile.faults(), 5, signed(&contract));
+    let mut road = Road::new(&world, hostile_and_odd(), 5, signed(&contract));
     road.by_ref().for_each(drop);
     for fault in FAULTS {
         assert!(road.tally().faults.get(&fault).is_some_and(|times| *times > 0), "{fault:?}");
@@ -333,6 +338,35 @@ fn unknown_kinds_come_beside_known_ones() {
 }
 
 #[test]
+fn odd_copies_are_events_and_disagree() {
+    let (mut values, mut clashes) = (BTreeSet::new(), 0);
+    for contract in contracts::all() {
+        let faults = Faults { odd: Odd { chance: Chance::percent(4), copies_max: 24, field: None }, ..Faults::none() };
+        let (calm, arrivals) = one(&contract, &faults);
+        untouched(&calm, &arrivals);
+        let odd = having(&arrivals, Fault::Odd);
+        assert_eq!(odd.len() + calm.len(), arrivals.len());
+        let sent: BTreeSet<_> = odd.iter().map(|arrival| (arrival.is.session, arrival.is.event)).collect();
+        about(sent.len(), calm.len(), 4);
+        let mut told_at: BTreeMap<_, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
+        for arrival in odd {
+            let told = told(&contract, arrival).unwrap();
+            for (field, value) in told.facts {
+                values.insert(value.clone());
+                let by_field = told_at.entry((arrival.is.session, told.kind.clone(), told.at)).or_default();
+                by_field.entry(field).or_default().insert(value);
+            }
+        }
+        // More values of one kind and one time than a record keeps.
+        clashes += told_at.values().flat_map(BTreeMap::values).filter(|values| values.len() > 8).count();
+    }
+    assert!(clashes > 100, "{clashes}");
+    for value in ["true", "\"\"", "78.5", "9007199254740993", "{}", "\"é\\n\\\"😀\""] {
+        assert!(values.contains(value), "nobody says {value}");
+    }
+}
+
+#[test]
 fn what_is_proved_is_what_a_verifier_takes() {
     let mut faults = Preset::Hostile.faults();
     faults.forge = Chance::percent(20);
@@ -383,7 +417,9 @@ fn no_dial_is_too_far() {
 fn swarms_turn_some_faults_on_and_some_off() {
     let swarms: Vec<Faults> = (0..64).map(Faults::swarm).collect();
     let is_on = |faults: &Faults, fault: Fault| faults.clone().without(fault) != *faults;
-    for fault in FAULTS {
+    // What nobody would send is for the laws of a fold, and in no swarm.
+    assert!(swarms.iter().all(|faults| !is_on(faults, Fault::Odd)));
+    for fault in FAULTS.into_iter().filter(|fault| *fault != Fault::Odd) {
         let on = swarms.iter().filter(|faults| is_on(faults, fault)).count();
         assert!((10..=54).contains(&on), "{fault:?} is on {on} times");
     }

@@ -108,7 +108,18 @@ pub(crate) struct Dials {
     /// How often a delivery comes once more with a signature that proves nothing
     #[arg(long, value_name = "CHANCE", value_parser = chance)]
     forge: Option<Chance>,
+
+    /// How often copies of an event come that nobody would send: facts that are missing, null, long or deep,
+    /// other times, kinds that the contract does not have
+    #[arg(long, value_name = "CHANCE", value_parser = chance)]
+    odd: Option<Chance>,
+    /// How many copies then come, at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    odd_copies: Option<u32>,
 }
+
+/// Copies that nobody would send, at most, of an event that has some: no set has any.
+const ODD_COPIES: u32 = 12;
 
 /// Faults by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,6 +171,7 @@ impl Dials {
             (self.corrupt, &mut faults.corrupt),
             (self.unknown, &mut faults.unknown),
             (self.forge, &mut faults.forge),
+            (self.odd, &mut faults.odd.chance),
         ] {
             *dial = given.unwrap_or(*dial);
         }
@@ -190,7 +202,9 @@ impl Dials {
         ] {
             *dial = given.unwrap_or(if is_on && *dial == 0 { usual } else { *dial });
         }
+        let odd = is_on(faults.odd.chance);
         for (given, is_on, usual, dial) in [
+            (self.odd_copies, odd, ODD_COPIES, &mut faults.odd.copies_max),
             (self.delay_tail_doublings, false, 0, &mut faults.delay.doublings_max),
             (self.storm_copies, storm, usual.storm.copies_max, &mut faults.storm.copies_max),
         ] {
