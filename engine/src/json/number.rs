@@ -35,7 +35,7 @@ pub(crate) fn scan(text: &[u8], start: usize) -> Result<(usize, bool), JsonError
         let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
         at = digits(at + 1 + sign)?;
     }
-    if !integer && !value(&text[start..at]).is_finite() {
+    if !integer && !is_surely_finite(&text[start..at]) && !value(&text[start..at]).is_finite() {
         return Err(JsonError::NumberRange { offset: start });
     }
     Ok((at, integer))
@@ -50,8 +50,28 @@ pub(super) fn write_integer(literal: &[u8], out: &mut Vec<u8>) {
 /// the same double back, the even one of two that are equally near, and an exponent from 1e21 up and
 /// below 1e-6. (The standard library agrees on the digits but in the case of such a tie.)
 pub(crate) fn write_double(literal: &[u8], out: &mut Vec<u8>) {
+    if is_canonical(literal) {
+        return out.extend_from_slice(literal);
+    }
     // The scan let only finite ones through; `-0` is `0`.
     out.extend_from_slice(ryu_js::Buffer::new().format(value(literal)).as_bytes());
+}
+
+/// Whether a literal is short and has no exponent, so that nobody needs to look whether it is a finite double.
+fn is_surely_finite(literal: &[u8]) -> bool {
+    literal.len() <= 300 && !literal.iter().any(|byte| matches!(byte, b'e' | b'E'))
+}
+
+/// Whether a literal with a fraction surely is what would be written for its value: most are. Up to 15 digits come
+/// back from a double as they were, so no two such decimals share one, and none has a shorter form but for zeros
+/// at its end. From six zeros behind the point on, an exponent is written.
+fn is_canonical(literal: &[u8]) -> bool {
+    let digits = literal.strip_prefix(b"-").unwrap_or(literal);
+    digits.len() <= 16
+        && !digits.starts_with(b"0.000000")
+        && matches!(digits.last(), Some(b'1'..=b'9'))
+        && digits.contains(&b'.')
+        && digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
 /// The nearest double, infinite when there is none. Digits, sign, point and exponent alone get here.
@@ -67,4 +87,38 @@ pub(crate) fn write_scaled(literal: &str, scale: impl Fn(f64) -> f64, out: &mut 
         write_double(scaled.to_string().as_bytes(), out);
     }
     scaled.is_finite()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written for a literal without a look at how it is written.
+    fn in_full(literal: &str) -> String {
+        ryu_js::Buffer::new().format(value(literal.as_bytes())).to_owned()
+    }
+
+    #[test]
+    fn what_is_taken_as_it_is_would_be_written_so() {
+        let heads = ["0", "1", "9", "12", "99", "120", "12345", "1234567890", "99999999999", "10000000000000"];
+        let tails = ["0", "1", "5", "10", "25", "000001", "0000001", "00000012", "9999", "123456789", "99999999999999"];
+        let mut taken = 0;
+        for (head, tail) in heads.iter().flat_map(|head| tails.map(|tail| (head, tail))) {
+            for literal in [format!("{head}.{tail}"), format!("-{head}.{tail}"), format!("{head}.{tail}e2")] {
+                let mut written = Vec::new();
+                write_double(literal.as_bytes(), &mut written);
+                assert_eq!(String::from_utf8(written).unwrap(), in_full(&literal), "{literal}");
+                taken += usize::from(is_canonical(literal.as_bytes()));
+            }
+        }
+        assert!(taken > 60, "{taken}");
+    }
+
+    #[test]
+    fn a_long_literal_is_looked_at() {
+        let long = format!("{}.5", "9".repeat(309));
+        assert!(scan(long.as_bytes(), 0).is_err());
+        assert_eq!(scan(b"123.5", 0), Ok((5, false)));
+        assert!(scan(b"1e400", 0).is_err());
+    }
 }
