@@ -18,7 +18,8 @@ use super::{Failure, Outcome, say, warn};
 The first line says as of when the export was made and under what settings its sources were read; \
 `finis reconcile` and `finis import` obey it unless told otherwise. A line for each event follows: its \
 source, when it first came, the headers that were kept, and its body as it was posted. How often it \
-came is not in it. What is in quarantine is no event, and is not in it either.")]
+came is not in it. What is in quarantine is no event, and is not in it either. It ends with 2 when the store is \
+damaged: what was lost there is not in it.")]
 pub(crate) struct Args {
     #[command(flatten)]
     store: StoreArgs,
@@ -63,6 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         } else if !quarantine.is_empty() {
             warn(&format!("{events} of {sessions}{as_of}{quarantine}"));
         }
-        Ok(Outcome::Fine)
+        // It was said where, when the store was looked into.
+        Ok(if look.log().damage().is_empty() { Outcome::Fine } else { Outcome::Incomplete })
     })
 }

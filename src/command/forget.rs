@@ -8,8 +8,8 @@ use finis::store::{EmbeddedLog, Known};
 use serde_json::json;
 
 use super::store::{ReadArgs, block_on, check_name, now};
-use super::words::{aside, count, deliveries, heading, shown};
-use super::{Failure, Outcome, say};
+use super::words::{aside, bad, count, deliveries, heading, shown};
+use super::{Failure, Outcome, say, warn};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -97,7 +97,14 @@ async fn forget(args: &Args, log: &EmbeddedLog, known: &Known) -> Result<Outcome
         format!("{}\n{}\n", what("Erased", args, known), aside(elsewhere))
     };
     say(&told)?;
-    Ok(Outcome::Fine)
+    let Some(first) = known.unreadable.first() else { return Ok(Outcome::Fine) };
+    warn(&format!(
+        "{} {} in quarantine cannot be read, and may name it: `finis doctor --repair` sets them aside, in files that \
+         you can erase; the first: {first}",
+        bad("Damaged:"),
+        deliveries(known.unreadable.len() as u64)
+    ));
+    Ok(Outcome::Incomplete)
 }
 
 /// Asks whoever sits at the terminal.

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::store::{ReadArgs, StoreArgs, block_on, known_sources};
 use super::table::Table;
-use super::words::{aside, bytes, deliveries, heading, shown};
-use super::{Failure, Outcome, say, say_lines};
+use super::words::{aside, bad, bytes, deliveries, heading, shown};
+use super::{Failure, Outcome, say, say_lines, warn};
 
 /// Digits of an id that are listed, and enough to name it by.
 const ID_DIGITS: usize = 12;
@@ -82,7 +82,8 @@ pub(crate) fn run(command: Command) -> Result<Outcome, Failure> {
 async fn all(store: &StoreArgs) -> Result<Vec<Refused>, Failure> {
     // What is kept is told as it came, under whatever contract.
     let look = store.look(&Catalogue::default()).await?;
-    Ok(look.log().refused(usize::MAX).await?)
+    // What is damaged was said by whoever looked.
+    Ok(look.log().refused(usize::MAX).await?.deliveries)
 }
 
 async fn list(args: &List) -> Result<Outcome, Failure> {
@@ -160,14 +161,20 @@ async fn again(args: &Retry) -> Result<Outcome, Failure> {
     log.finish().await?;
     let retried = retried?;
     say(&if args.json { retried_json(&retried) } else { retried_text(&retried) })?;
-    Ok(Outcome::Fine)
+    let Some(first) = retried.damaged.first() else { return Ok(Outcome::Fine) };
+    warn(&format!(
+        "{} {} cannot be tried: `finis doctor` has all of it; the first: {first}",
+        bad("Damaged:"),
+        deliveries(retried.damaged.len() as u64)
+    ));
+    Ok(Outcome::Incomplete)
 }
 
 fn retried_text(retried: &Retried) -> String {
     // Writing into a String does not fail.
     let mut out = String::new();
-    let Retried { read, left, filled } = retried;
-    if read.is_empty() && left.is_empty() {
+    let Retried { read, left, filled, damaged } = retried;
+    if read.is_empty() && left.is_empty() && damaged.is_empty() {
         return "Nothing is in quarantine.\n".to_owned();
     }
     let _ = writeln!(out, "{}  {}", heading("Read"), deliveries(read.len() as u64));
@@ -192,7 +199,7 @@ fn retried_json(retried: &Retried) -> String {
     let left = retried.left.iter().map(|(refused, reason)| json!({"id": refused.id().to_string(), "reason": reason}));
     let notices = retried.filled.notices.iter().map(|(kind, count)| (kind.as_str(), *count));
     let notices: std::collections::BTreeMap<_, _> = notices.collect();
-    let told = json!({"read": read.collect::<Vec<_>>(), "left": left.collect::<Vec<_>>(), "notices": notices});
+    let told = json!({"read": read.collect::<Vec<_>>(), "left": left.collect::<Vec<_>>(), "notices": notices, "damaged": retried.damaged});
     format!("{told:#}\n")
 }
 

@@ -23,6 +23,9 @@ pub struct Known {
     pub notices: u64,
     /// Refused deliveries that name it.
     pub refused: Vec<RefusedId>,
+    /// Refused deliveries that are damaged, so that nobody can say whether they name it: what and where. They
+    /// stay.
+    pub unreadable: Vec<String>,
     /// Consumers and places of notices that are parked for a failure, whose reason may quote it.
     pub parked: Vec<(String, u64)>,
 }
@@ -54,7 +57,9 @@ impl Known {
                 known.add(log, key).await?;
             }
         }
-        for refused in log.refused(usize::MAX).await? {
+        let quarantine = log.refused(usize::MAX).await?;
+        known.unreadable = quarantine.damaged;
+        for refused in quarantine.deliveries {
             if source.is_none_or(|name| refused.source == name) && names(&refused, id) {
                 known.refused.push(refused.id());
             }

@@ -145,7 +145,7 @@ impl Rebuild {
 
     async fn begin(&self, log: &dyn LogRead) -> Result<Rebuilt, LogError> {
         let mut reader = Reader::new();
-        let refused = log.refused(usize::MAX).await?;
+        let refused = log.refused(usize::MAX).await?.deliveries;
         let refused = refused.iter().filter_map(|refused| Some((self.refold.source(&refused.source)?, refused)));
         let readable = refused.filter(|(source, refused)| source.read_again(&mut reader, refused).is_ok()).count();
         Ok(Rebuilt {

@@ -155,7 +155,7 @@ impl Claims {
     fn judge(&mut self, look: Look, rest: Option<Timestamp>, what: &str) {
         let Look { kept, as_of, sessions_damaged, quarantine_damaged } = look;
         let damaged = (&sessions_damaged, &quarantine_damaged);
-        assert_eq!(damaged, (&Vec::new(), &None), "{what}: damaged");
+        assert_eq!(damaged, (&Vec::new(), &Vec::new()), "{what}: damaged");
         self.is_unseen = false;
         let batch = self.found.more(&kept);
         let said = std::mem::take(&mut self.said);

@@ -169,8 +169,6 @@ struct Tally {
     refused: u64,
     /// The index was made again.
     rebuilt: u64,
-    /// Intact deliveries in quarantine that are held back, since another there is not.
-    held_back: u64,
     /// Sessions that are in no list, since no record of them can be read: their damage is named to who asks.
     unlisted: u64,
 }
@@ -248,20 +246,16 @@ fn check(whole: &Whole, damaged: &Damaged, report: &Report, seen: &Look, tally: 
 
     let may_be_lost = whole.lost_with(damaged);
     let there: BTreeSet<&[u8]> = bodies(&seen.kept).collect();
-    let mut missing: Vec<&[u8]> = bodies(&whole.kept).filter(|body| !there.contains(body)).collect();
-    let unfit: BTreeSet<&[u8]> = whole.kept.refused.iter().map(|refused| &refused.delivery.body[..]).collect();
-    let is_held_back = |body: &&[u8]| unfit.contains(body) && seen.quarantine_damaged.is_some();
-    let held_back: Vec<&[u8]> = missing.extract_if(.., |body| is_held_back(body)).collect();
+    let missing: Vec<&[u8]> = bodies(&whole.kept).filter(|body| !there.contains(body)).collect();
     for body in &missing {
         assert!(may_be_lost.contains(body), "{} is intact and not there: {}", String::from_utf8_lossy(body), words());
     }
-    let told = !report.journal.damage.is_empty() || report.unreadable > 0 || !seen.sessions_damaged.is_empty();
+    let read = !seen.sessions_damaged.is_empty() || !seen.quarantine_damaged.is_empty();
+    let is_named = !report.journal.damage.is_empty() || report.unreadable > 0 || read;
     let exempt = |body: &&[u8]| !whole.is_closed && whole.frames[*body] == whole.last;
     let lost: Vec<_> = missing.iter().map(|body| String::from_utf8_lossy(body)).collect();
-    assert!(told || missing.iter().all(exempt), "missing without a word: {}: {lost:?}", words());
-    let is_named = told || seen.quarantine_damaged.is_some();
+    assert!(is_named || missing.iter().all(exempt), "missing without a word: {}: {lost:?}", words());
     assert!(damaged.in_journal || !is_named, "the journal is whole: {}", words());
-    tally.held_back += held_back.iter().filter(|body| !may_be_lost.contains(*body)).count() as u64;
     tally.named += u64::from(is_named);
     tally.named_when_read += u64::from(is_named && report.journal.damage.is_empty() && report.unreadable == 0);
     tally.unharmed += u64::from(!is_named);

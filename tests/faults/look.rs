@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use finis::engine::log::{LogError, LogRead};
+use finis::engine::log::LogRead;
 use finis::engine::{Denied, Source, Terms, Timestamp, Verify};
 use finis_simulator::run::Kept;
 
@@ -16,7 +16,7 @@ pub(crate) struct Look {
     pub(crate) as_of: Option<Timestamp>,
     /// What is damaged, in words: of sessions, and of the quarantine.
     pub(crate) sessions_damaged: Vec<String>,
-    pub(crate) quarantine_damaged: Option<String>,
+    pub(crate) quarantine_damaged: Vec<String>,
 }
 
 impl Look {
@@ -37,11 +37,9 @@ impl Look {
             look.kept.records.insert(key.clone(), record);
             look.kept.sessions.insert(key, stored);
         }
-        match log.refused(usize::MAX).await {
-            Ok(refused) => look.kept.refused = refused,
-            Err(LogError::Damaged { reason }) => look.quarantine_damaged = Some(reason),
-            Err(error) => panic!("{what}: quarantine: {error}"),
-        }
+        let quarantine = log.refused(usize::MAX).await;
+        let quarantine = quarantine.unwrap_or_else(|error| panic!("{what}: quarantine: {error}"));
+        (look.kept.refused, look.quarantine_damaged) = (quarantine.deliveries, quarantine.damaged);
         look.kept.outbox = log.notices(0, usize::MAX).await.unwrap_or_else(|error| panic!("{what}: outbox: {error}"));
         look.kept.last_seq = log.last_seq().await.unwrap();
         look.kept.consumers = log.consumers().await.unwrap();

@@ -136,6 +136,44 @@ fn damage_is_named_and_set_aside() {
     assert!(sessions.contains(PHONE), "{sessions}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_delivery_in_quarantine_holds_nothing_else_back() {
+    let scratch = Scratch::new();
+    let finis = live(scratch.path(), &Catalogue::shipped()).await;
+    for body in [r#"{"unfit":"first-of-these""#, r#"{"unfit":"second-of-these""#] {
+        finis.receive("desk", &[], body.as_bytes()).await.unwrap();
+    }
+    finis.receive("desk", &[], pathors("session.finalized", ID, "2026-05-03T08:42:11Z").as_bytes()).await.unwrap();
+    close(finis, &scratch).await;
+    let path = scratch.path().join("finis.db/journal/00000001.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(5).position(|part| part == b"first").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+
+    let named = |ended: &crate::door::Ended| assert!(ended.err.contains("is not what was written"), "{}", ended.err);
+    let listed = scratch.finis("quarantine list --json").run();
+    named(&listed);
+    let left = crate::door::json_lines(&listed.out);
+    assert_eq!((listed.code, left.len()), (0, 1), "{}", listed.out);
+    let shown = scratch.finis(&format!("quarantine show {}", left[0]["id"].as_str().unwrap())).run();
+    assert!(shown.out.contains("second-of-these"), "{}", shown.out);
+    let retried = scratch.finis("quarantine retry --json").run();
+    named(&retried);
+    let told = retried.json();
+    assert_eq!(retried.code, 2);
+    assert_eq!((told["left"].as_array().unwrap().len(), told["damaged"].as_array().unwrap().len()), (1, 1), "{told}");
+    // Whether it names the session, nobody can say.
+    let forgotten = scratch.finis(&format!("forget {ID} --yes")).run();
+    named(&forgotten);
+    assert_eq!(forgotten.code, 2);
+    assert_eq!(forgotten.line("events"), "events      1");
+    // What was lost is not in an export, and that is said.
+    let exported = scratch.finis("export --out again.jsonl").run();
+    named(&exported);
+    assert_eq!(exported.code, 2);
+}
+
 #[test]
 fn an_index_that_is_wrong_is_made_again() {
     let scratch = Scratch::with_export(&[came("session.finalized", ID, 12, "")]);

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use finis::engine::live::{Notice, NoticeKind, SessionKey};
 use finis::engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Refused, Retained, SourceSettings,
-    Stored,
+    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Quarantine, Retained,
+    SourceSettings, Stored,
 };
 use finis::engine::{Clock, Engine, Receipt, Settings, Source, Terms, Timestamp, Unverified, Verify};
 use finis::providers::Catalogue;
@@ -164,7 +164,7 @@ impl LogRead for Frail {
         self.log.consumers().await
     }
 
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
         self.log.refused(limit).await
     }
 

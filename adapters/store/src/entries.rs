@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use finis_engine::live::{Notice, NoticeKind, SessionKey};
-use finis_engine::log::{Arrivals, EventEntry, Gone, LogError, Refused, Stored};
+use finis_engine::log::{Arrivals, EventEntry, Gone, LogError, Quarantine, Stored};
 use finis_engine::{Digest, Timestamp};
 
 use crate::body::{decode_event, decode_key, decode_notice, decode_refused, forgotten};
@@ -182,14 +182,22 @@ impl<P: Places> Entries<'_, P> {
         Ok(sessions)
     }
 
-    pub(crate) fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
-        let mut refused = Vec::new();
+    pub(crate) fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
+        let mut quarantine = Quarantine::default();
         for place in self.places.refused(limit).map_err(|error| stopped(&error))? {
-            let Found::Here(head, body) = self.entry(place)? else { continue };
+            let (head, body) = match self.entry(place) {
+                Ok(Found::Here(head, body)) => (head, body),
+                Ok(Found::Erased(_) | Found::Moved) => continue,
+                Err(LogError::Damaged { reason }) => {
+                    quarantine.damaged.push(reason);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let Head::Refused { received_at, .. } = head else { return Err(other(place)) };
-            refused.push(decode_refused(received_at, &body).ok_or_else(|| other(place))?);
+            quarantine.deliveries.push(decode_refused(received_at, &body).ok_or_else(|| other(place))?);
         }
-        Ok(refused)
+        Ok(quarantine)
     }
 
     /// The last thing that was said of a session: of its end, or of a stall.

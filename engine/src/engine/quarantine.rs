@@ -14,6 +14,8 @@ pub struct Retried {
     pub read: Vec<(RefusedId, SessionKey)>,
     /// What is none, with the reason of today.
     pub left: Vec<(Refused, String)>,
+    /// What cannot be tried, since it is damaged: what and where. It stays.
+    pub damaged: Vec<String>,
     /// What it did to sessions.
     pub filled: Filled,
 }
@@ -27,7 +29,9 @@ pub struct Retried {
 pub async fn retry_refused(log: &dyn Log, mut filler: Filler) -> Result<Retried, LogError> {
     let mut retried = Retried::default();
     let mut reader = Reader::new();
-    for refused in log.refused(usize::MAX).await? {
+    let quarantine = log.refused(usize::MAX).await?;
+    retried.damaged = quarantine.damaged;
+    for refused in quarantine.deliveries {
         let read = match filler.source(&refused.source) {
             None => Err(format!("the source `{}` is not known", refused.source)),
             Some(source) => {

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Appended, Arrivals, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Refused, RefusedId,
-    Retained, SourceSettings, Stored, Why,
+    Appended, Arrivals, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Refused,
+    RefusedId, Retained, SourceSettings, Stored, Why,
 };
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};
@@ -282,8 +282,9 @@ impl LogRead for MemoryLog {
         Ok(self.lock().consumers.values().cloned().collect())
     }
 
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
-        Ok(self.lock().refused.iter().take(limit).cloned().collect())
+    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
+        let deliveries = self.lock().refused.iter().take(limit).cloned().collect();
+        Ok(Quarantine { deliveries, damaged: Vec::new() })
     }
 
     async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {

@@ -202,6 +202,15 @@ pub struct Stored {
     pub damaged: Vec<String>,
 }
 
+/// Deliveries that could not be read, as a log has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Those that are as they came, in that order.
+    pub deliveries: Vec<Refused>,
+    /// What of it is damaged, and therefore not here: what and where.
+    pub damaged: Vec<String>,
+}
+
 /// What is left of a session that was let go: whatever comes of it again is not kept, and nothing is said
 /// of it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,7 +294,7 @@ pub trait LogRead: Send + Sync {
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError>;
 
     /// Deliveries that could not be read, in the order in which they came, up to this many.
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError>;
+    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError>;
 
     /// What each source was last read under, by name.
     async fn sources(&self) -> Result<Vec<SourceSettings>, LogError>;

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
 use finis_engine::log::{
-    self, Appended, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Refused, Retained, SourceSettings,
-    Stored,
+    self, Appended, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Quarantine, Retained,
+    SourceSettings, Stored,
 };
 
 use super::played::{Batch, Did};
@@ -123,7 +123,7 @@ impl LogRead for SimulatedLog {
         self.kept.consumers().await
     }
 
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
         self.kept.refused(limit).await
     }
 

@@ -35,7 +35,7 @@ use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
 use finis_engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, Refused, Retained, SourceSettings, Stored,
+    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Retained, SourceSettings, Stored,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
@@ -272,7 +272,7 @@ impl LogRead for EmbeddedLog {
         self.read(|readers| readers.view.consumers().map_err(|error| stopped(&error))).await
     }
 
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
         self.read(move |readers| readers.entries().refused(limit)).await
     }
 

@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Consumer, LogError, LogRead, Refused, SourceSettings, Stored};
+use finis_engine::log::{Consumer, LogError, LogRead, Quarantine, SourceSettings, Stored};
 
 pub use holder::Holder;
 
@@ -181,7 +181,7 @@ impl LogRead for Snapshot {
         Ok(self.found.consumers())
     }
 
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
         self.entries().refused(limit)
     }
 

@@ -238,7 +238,7 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
     assert_eq!(log.next_due().await.unwrap(), Some(at(15)));
     assert_eq!(log.notices(2, 3).await.unwrap(), all.notices[2..5]);
     assert_eq!(log.notices(6, 3).await.unwrap(), []);
-    assert_eq!(log.refused(4).await.unwrap(), all.refused[..4]);
+    assert_eq!(log.refused(4).await.unwrap().deliveries, all.refused[..4]);
     let sessions = log.sessions(None, 9).await.unwrap();
     for (place, session) in sessions.iter().enumerate() {
         assert_eq!(log.sessions(Some(session), 2).await.unwrap(), sessions[place + 1..(place + 3).min(6)]);
