@@ -34,6 +34,7 @@ mod readme; // what the README shows
 mod rebuild; // a store judged anew, by the command
 mod receiver; // a receiver of webhooks, to be tested against
 mod refold; // sessions judged anew, in every state and interrupted anywhere
+mod reload; // sources that change while deliveries come
 mod retention; // what is over leaves
 mod simulate; // worlds by the command
 mod simulated; // hostile worlds, against the model

@@ -28,10 +28,10 @@ mod judged; // sessions judged as a whole, on their way into a log
 mod refold; // sessions judged anew
 mod retention; // for how long what is over is kept
 mod source; // where deliveries come from
+mod sources; // those there are, and how they change
 mod stats; // what it did, in numbers
 mod writer; // the one that judges and appends
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,6 +53,7 @@ use crate::event::Reader;
 use crate::live::{LiveArrival, SessionKey};
 use crate::log::{Delivery, Log, LogError, Refused};
 use gate::Gates;
+use sources::{Present, Sources, by_name};
 use stats::Counters;
 use writer::{Job, Work};
 
@@ -167,6 +168,43 @@ impl fmt::Display for ReceiveError {
 
 impl std::error::Error for ReceiveError {}
 
+/// A delivery on its way in.
+struct Arriving<'d> {
+    source: &'d str,
+    headers: &'d [(&'d str, &'d str)],
+    body: &'d [u8],
+}
+
+/// What it is, as it was read.
+struct Read {
+    /// These were the sources.
+    under: Arc<Sources>,
+    work: Box<Work>,
+}
+
+impl Arriving<'_> {
+    fn source<'s>(&self, sources: &'s Sources) -> Result<&'s Source, ReceiveError> {
+        let unknown = || ReceiveError::UnknownSource { name: self.source.chars().take(64).collect() };
+        sources.get(self.source).ok_or_else(unknown)
+    }
+
+    fn work(&self, source: &Source, clock: &dyn Clock) -> Box<Work> {
+        let headers = source.contract.kept_headers(self.headers.iter().copied());
+        let delivery = Delivery { headers, body: self.body.into() };
+        let mut reader = Reader::new();
+        Box::new(match source.read(&mut reader, &delivery) {
+            Ok((key, event)) => {
+                let arrival = LiveArrival::new(&source.contract, &event);
+                Work::Event { key, arrival, delivery }
+            }
+            Err(unreadable) => {
+                let reason = unreadable.to_string();
+                Work::Refused(Refused { source: source.name.clone(), received_at: clock.now(), reason, delivery })
+            }
+        })
+    }
+}
+
 /// A handle of the live engine.
 #[derive(Clone)]
 pub struct Engine {
@@ -175,7 +213,7 @@ pub struct Engine {
 }
 
 struct Inner {
-    sources: BTreeMap<String, Source>,
+    sources: Present,
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     settings: Settings,
@@ -201,13 +239,12 @@ impl Engine {
         sources: impl IntoIterator<Item = Source>,
         settings: Settings,
     ) -> (Engine, Writer) {
-        let sources: BTreeMap<String, Source> =
-            sources.into_iter().map(|source| (source.name.clone(), source)).collect();
+        let sources = by_name(sources);
         let (queue, jobs) = mpsc::channel(settings.queue_max.max(1));
         let (say, said) = watch::channel(0);
         let stopped = Arc::default();
         let inner = Arc::new(Inner {
-            sources,
+            sources: Present::new(Arc::clone(&sources)),
             log,
             clock,
             settings,
@@ -216,7 +253,7 @@ impl Engine {
             counters: Counters::default(),
             stopped,
         });
-        let writer = Writer::new(Arc::clone(&inner), jobs, say);
+        let writer = Writer::new(Arc::clone(&inner), sources, jobs, say);
         (Engine { inner, queue }, writer)
     }
 
@@ -225,10 +262,10 @@ impl Engine {
     /// # Errors
     /// When it is not taken; [`ReceiveError`] says why, and nothing of it is kept.
     pub async fn receive(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Receipt, ReceiveError> {
-        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(error))?;
-        self.queue.send(job).await.map_err(|_| self.refuse(self.why_stopped()))?;
-        // From here on it is counted by the writer, whether anybody waits for it or not.
-        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
+        let arriving = Arriving { source, headers, body };
+        let read = self.read(&arriving).map_err(|error| self.refuse(error))?;
+        let room = self.queue.reserve().await.map_err(|_| self.refuse(self.why_stopped()))?;
+        self.hand_in(&arriving, read, room).await
     }
 
     /// Takes a delivery if there is room in the queue.
@@ -246,9 +283,9 @@ impl Engine {
             mpsc::error::TrySendError::Full(()) => self.refuse(ReceiveError::Busy),
             mpsc::error::TrySendError::Closed(()) => self.refuse(self.why_stopped()),
         })?;
-        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(error))?;
-        room.send(job);
-        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
+        let arriving = Arriving { source, headers, body };
+        let read = self.read(&arriving).map_err(|error| self.refuse(error))?;
+        self.hand_in(&arriving, read, room).await
     }
 
     /// The notices for a consumer of this name, from the first that it has not acknowledged. One that is
@@ -280,7 +317,8 @@ impl Engine {
     /// # Errors
     /// When the log does not answer.
     pub async fn session(&self, key: &SessionKey) -> Result<Option<String>, LogError> {
-        let Some(source) = self.inner.sources.get(&key.source) else { return Ok(None) };
+        let sources = self.inner.sources.now();
+        let Some(source) = sources.get(&key.source) else { return Ok(None) };
         let stored = self.inner.log.load(std::slice::from_ref(key)).await?.pop().unwrap_or_default();
         if stored.events.is_empty() {
             return Ok(None);
@@ -297,40 +335,55 @@ impl Engine {
     }
 
     /// Verifies and reads a delivery, on the caller's side.
-    fn job(
-        &self,
-        source: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<(Job, oneshot::Receiver<Result<Receipt, ReceiveError>>), ReceiveError> {
+    fn read(&self, arriving: &Arriving<'_>) -> Result<Read, ReceiveError> {
         if let Some(reason) = self.reason() {
             return Err(ReceiveError::Stopped { reason });
         }
-        let unknown = || ReceiveError::UnknownSource { name: source.chars().take(64).collect() };
-        let source = self.inner.sources.get(source).ok_or_else(unknown)?;
-        let max = self.inner.settings.body_bytes_max;
+        let under = self.inner.sources.now();
+        let source = arriving.source(&under)?;
+        let (body, max) = (arriving.body, self.inner.settings.body_bytes_max);
         if body.len() > max {
             return Err(ReceiveError::TooLarge { bytes: body.len(), max });
         }
         source
             .verify
-            .verify(headers, body, self.inner.clock.now())
+            .verify(arriving.headers, body, self.inner.clock.now())
             .map_err(|Denied { reason }| ReceiveError::Denied { reason })?;
-        let delivery = Delivery { headers: source.contract.kept_headers(headers.iter().copied()), body: body.into() };
-        let mut reader = Reader::new();
-        let work = match source.read(&mut reader, &delivery) {
-            Ok((key, event)) => {
-                let arrival = LiveArrival::new(&source.contract, &event);
-                Work::Event { key, arrival, delivery }
-            }
-            Err(unreadable) => {
-                let received_at = self.inner.clock.now();
-                let reason = unreadable.to_string();
-                Work::Refused(Refused { source: source.name.clone(), received_at, reason, delivery })
-            }
-        };
+        let work = arriving.work(source, &*self.inner.clock);
+        Ok(Read { under, work })
+    }
+
+    /// Puts a delivery into the queue, read under the sources of that moment, and waits for what becomes of it.
+    async fn hand_in(
+        &self,
+        arriving: &Arriving<'_>,
+        read: Read,
+        room: mpsc::Permit<'_, Job>,
+    ) -> Result<Receipt, ReceiveError> {
+        let answer = self.queue_in(arriving, read, room).map_err(|error| self.refuse(error))?;
+        // From here on it is counted by the writer, whether anybody waits for it or not.
+        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
+    }
+
+    fn queue_in(
+        &self,
+        arriving: &Arriving<'_>,
+        Read { mut under, mut work }: Read,
+        room: mpsc::Permit<'_, Job>,
+    ) -> Result<oneshot::Receiver<Result<Receipt, ReceiveError>>, ReceiveError> {
         let (answer, answered) = oneshot::channel();
-        Ok((Job::Delivery(Box::new(work), answer), answered))
+        // Once more for each change of the sources meanwhile.
+        loop {
+            {
+                let present = self.inner.sources.hold();
+                if Arc::ptr_eq(&present, &under) {
+                    room.send(Job::Delivery(work, answer));
+                    return Ok(answered);
+                }
+            }
+            under = self.inner.sources.now();
+            work = arriving.work(arriving.source(&under)?, &*self.inner.clock);
+        }
     }
 
     fn refuse(&self, error: ReceiveError) -> ReceiveError {
@@ -351,7 +404,6 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sources: Vec<&String> = self.inner.sources.keys().collect();
-        f.debug_struct("Engine").field("sources", &sources).finish_non_exhaustive()
+        f.debug_struct("Engine").field("sources", &self.source_names()).finish_non_exhaustive()
     }
 }

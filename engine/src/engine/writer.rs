@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::sources::Sources;
 use super::stats::Counted;
 use super::{Inner, Receipt, ReceiveError, Source};
 use crate::live::{LiveArrival, Received, Session, SessionKey};
@@ -35,6 +36,8 @@ pub(super) enum Job {
     Delivery(Box<Work>, Answer),
     /// A session that is to be forgotten; whether there was anything to forget.
     Forget(SessionKey, oneshot::Sender<Result<bool, LogError>>),
+    /// These are the sources of all that is behind it.
+    Sources(Arc<Sources>, oneshot::Sender<Result<(), LogError>>),
     /// Nothing more is to be taken.
     Close,
 }
@@ -57,21 +60,22 @@ fn too_many(max: usize) -> String {
     )
 }
 
-/// How many of these, from the first on, go into one commit.
+/// How many of these, from the first on, go into one commit. Nothing goes with what stands behind other sources.
 fn fitting(waiting: &[Job]) -> usize {
     let mut bytes = 0;
-    let more = waiting.iter().skip(1).position(|job| {
+    let end = waiting.iter().enumerate().position(|(place, job)| {
         bytes += job.bytes();
-        bytes + waiting[0].bytes() > COMMIT_BYTES_MAX
+        let is_after_change = place > 0 && matches!(waiting[place - 1], Job::Sources(..));
+        place > 0 && (bytes > COMMIT_BYTES_MAX || is_after_change)
     });
-    more.map_or(waiting.len(), |more| more + 1)
+    end.unwrap_or(waiting.len())
 }
 
 impl Job {
     fn bytes(&self) -> usize {
         match self {
             Job::Delivery(work, _) => work.delivery().body.len(),
-            Job::Forget(..) | Job::Close => 0,
+            Job::Forget(..) | Job::Sources(..) | Job::Close => 0,
         }
     }
 }
@@ -95,6 +99,8 @@ impl Work {
 /// Takes what waits, judges it, appends it as one batch, and answers.
 pub struct Writer {
     inner: Arc<Inner>,
+    /// What is judged is judged under these.
+    sources: Arc<Sources>,
     jobs: mpsc::Receiver<Job>,
     say: watch::Sender<u64>,
     /// Sessions that wait for more.
@@ -136,9 +142,15 @@ impl Making {
 }
 
 impl Writer {
-    pub(super) fn new(inner: Arc<Inner>, jobs: mpsc::Receiver<Job>, say: watch::Sender<u64>) -> Writer {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        sources: Arc<Sources>,
+        jobs: mpsc::Receiver<Job>,
+        say: watch::Sender<u64>,
+    ) -> Writer {
         Writer {
             inner,
+            sources,
             jobs,
             say,
             sessions: BTreeMap::new(),
@@ -204,11 +216,22 @@ impl Writer {
     /// Lets the log remember what sources are read under, for whoever looks into it later. Without room for
     /// that, the next opening does it.
     async fn remember_sources(&self) -> Result<(), LogError> {
-        let sources = self.inner.sources.values().map(Source::settings).collect();
+        let sources = self.sources.values().map(Source::settings).collect();
         match self.inner.log.append(Batch { sources, ..Batch::default() }).await {
             Err(error) if is_passing(&error) => Ok(()),
             outcome => outcome.map(drop),
         }
+    }
+
+    /// Judges under other sources from here on: as after opening the log with them.
+    async fn change_sources(&mut self, sources: Arc<Sources>) -> Result<(), LogError> {
+        self.sources = sources;
+        // They were read under the old ones, and come from the log again when they are needed.
+        self.sessions.clear();
+        self.inner.counters.holds(0);
+        // Some may have their source now.
+        self.passed_over = None;
+        self.remember_sources().await
     }
 
     /// The time now: later than anything the log has, whatever the system's clock says.
@@ -242,8 +265,8 @@ impl Writer {
                 // Those that are due are damaged, and stay so. Others are looked for again in a while.
                 return Ok(false);
             }
-            let inner = Arc::clone(&self.inner);
-            let under = |key: &SessionKey| inner.sources.get(&key.source).and_then(|source| source.under(key));
+            let sources = Arc::clone(&self.sources);
+            let under = |key: &SessionKey| sources.get(&key.source).and_then(|source| source.under(key));
             let (ours, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, key)| under(key).is_some());
             let keys: Vec<SessionKey> = ours.into_iter().map(|(_, key)| key).collect();
             self.fetch(&keys).await?;
@@ -283,18 +306,23 @@ impl Writer {
             .iter()
             .filter_map(|job| match job {
                 Job::Delivery(work, _) => work.key().cloned(),
-                Job::Forget(..) | Job::Close => None,
+                Job::Forget(..) | Job::Sources(..) | Job::Close => None,
             })
             .collect();
         let mut making = Making::default();
         let mut answers = Vec::with_capacity(waiting.len());
         let fetched = self.fetch(&keys).await;
         let mut forget = Vec::new();
+        let mut changed = None;
         for job in waiting {
             let (work, answer) = match job {
                 Job::Delivery(work, answer) => (work, answer),
                 Job::Forget(key, answer) => {
                     forget.push((key, answer));
+                    continue;
+                }
+                Job::Sources(sources, answer) => {
+                    changed = Some((sources, answer));
                     continue;
                 }
                 Job::Close => {
@@ -354,10 +382,16 @@ impl Writer {
                 for key in &keys {
                     self.sessions.remove(key);
                 }
-                Ok(())
             }
-            outcome => outcome,
+            outcome => outcome?,
         }
+        // The last of what goes into one commit.
+        if let Some((sources, answer)) = changed {
+            let done = self.change_sources(sources).await;
+            let _ = answer.send(done.clone());
+            done?;
+        }
+        Ok(())
     }
 
     /// What a delivery is of which the log has nothing, though it was not there before.
@@ -401,8 +435,8 @@ impl Writer {
             making.batch.refused.push(refused);
             return Receipt::Quarantined { reason };
         }
-        let inner = Arc::clone(&self.inner);
-        let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
+        let sources = Arc::clone(&self.sources);
+        let under = sources.get(&key.source).and_then(|source| source.under(&key));
         let empty = || Held { session: Session::new(key.clone()), due: None, gone: None, touched: 0 };
         let Held { session, due, gone, .. } = self.sessions.entry(key.clone()).or_insert_with(empty);
         if let Some(gone) = gone {
@@ -421,7 +455,7 @@ impl Writer {
             making.batch.deadlines.extend(passed.map(|due| (key.clone(), due)));
             making.touched.insert(key.clone());
         }
-        let max = inner.settings.events_max.max(1);
+        let max = self.inner.settings.events_max.max(1);
         if session.partial().len() >= max && !session.has(&arrival) {
             if !session.partial().is_crowded() {
                 making.batch.notices.extend(session.crowd(under));
@@ -479,7 +513,7 @@ impl Writer {
     }
 
     fn restore(&mut self, key: SessionKey, stored: Stored) {
-        if let Some(source) = self.inner.sources.get(&key.source) {
+        if let Some(source) = self.sources.get(&key.source) {
             let gone = stored.gone;
             let session = source.restore(key.clone(), stored);
             let due = source.under(&key).and_then(|under| session.deadline(under));
@@ -494,7 +528,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         for key in &making.touched {
-            let under = self.inner.sources.get(&key.source).and_then(|source| source.under(key));
+            let under = self.sources.get(&key.source).and_then(|source| source.under(key));
             let held = self.sessions.get_mut(key).zip(under);
             let due = held.and_then(|(held, under)| {
                 held.due = held.session.deadline(under);
