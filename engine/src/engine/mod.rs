@@ -288,6 +288,26 @@ impl Engine {
         self.hand_in(&arriving, read, room).await
     }
 
+    /// Whether a delivery that comes now has room in the queue: to be asked before its body is read. Somebody
+    /// else may be quicker: [`Engine::try_receive`] decides.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.capacity() > 0
+    }
+
+    /// Why it takes nothing any more; nothing while it does.
+    #[must_use]
+    pub fn stopped(&self) -> Option<String> {
+        let closed = || self.queue.is_closed().then(|| "it was closed".to_owned());
+        self.reason().or_else(closed)
+    }
+
+    /// Bytes of the longest body that it takes.
+    #[must_use]
+    pub fn body_bytes_max(&self) -> usize {
+        self.inner.settings.body_bytes_max
+    }
+
     /// The notices for a consumer of this name, from the first that it has not acknowledged. One that is
     /// new begins with the oldest there is.
     ///
