@@ -302,6 +302,12 @@ impl Engine {
         self.reason().or_else(closed)
     }
 
+    /// Waits until it takes nothing any more. Why, when it was not closed.
+    pub async fn ended(&self) -> Option<String> {
+        self.queue.closed().await;
+        self.reason()
+    }
+
     /// Bytes of the longest body that it takes.
     #[must_use]
     pub fn body_bytes_max(&self) -> usize {

@@ -1,0 +1,266 @@
+//! The parts of a server, put together: listeners, the engine with its store, and who hands notices over.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use finis_http::{listen, receive};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, watch};
+
+use super::config::{Config, ConfigError};
+use super::error::ServeError;
+use crate::engine::log::LogError;
+use crate::live::{Finis, SetSourcesError, StoreSettings};
+
+/// A server that is bound to its addresses and has its store open.
+pub struct Server {
+    config: Config,
+    finis: Finis,
+    hooks: TcpListener,
+    address: SocketAddr,
+    reload: Reload,
+}
+
+/// What changes a server while it runs. To be cloned at will.
+#[derive(Clone)]
+pub struct Reload {
+    finis: Finis,
+    /// What the server goes by. Held while it changes, so that changes come one after the other.
+    present: Arc<Mutex<Config>>,
+}
+
+/// What a change came to, by names of sources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// They were not there before.
+    pub added: Vec<String>,
+    /// They are set up otherwise, or read under another contract.
+    pub changed: Vec<String>,
+    /// They are not there any more.
+    pub removed: Vec<String>,
+    /// They are as they were.
+    pub unchanged: Vec<String>,
+    /// Tables of the file that are not as they were when the server started, and that it cannot change while it
+    /// runs: it goes on as it was told then.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// Why a server was not changed. It goes on as before.
+#[derive(Debug)]
+pub enum ReloadError {
+    /// It was not told by a file.
+    NoFile,
+    /// What it is told now cannot be.
+    Config(ConfigError),
+    /// The sources were not changed.
+    Sources(SetSourcesError),
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReloadError::NoFile => f.write_str("it was started without a file, so there is nothing to read again"),
+            ReloadError::Config(error) => error.fmt(f),
+            ReloadError::Sources(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ReloadError {}
+
+impl Server {
+    /// Binds to the addresses and opens the store. Nothing is taken before [`Server::run`]; whoever connects
+    /// waits until then.
+    ///
+    /// # Errors
+    /// When an address or the store is not to be had.
+    pub async fn start(config: Config) -> Result<Server, ServeError> {
+        // First, since it is quickly told when somebody listens there already.
+        let (hooks, address) = bind(config.listen).await?;
+        let setups = config.sources.iter().map(super::SourceConfig::setup);
+        let store = StoreSettings::default();
+        let finis = Finis::open_as(&config.store, store, setups, &config.catalogue, config.limits.engine).await;
+        let finis = finis.map_err(ServeError::Open)?;
+        let reload = Reload { finis: finis.clone(), present: Arc::new(Mutex::new(config.clone())) };
+        Ok(Server { config, finis, hooks, address, reload })
+    }
+
+    /// Where deliveries come in: with the port that was chosen, when none was told.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it is told.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The engine with its store.
+    #[must_use]
+    pub fn finis(&self) -> &Finis {
+        &self.finis
+    }
+
+    /// What changes it while it runs.
+    #[must_use]
+    pub fn reloading(&self) -> Reload {
+        self.reload.clone()
+    }
+
+    /// Takes deliveries until `stop` is ready. Then nobody more is let in, what is in flight is kept and answered,
+    /// and the store is closed.
+    ///
+    /// # Errors
+    /// When the store stopped, or connections had to be cut off. Nothing that was answered is lost by that.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
+        let Server { config, finis, hooks, reload, .. } = self;
+        #[cfg(unix)]
+        let control = super::control::Control::open(&config.store, reload);
+        #[cfg(not(unix))]
+        drop(reload);
+        if let Some(retention) = config.retention {
+            finis.keep_for(retention).await;
+        }
+        let (stopping, stopped) = watch::channel(false);
+        let is_stopping = || {
+            let mut stopped = stopped.clone();
+            // When the other side is gone it is over, too.
+            async move { drop(stopped.wait_for(|is| *is).await) }
+        };
+        let engine = finis.engine().clone();
+        let router = receive::router(engine.clone(), config.limits.receive);
+        let serving = tokio::spawn(listen::serve(hooks, router, config.limits.listen.clone(), is_stopping()));
+        let broken = tokio::select! {
+            () = stop => None,
+            reason = engine.ended() => reason,
+        };
+        tracing::debug!("stopping");
+        stopping.send_replace(true);
+        // Servers do not panic; one that did has answered nobody.
+        let served = serving.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        #[cfg(unix)]
+        drop(control);
+        let closed = finis.close().await;
+        if let Some(reason) = broken {
+            return Err(ServeError::Log(LogError::Stopped { reason }));
+        }
+        closed.map_err(ServeError::Log)?;
+        served.map_err(ServeError::Connections)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |error| ServeError::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+impl Reload {
+    /// Reads the file again and changes what it says of sources and contracts, as [`Finis::set_sources`] has it.
+    /// What comes of it is logged.
+    ///
+    /// # Errors
+    /// When anything in the file cannot be: then nothing changes.
+    pub async fn again(&self) -> Result<Reloaded, ReloadError> {
+        let outcome = self.read_again().await;
+        match &outcome {
+            Ok(reloaded) => reloaded.log(),
+            Err(ReloadError::Config(error)) => {
+                for line in error.to_string().lines() {
+                    tracing::error!("not reloaded: {line}");
+                }
+            }
+            Err(error) => tracing::error!("not reloaded: {error}"),
+        }
+        outcome
+    }
+
+    async fn read_again(&self) -> Result<Reloaded, ReloadError> {
+        let mut present = self.present.lock().await;
+        let path = present.path.clone().ok_or(ReloadError::NoFile)?;
+        let read = move || Config::read(&path);
+        let config = match tokio::task::spawn_blocking(read).await {
+            Ok(config) => config.map_err(ReloadError::Config)?,
+            // It does not panic, and only a runtime that ends cancels it.
+            Err(_) => return Err(ReloadError::NoFile),
+        };
+        let reloaded = Reloaded::of(&present, &config);
+        let setups = config.sources.iter().map(super::SourceConfig::setup);
+        self.finis.set_sources(setups, &config.catalogue).await.map_err(ReloadError::Sources)?;
+        let Config { contracts, catalogue, sources, .. } = config;
+        (present.contracts, present.catalogue, present.sources) = (contracts, catalogue, sources);
+        Ok(reloaded)
+    }
+}
+
+impl Reloaded {
+    fn of(old: &Config, new: &Config) -> Reloaded {
+        let mut reloaded = Reloaded { needs_restart: new.needs_restart(old), ..Reloaded::default() };
+        for source in &new.sources {
+            let draft =
+                |config: &Config| config.catalogue.get(&source.provider).map(|contract| contract.draft().clone());
+            let before = old.sources.iter().find(|before| before.name == source.name);
+            let names = match before {
+                None => &mut reloaded.added,
+                // A draft prints all that it says.
+                Some(before) if before == source && format!("{:?}", draft(old)) == format!("{:?}", draft(new)) => {
+                    &mut reloaded.unchanged
+                }
+                Some(_) => &mut reloaded.changed,
+            };
+            names.push(source.name.clone());
+        }
+        let is_gone = |name: &&String| !new.sources.iter().any(|source| source.name == **name);
+        reloaded.removed = old.sources.iter().map(|source| &source.name).filter(is_gone).cloned().collect();
+        reloaded
+    }
+
+    fn log(&self) {
+        let Reloaded { added, changed, removed, unchanged, needs_restart } = self;
+        tracing::info!(
+            added = added.join(" "),
+            changed = changed.join(" "),
+            removed = removed.join(" "),
+            unchanged = unchanged.len(),
+            "reloaded"
+        );
+        if !needs_restart.is_empty() {
+            tracing::warn!(tables = needs_restart.join(" "), "these tables changed, and need a restart");
+        }
+    }
+}
+
+/// `2 sources: 1 added, 1 as before`, and what needs a restart.
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reloaded { added, changed, removed, unchanged, needs_restart } = self;
+        let all = added.len() + changed.len() + unchanged.len();
+        write!(f, "{all} source{}", if all == 1 { "" } else { "s" })?;
+        for (names, what) in [(added, "added"), (changed, "changed"), (removed, "removed")] {
+            if !names.is_empty() {
+                write!(f, "; {what} {}", names.join(", "))?;
+            }
+        }
+        if !needs_restart.is_empty() {
+            let tables: Vec<String> = needs_restart.iter().map(|name| format!("[{name}]")).collect();
+            write!(f, "\nchanged, and needs a restart: {}", tables.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Reload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reload").finish_non_exhaustive()
+    }
+}
