@@ -11,6 +11,7 @@ use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 
 use super::{Limits, connection, turned_away};
 use crate::sparing::Sparing;
@@ -18,6 +19,9 @@ use crate::sparing::Sparing;
 /// How long is waited at first when no connection can be taken, and at most.
 const BACK_OFF: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+
+/// What was sent before a stop is seen within this time.
+const CLOSING: Duration = Duration::from_millis(20);
 
 /// Where connections come from.
 pub(super) trait Accept {
@@ -85,45 +89,46 @@ pub(super) async fn run(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (stopping, watched) = watch::channel(false);
-    let (limits, problems) = (Arc::new(limits), Arc::new(Sparing::default()));
-    let turning_away = Arc::new(Semaphore::new(turned_away::AT_ONCE));
-    let mut connections = Connections::default();
+    let mut desk = Desk {
+        router,
+        limits: Arc::new(limits),
+        stop: watched,
+        connections: Connections::default(),
+        problems: Arc::default(),
+        turning_away: Arc::new(Semaphore::new(turned_away::AT_ONCE)),
+    };
     let mut back_off = None;
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
-            () = connections.ended() => continue,
+            () = desk.connections.ended() => continue,
             accepted = next(&mut accept, back_off) => accepted,
         };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((socket, peer)) => {
+                back_off = None;
+                desk.let_in(socket, peer);
+            }
             // They were gone before they were here.
-            Err(error) if is_of_one(&error) => continue,
+            Err(error) if is_of_one(&error) => {}
             Err(error) => {
                 if back_off.is_none() {
                     tracing::warn!("no connection can be accepted, it is tried again and again: {error}");
                 }
                 back_off = Some(back_off.map_or(BACK_OFF, |before: Duration| (before * 2).min(BACK_OFF_MAX)));
-                continue;
             }
-        };
-        back_off = None;
-        let peer = counted_as(peer.ip());
-        if !connections.has_room(peer, &limits) {
-            problems.tell(|unsaid| tracing::warn!(unsaid, "a connection was turned away: there are too many"));
-            turned_away::tell(socket, &turning_away);
-            continue;
         }
-        // An answer is one small piece: without this it may wait for one of the client's.
-        let _ = socket.set_nodelay(true);
-        let (router, limits, problems) = (router.clone(), Arc::clone(&limits), Arc::clone(&problems));
-        let stop = watched.clone();
-        connections.add(peer, async move { connection::serve(socket, router, &limits, &problems, stop).await });
     }
-    // Nobody more gets in.
+    // Those that are connected already are let in; and what they, and all others, have sent already is read.
+    let closing = Instant::now() + CLOSING;
+    while let Ok(Ok((socket, peer))) = tokio::time::timeout_at(closing, accept.accept()).await {
+        desk.let_in(socket, peer);
+    }
     drop(accept);
+    tokio::time::sleep(CLOSING).await;
     let _ = stopping.send(true);
+    let Desk { mut connections, limits, .. } = desk;
     let all = async {
         while !connections.from.is_empty() {
             connections.ended().await;
@@ -133,6 +138,34 @@ pub(super) async fn run(
         let left = connections.from.len();
         io::Error::new(io::ErrorKind::TimedOut, format!("{left} connections were still busy, and were closed"))
     })
+}
+
+/// What every connection is given.
+struct Desk {
+    router: Router,
+    limits: Arc<Limits>,
+    stop: watch::Receiver<bool>,
+    connections: Connections,
+    problems: Arc<Sparing>,
+    turning_away: Arc<Semaphore>,
+}
+
+impl Desk {
+    /// Serves a connection, if there may be one more.
+    fn let_in(&mut self, socket: TcpStream, peer: SocketAddr) {
+        let peer = counted_as(peer.ip());
+        if !self.connections.has_room(peer, &self.limits) {
+            self.problems.tell(|unsaid| tracing::warn!(unsaid, "a connection was turned away: there are too many"));
+            turned_away::tell(socket, &self.turning_away);
+            return;
+        }
+        // An answer is one small piece: without this it may wait for one of the client's.
+        let _ = socket.set_nodelay(true);
+        let (router, limits) = (self.router.clone(), Arc::clone(&self.limits));
+        let (problems, stop) = (Arc::clone(&self.problems), self.stop.clone());
+        let serving = async move { connection::serve(socket, router, &limits, &problems, stop).await };
+        self.connections.add(peer, serving);
+    }
 }
 
 /// The next connection; after a while, if it has to wait.

@@ -29,17 +29,21 @@ pub(super) async fn serve(
     problems: &Sparing,
     mut stop: watch::Receiver<bool>,
 ) {
-    let guard = Guard::new(socket, limits);
+    let guard = Guard::new(socket, limits, stop.clone());
     let refused = guard.refused();
-    let asked = guard.refused();
+    let (asked, stopping) = (guard.refused(), stop.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         // What is refused within a body is the handler's to answer, and no request comes after it.
-        let (refused, mut router) = (asked.get().copied(), router.clone());
+        let (refused, mut router, stopping) = (asked.get().copied(), router.clone(), stopping.clone());
         async move {
-            match refused {
-                Some(refusal) => Ok::<Response<Body>, Infallible>(answer(refusal)),
-                None => router.call(request).await,
+            let mut response = match refused {
+                Some(refusal) => answer(refusal),
+                None => router.call(request).await?,
+            };
+            if *stopping.borrow() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
+            Ok::<Response<Body>, Infallible>(response)
         }
     });
     let mut builder = http1::Builder::new();
@@ -48,16 +52,11 @@ pub(super) async fn serve(
     // The guard measures time, since it knows what is being waited for.
     builder.header_read_timeout(None);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
-    let stopped = async move {
-        // Its sender is there for as long as any connection is.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopped => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        // The guard ends it when nothing more is there to be read. It has only to be asked: whoever is idle waits
+        // for the client.
+        () = is_so(&mut stop) => connection.await,
     };
     if let Some(refusal) = refused.get() {
         problems.tell(|unsaid| tracing::warn!(rule = refusal.rule(), unsaid, "a request was refused: {refusal}"));
@@ -65,6 +64,11 @@ pub(super) async fn serve(
         // The other side's doing, nearly always: it went away.
         tracing::debug!("a connection ended early: {error}");
     }
+}
+
+async fn is_so(stop: &mut watch::Receiver<bool>) {
+    // Its sender is there for as long as any connection is.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// What the sender of no request is told.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use tokio::time::{Duration, Instant, Sleep};
 
 use super::Limits;
@@ -43,6 +44,8 @@ pub(super) struct Guard<S> {
     stage: Stage,
     is_first: bool,
     is_over: bool,
+    /// No further request is waited for. What has come already is taken.
+    stop: watch::Receiver<bool>,
     /// Our side has ended; so many bytes of what came after are thrown away.
     thrown_away: Option<usize>,
     reading: Deadline,
@@ -89,7 +92,7 @@ impl Deadline {
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(socket: S, limits: &Limits) -> Guard<S> {
+    pub(super) fn new(socket: S, limits: &Limits, stop: watch::Receiver<bool>) -> Guard<S> {
         let head = HeadLimits { bytes_max: limits.head_bytes_max, headers_max: limits.headers_max };
         let mut reading = Deadline::default();
         reading.set(limits.head);
@@ -104,6 +107,7 @@ impl<S> Guard<S> {
             stage: Stage::Between,
             is_first: true,
             is_over: false,
+            stop,
             thrown_away: None,
             reading,
             writing: Deadline::default(),
@@ -191,7 +195,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    ready!(this.reading.poll(cx));
+                    let is_stopped = this.stage == Stage::Between && *this.stop.borrow();
+                    if !is_stopped {
+                        ready!(this.reading.poll(cx));
+                    }
                     match this.stage {
                         // An end like any other: nothing was begun.
                         Stage::Between => return Poll::Ready(Ok(())),
