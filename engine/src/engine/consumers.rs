@@ -40,7 +40,8 @@ impl Engine {
         let consumers = self.inner.log.consumers().await?;
         // Looked at later: nobody is ahead of it.
         let said = self.inner.log.last_seq().await?;
-        let parked = |consumer: &Consumer, is: fn(&Cause) -> bool| consumer.parked().filter(|(_, cause)| is(cause)).count();
+        let parked =
+            |consumer: &Consumer, is: fn(&Cause) -> bool| consumer.parked().filter(|(_, cause)| is(cause)).count();
         let progress = |consumer: Consumer| Progress {
             acknowledged: consumer.acknowledged,
             behind: consumer.behind(said),

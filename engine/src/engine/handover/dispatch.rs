@@ -12,8 +12,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::failure::{Failure, Then};
 use super::Policy;
+use super::failure::{Failure, Then};
 use crate::live::SessionKey;
 use crate::log::{Cause, Consumer, Mark, REASON_BYTES_MAX};
 use crate::timestamp::Timestamp;

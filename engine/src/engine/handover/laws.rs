@@ -7,8 +7,8 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Failure, Policy, Schedule, Then};
 use super::dispatch::{Dispatch, Offered};
+use super::{Failure, Policy, Schedule, Then};
 use crate::engine::StartAt;
 use crate::engine::consumers::{release_orphans, retry_all, retry_one, skip};
 use crate::live::SessionKey;
@@ -176,7 +176,7 @@ impl World {
 
     fn mark_all(&mut self, marks: &[Mark]) {
         for mark in marks {
-            let is_late = matches!(mark, Mark::Park(seq, _) | Mark::Done(seq) if self.is_stale && self.skipped.contains(seq));
+            let is_late = matches!(mark, Mark::Park(seq, _) | Mark::Done(seq) if self.skipped.contains(seq));
             assert!(is_late || self.consumer.is_news(mark), "{mark:?} says nothing new of {:?}", self.consumer);
             self.consumer.take(mark);
             assert!(self.consumer.parked().count() <= self.policy.parked_max, "{:?}", self.consumer);
@@ -300,7 +300,8 @@ impl World {
             Fault::Close => Then::Close,
         };
         // Who was rewound over has nothing to say.
-        let parked = |world: &World| world.consumer.parked().find(|(parked, _)| *parked == seq).map(|(_, cause)| cause.clone());
+        let parked =
+            |world: &World| world.consumer.parked().find(|(parked, _)| *parked == seq).map(|(_, cause)| cause.clone());
         let counts = self.consumer.is_open(seq) || matches!(parked(self), Some(Cause::Later { .. }));
         let before = parked(self);
         let marks = self.dispatch.fail(seq, &Failure::new("no", then), self.now);

@@ -47,7 +47,8 @@ mod tests {
     use super::*;
 
     fn check(schedule: &Schedule, seconds: &[u64]) {
-        let waits: Vec<u64> = (1..).take(seconds.len()).map(|failures| schedule.wait_after(failures).as_secs()).collect();
+        let waits: Vec<u64> =
+            (1..).take(seconds.len()).map(|failures| schedule.wait_after(failures).as_secs()).collect();
         assert_eq!(waits, seconds);
     }
 
