@@ -15,6 +15,10 @@ pub struct Progress {
     pub behind: u64,
     /// How many are parked.
     pub parked: usize,
+    /// How many of these are tried again by themselves.
+    pub waiting: usize,
+    /// Whether nothing is handed over to it, until somebody lets a notice go on that it was closed for.
+    pub is_closed: bool,
 }
 
 /// A notice that is set aside for a consumer.
@@ -36,10 +40,14 @@ impl Engine {
         let consumers = self.inner.log.consumers().await?;
         // Looked at later: nobody is ahead of it.
         let said = self.inner.log.last_seq().await?;
+        let parked =
+            |consumer: &Consumer, is: fn(&Cause) -> bool| consumer.parked().filter(|(_, cause)| is(cause)).count();
         let progress = |consumer: Consumer| Progress {
             acknowledged: consumer.acknowledged,
             behind: consumer.behind(said),
-            parked: consumer.parked().count(),
+            parked: parked(&consumer, |_| true),
+            waiting: parked(&consumer, |cause| matches!(cause, Cause::Later { .. })),
+            is_closed: parked(&consumer, |cause| matches!(cause, Cause::Closed { .. })) > 0,
             consumer: consumer.name,
         };
         Ok(consumers.into_iter().map(progress).collect())
@@ -144,7 +152,7 @@ pub(super) fn retry_all(consumer: &Consumer) -> Vec<Mark> {
 pub(super) fn retry_one(consumer: &Consumer, seq: u64) -> Vec<Mark> {
     let Some((_, cause)) = consumer.parked().find(|(parked, _)| *parked == seq) else { return Vec::new() };
     let first_seq = match cause {
-        Cause::Failed { .. } => seq,
+        Cause::Failed { .. } | Cause::Later { .. } | Cause::Closed { .. } => seq,
         Cause::Held { behind } => *behind,
     };
     let first = is_parked(consumer, first_seq).then_some(Mark::Release(first_seq));

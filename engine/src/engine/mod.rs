@@ -41,7 +41,7 @@ pub use clock::Clock;
 pub use consumer::{Notices, Placed, StartAt};
 pub use consumers::{Parked, Progress};
 pub use filler::{Filled, Filler};
-pub use handover::{DeliverError, Handler, Handover, Policy, Worker};
+pub use handover::{DeliverError, Failure, Handler, Handover, Policy, Schedule, Then, Worker};
 pub use judged::Judged;
 pub use refold::{Refold, Refolded, Rejudged};
 pub use retention::{REMEMBER_MIN, Retention};

@@ -258,6 +258,8 @@ async fn consumers(log: &dyn Log) -> Vec<String> {
         Standing::Done => format!(" {seq} done"),
         Standing::Parked(Cause::Failed { reason }) => format!(" {seq} {reason}"),
         Standing::Parked(Cause::Held { behind }) => format!(" {seq} behind {behind}"),
+        Standing::Parked(Cause::Later { reason, tries, again }) => format!(" {seq} {reason} {tries} {again}"),
+        Standing::Parked(Cause::Closed { reason }) => format!(" {seq} closed {reason}"),
         Standing::Released => format!(" {seq} released"),
     };
     let consumers = log.consumers().await.unwrap().into_iter().map(|consumer| {
