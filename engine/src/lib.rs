@@ -33,15 +33,17 @@ mod packed; // events, small and comparable, by the million
 mod partial; // the join: what part of a log says
 mod record; // what is handed out
 mod span; // lengths of time
+pub mod timeline; // a session, entry by entry
 mod timestamp; // instants
 
 pub use certificate::{Certifier, FOLD_VERSION};
 pub use contract::{CHANNELS, Channel, Contract, FieldId, KindId, OUTCOMES, Outcome, SubjectId, Terms};
 pub use digest::Digest;
 pub use engine::{
-    Clock, DeliverError, DeliveryStats, Denied, Engine, Failure, Filled, Filler, Handler, Handover, Judged, Misread,
-    NoticeStats, Notices, Parked, Placed, Policy, Progress, REMEMBER_MIN, Receipt, ReceiveError, Refold, Refolded,
-    Rejudged, Retention, Schedule, Settings, Source, StartAt, Stats, Then, Unverified, Verify, Worker, Writer,
+    AckError, Clock, DeliverError, DeliveryStats, Denied, Engine, Failure, Filled, Filler, Following, Handler,
+    Handover, Judged, Misread, NoticeStats, Notices, Parked, Placed, Policy, Progress, REMEMBER_MIN, Receipt,
+    ReceiveError, Refold, Refolded, Rejudged, Retention, Schedule, Seen, Settings, Source, StartAt, Stats, Then,
+    Unacknowledged, Unverified, Verify, Viewed, Worker, Writer,
 };
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
 pub use json::{DEPTH_MAX, JsonError, Pointer, canonical, text_at};

@@ -1,6 +1,8 @@
 //! What a person does with consumers: looks at them, sets them back, lets parked notices go on.
 
-use super::{Engine, Placed};
+use std::fmt;
+
+use super::{Engine, Placed, StartAt};
 use crate::log::{Cause, Consumer, LogError, Mark, Standing};
 
 /// A consumer, and how far it is.
@@ -19,6 +21,8 @@ pub struct Progress {
     pub waiting: usize,
     /// Whether nothing is handed over to it, until somebody lets a notice go on that it was closed for.
     pub is_closed: bool,
+    /// A handler is handed its notices at this time.
+    pub is_served: bool,
 }
 
 /// A notice that is set aside for a consumer.
@@ -29,6 +33,38 @@ pub struct Parked {
     pub placed: Placed,
     /// Why it is parked.
     pub cause: Cause,
+}
+
+/// Why an acknowledgement is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AckError {
+    /// No notice has this place yet.
+    Ahead {
+        /// The last place that is taken.
+        last: u64,
+    },
+    /// A handler is handed the notices of this consumer, and acknowledges them itself.
+    Served,
+    /// The log did not take it.
+    Log(LogError),
+}
+
+impl fmt::Display for AckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AckError::Ahead { last } => write!(f, "no notice has that place yet: the last is {last}"),
+            AckError::Served => f.write_str("a handler has this consumer, and acknowledges by itself"),
+            AckError::Log(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AckError {}
+
+impl From<LogError> for AckError {
+    fn from(error: LogError) -> Self {
+        AckError::Log(error)
+    }
 }
 
 impl Engine {
@@ -48,9 +84,50 @@ impl Engine {
             parked: parked(&consumer, |_| true),
             waiting: parked(&consumer, |cause| matches!(cause, Cause::Later { .. })),
             is_closed: parked(&consumer, |cause| matches!(cause, Cause::Closed { .. })) > 0,
+            is_served: self.inner.gates.is_served(&consumer.name),
             consumer: consumer.name,
         };
         Ok(consumers.into_iter().map(progress).collect())
+    }
+
+    /// Makes a consumer, or leaves one that is known as it is. Says whether it is new.
+    ///
+    /// # Errors
+    /// When the log does not take it.
+    pub async fn begin_consumer(&self, consumer: &str, start: StartAt) -> Result<bool, LogError> {
+        let gate = self.inner.gates.of(consumer);
+        let _turn = gate.turn().await;
+        let is_new = self.inner.known_consumer(consumer).await?.is_none();
+        self.inner.consumer(consumer, start).await?;
+        Ok(is_new)
+    }
+
+    /// Says for a consumer that is not here, as one behind a network, that all notices up to a place are dealt
+    /// with. To say it late, or twice, does no harm; one that is not known is made by it. What was acknowledged
+    /// then is answered.
+    ///
+    /// Whoever is handed notices in this process acknowledges by [`Notices::ack`](super::Notices::ack), which
+    /// knows what was handed over, and whether it was rewound since. This does not.
+    ///
+    /// # Errors
+    /// When no notice has that place, when a handler has the consumer, or when the log does not take it.
+    pub async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<u64, AckError> {
+        let last = self.inner.log.last_seq().await?;
+        if seq > last {
+            return Err(AckError::Ahead { last });
+        }
+        let gate = self.inner.gates.of(consumer);
+        let _turn = gate.turn().await;
+        if self.inner.gates.is_served(consumer) {
+            return Err(AckError::Served);
+        }
+        let mut known = self.inner.consumer(consumer, StartAt::Oldest).await?;
+        let mark = Mark::UpTo(seq);
+        if known.is_news(&mark) {
+            self.inner.log.mark(consumer, std::slice::from_ref(&mark)).await?;
+            known.take(&mark);
+        }
+        Ok(known.acknowledged)
     }
 
     /// Sets a consumer back or forward: the next that it is told is the notice after `seq`. Whoever follows
@@ -86,9 +163,17 @@ impl Engine {
     /// # Errors
     /// When the log does not answer.
     pub async fn parked(&self, consumer: &str) -> Result<Vec<Parked>, LogError> {
+        self.parked_after(consumer, 0, usize::MAX).await
+    }
+
+    /// The same, those after a place, up to this many.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn parked_after(&self, consumer: &str, after: u64, limit: usize) -> Result<Vec<Parked>, LogError> {
         let Some(known) = self.inner.known_consumer(consumer).await? else { return Ok(Vec::new()) };
         let mut parked = Vec::new();
-        for (seq, cause) in known.parked() {
+        for (seq, cause) in known.parked().filter(|(seq, _)| *seq > after).take(limit) {
             // One at a time: they are few, and may lie far apart.
             let found = self.inner.log.notices(seq.saturating_sub(1), 1).await?.pop();
             // What was erased is not there to be shown.

@@ -22,14 +22,17 @@ mod clock; // time from outside
 mod consumer; // who is told
 mod consumers; // what a person does with those
 mod filler; // what comes by another way than a delivery
+mod follow; // who only follows what is said
 mod gate; // one change of a consumer at a time
 mod handover; // notices handed over to a handler
 mod judged; // sessions judged as a whole, on their way into a log
+mod reading; // what can be asked of it
 mod refold; // sessions judged anew
 mod retention; // for how long what is over is kept
 mod source; // where deliveries come from
 mod sources; // those there are, and how they change
 mod stats; // what it did, in numbers
+mod viewed; // a session as somebody looks at it
 mod writer; // the one that judges and appends
 
 use std::fmt;
@@ -39,14 +42,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use clock::Clock;
 pub use consumer::{Notices, Placed, StartAt};
-pub use consumers::{Parked, Progress};
+pub use consumers::{AckError, Parked, Progress};
 pub use filler::{Filled, Filler};
+pub use follow::Following;
 pub use handover::{DeliverError, Failure, Handler, Handover, Policy, Schedule, Then, Worker};
 pub use judged::Judged;
+pub use reading::{Seen, Unacknowledged};
 pub use refold::{Refold, Refolded, Rejudged};
 pub use retention::{REMEMBER_MIN, Retention};
 pub use source::{Denied, Misread, Source, Unverified, Verify};
 pub use stats::{DeliveryStats, NoticeStats, Stats};
+pub use viewed::Viewed;
 pub use writer::Writer;
 
 use crate::event::Reader;
@@ -335,22 +341,6 @@ impl Engine {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.counters.stats(self.queue.max_capacity() - self.queue.capacity())
-    }
-
-    /// The record of a session as of its latest entry, as JSON with its certificate; nothing when
-    /// nothing of it has come.
-    ///
-    /// # Errors
-    /// When the log does not answer.
-    pub async fn session(&self, key: &SessionKey) -> Result<Option<String>, LogError> {
-        let sources = self.inner.sources.now();
-        let Some(source) = sources.get(&key.source) else { return Ok(None) };
-        let stored = self.inner.log.load(std::slice::from_ref(key)).await?.pop().unwrap_or_default();
-        if stored.events.is_empty() {
-            return Ok(None);
-        }
-        let session = source.restore(key.clone(), stored);
-        Ok(source.under(key).map(|under| session.record(under)))
     }
 
     /// Takes nothing more, on any handle; what waits is appended and answered, and the writer then ends.

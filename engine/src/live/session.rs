@@ -212,6 +212,17 @@ impl Session {
         changes(record, &outline(&self.read(under, self.now())))
     }
 
+    /// The record as it is at a later time than that of the latest entry, as JSON without events and
+    /// certificate: however many events there are, it is no longer for them.
+    pub(crate) fn outline_at(&self, under: Under<'_>, at: Timestamp) -> String {
+        outline(&self.read(under, at.max(self.now())))
+    }
+
+    /// What is known of it at a later time than that of the latest entry.
+    pub(crate) fn view_at<'s>(&'s self, under: Under<'s>, at: Timestamp) -> Record<'s> {
+        self.read(under, at.max(self.now()))
+    }
+
     fn now(&self) -> Timestamp {
         self.now.unwrap_or(Timestamp::MIN)
     }
