@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use finis::engine::{Source, SubjectId, print_span};
+use finis::engine::{Source, StartAt, SubjectId, print_span};
 use finis::serve::{Config, SourceConfig, print_size};
 use serde_json::{Value, json};
 
@@ -196,8 +196,8 @@ fn as_json(config: &Config) -> Result<Value, Failure> {
             "consumer": format!("webhook:{}", webhook.name),
             "url": webhook.url,
             "secrets": webhook.secrets.len(),
-            "allow": webhook.allow,
-            "allow_http": webhook.allow_http,
+            "allowed": webhook.allow.len(),
+            "start": if webhook.start == StartAt::Now { "now" } else { "oldest" },
             "concurrency": webhook.concurrency,
             "timeout": webhook.timeout.map(print_span),
             "schedule": webhook.schedule.as_ref().map(|waits| waits.iter().map(|wait| print_span(*wait)).collect::<Vec<_>>()),

@@ -38,7 +38,7 @@ use crate::engine::live::SessionKey;
 use crate::engine::log::{Log, LogError, LogRead};
 use crate::engine::{
     Clock as _, DeliverError, Engine, Handler, Handover, Notices, Parked, Policy, Progress, Receipt, ReceiveError,
-    Retention, Settings, StartAt, Stats,
+    Retention, Settings, StartAt, Stats, Worker,
 };
 use crate::providers::Catalogue;
 
@@ -264,10 +264,15 @@ impl Finis {
         handler: H,
     ) -> Result<Handover, DeliverError> {
         let (handover, worker) = self.engine.deliver(consumer, policy, handler).await?;
+        self.run(worker).await;
+        Ok(handover)
+    }
+
+    /// Runs whoever hands over, until it is stopped or the store is closed.
+    pub(crate) async fn run<H: Handler>(&self, worker: Worker<H>) {
         let mut workers = self.workers.lock().await;
         workers.retain(|worker| !worker.is_finished());
         workers.push(tokio::spawn(worker.run()));
-        Ok(handover)
     }
 
     /// What it did since it was opened, and what it holds, in numbers.

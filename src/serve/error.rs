@@ -19,6 +19,13 @@ pub enum ServeError {
         /// Why.
         error: io::Error,
     },
+    /// Notices cannot be sent to an endpoint.
+    Webhook {
+        /// Which.
+        name: String,
+        /// Why.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Connections were cut off: what they brought may have been taken, and nobody was told.
     Connections(io::Error),
     /// The store stopped taking anything.
@@ -33,6 +40,7 @@ impl fmt::Display for ServeError {
                 write!(f, "cannot listen on {address}: somebody does already; stop it, or choose another port")
             }
             ServeError::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            ServeError::Webhook { name, .. } => write!(f, "webhook `{name}`"),
             ServeError::Connections(error) => error.fmt(f),
             ServeError::Log(error) => error.fmt(f),
         }
@@ -44,6 +52,7 @@ impl std::error::Error for ServeError {
         match self {
             // What it says is said already.
             ServeError::Open(error) => error.source(),
+            ServeError::Webhook { error, .. } => Some(&**error),
             _ => None,
         }
     }

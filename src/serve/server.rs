@@ -4,6 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use finis_http::outbound::{Client, Roots};
+use finis_http::read::{self, Token};
+use finis_http::send::{self, Endpoint};
 use finis_http::{listen, receive};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
@@ -11,7 +14,7 @@ use tokio::sync::{Mutex, watch};
 use super::config::{Config, ConfigError};
 use super::error::ServeError;
 use crate::engine::log::LogError;
-use crate::live::{Finis, SetSourcesError, StoreSettings};
+use crate::live::{Finis, SetSourcesError, StoreSettings, SystemClock};
 
 /// A server that is bound to its addresses and has its store open.
 pub struct Server {
@@ -19,6 +22,8 @@ pub struct Server {
     finis: Finis,
     hooks: TcpListener,
     address: SocketAddr,
+    reading: Option<(TcpListener, SocketAddr)>,
+    endpoints: Vec<(Endpoint, Client)>,
     reload: Reload,
 }
 
@@ -78,18 +83,29 @@ impl Server {
     pub async fn start(config: Config) -> Result<Server, ServeError> {
         // First, since it is quickly told when somebody listens there already.
         let (hooks, address) = bind(config.listen).await?;
+        let reading = match &config.read {
+            Some(read) => Some(bind(read.address).await?),
+            None => None,
+        };
+        let endpoints = endpoints(&config)?;
         let setups = config.sources.iter().map(super::SourceConfig::setup);
         let store = StoreSettings::default();
         let finis = Finis::open_as(&config.store, store, setups, &config.catalogue, config.limits.engine).await;
         let finis = finis.map_err(ServeError::Open)?;
         let reload = Reload { finis: finis.clone(), present: Arc::new(Mutex::new(config.clone())) };
-        Ok(Server { config, finis, hooks, address, reload })
+        Ok(Server { config, finis, hooks, address, reading, endpoints, reload })
     }
 
     /// Where deliveries come in: with the port that was chosen, when none was told.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it is read, if it is.
+    #[must_use]
+    pub fn read_address(&self) -> Option<SocketAddr> {
+        self.reading.as_ref().map(|(_, address)| *address)
     }
 
     /// What it is told.
@@ -116,13 +132,23 @@ impl Server {
     /// # Errors
     /// When the store stopped, or connections had to be cut off. Nothing that was answered is lost by that.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-        let Server { config, finis, hooks, reload, .. } = self;
+        let Server { config, finis, hooks, reading, endpoints, reload, .. } = self;
         #[cfg(unix)]
         let control = super::control::Control::open(&config.store, reload);
         #[cfg(not(unix))]
         drop(reload);
         if let Some(retention) = config.retention {
             finis.keep_for(retention).await;
+        }
+        // They hand over until they are dropped.
+        let mut handovers = Vec::with_capacity(endpoints.len());
+        for (endpoint, client) in endpoints {
+            let name = endpoint.name().to_owned();
+            let delivering = send::deliver(finis.engine(), endpoint, client, Arc::new(SystemClock)).await;
+            let (handover, worker, _) =
+                delivering.map_err(|error| ServeError::Webhook { name, error: Box::new(error) })?;
+            finis.run(worker).await;
+            handovers.push(handover);
         }
         let (stopping, stopped) = watch::channel(false);
         let is_stopping = || {
@@ -131,16 +157,31 @@ impl Server {
             async move { drop(stopped.wait_for(|is| *is).await) }
         };
         let engine = finis.engine().clone();
-        let router = receive::router(engine.clone(), config.limits.receive);
-        let serving = tokio::spawn(listen::serve(hooks, router, config.limits.listen.clone(), is_stopping()));
+        let limits = &config.limits.listen;
+        let mut serving = vec![tokio::spawn(listen::serve(
+            hooks,
+            receive::router(engine.clone(), config.limits.receive),
+            limits.clone(),
+            is_stopping(),
+        ))];
+        if let Some((listener, settings)) = reading.zip(config.read.as_ref().and_then(reading_settings)) {
+            let settings = read::Settings { ending: Some(stopped.clone()), ..settings };
+            let router = read::router(engine.clone(), settings);
+            serving.push(tokio::spawn(listen::serve(listener.0, router, limits.clone(), is_stopping())));
+        }
         let broken = tokio::select! {
             () = stop => None,
             reason = engine.ended() => reason,
         };
         tracing::debug!("stopping");
         stopping.send_replace(true);
-        // Servers do not panic; one that did has answered nobody.
-        let served = serving.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let mut served = Ok(());
+        for serving in serving {
+            // Servers do not panic; one that did has answered nobody.
+            let outcome = serving.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+            served = served.and(outcome);
+        }
+        drop(handovers);
         #[cfg(unix)]
         drop(control);
         let closed = finis.close().await;
@@ -156,6 +197,27 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
+}
+
+/// Where notices go, each with its own client.
+fn endpoints(config: &Config) -> Result<Vec<(Endpoint, Client)>, ServeError> {
+    if config.webhooks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let roots = Roots::system();
+    let build = |webhook: &super::WebhookConfig| {
+        let failed = |error| ServeError::Webhook { name: webhook.name.clone(), error: Box::new(error) };
+        webhook.build(&roots).map_err(failed)
+    };
+    config.webhooks.iter().map(build).collect()
+}
+
+/// Nothing without a token.
+fn reading_settings(config: &super::ReadConfig) -> Option<read::Settings> {
+    // What cannot be a token was refused when the file was read.
+    let mut tokens = config.tokens.iter().filter_map(|token| Token::new(token.expose()).ok());
+    let first = read::Settings::new(tokens.next()?);
+    Some(tokens.fold(first, read::Settings::or))
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {

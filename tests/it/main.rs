@@ -36,6 +36,15 @@ mod receiver; // a receiver of webhooks, to be tested against
 mod refold; // sessions judged anew, in every state and interrupted anywhere
 mod reload; // sources that change while deliveries come
 mod retention; // what is over leaves
+#[cfg(unix)]
+mod serve; // deliveries in over HTTP, by the command
+mod serve_config; // what a server is told
+#[cfg(unix)]
+mod serve_dev; // a server without a file
+#[cfg(unix)]
+mod serve_kill; // a server that is killed, again and again
+#[cfg(unix)]
+mod serving; // a server that runs, and who it tells
 mod simulate; // worlds by the command
 mod simulated; // hostile worlds, against the model
 mod stats; // what an engine did, in numbers

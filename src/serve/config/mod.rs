@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use finis_engine::Retention;
+use finis_http::read::Token;
 use finis_providers::{Catalogue, LocatedFault};
 use toml::de::DeTable;
 
@@ -41,7 +42,7 @@ pub use hidden::{Hidden, Surroundings};
 pub use limits::Limits;
 pub use size::{parse_size, print_size};
 pub use source::{Recordings, SourceConfig};
-pub use webhook::WebhookConfig;
+pub use webhook::{WebhookConfig, WebhookError};
 
 use section::{At, Reading, Section};
 
@@ -276,6 +277,11 @@ fn read(section: &Section<'_, '_>, around: &Surroundings<'_>) -> ReadConfig {
         section.fault(format!("{why}: write `token_env = \"NAME\"` or `token_file = \"PATH\"`"));
     };
     let tokens = hidden::required(hidden::hidden(section, keys, around), hidden::is_told(section, keys), missing);
+    for token in &tokens {
+        if let Err(error) = Token::new(token.expose()) {
+            section.fault(error);
+        }
+    }
     let address = address.as_ref().map_or(READ, |at| at.value);
     section.finish();
     ReadConfig { address, tokens }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use finis_http::outbound::Allowed;
 use finis_providers::Catalogue;
 use finis_providers::signature::Secret;
 
@@ -44,7 +45,7 @@ pub struct Recordings {
     /// Bytes of the longest.
     pub bytes_max: Option<usize>,
     /// Hosts and networks that may be fetched from though they are private.
-    pub allow: Vec<String>,
+    pub allow: Vec<Allowed>,
 }
 
 impl SourceConfig {
@@ -141,7 +142,7 @@ fn recordings(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<Re
         section.fault("it does not say where they are kept: write `folder = \"recordings\"`");
     }
     let bytes_max = section.size("bytes_max", 1 << 10..=1 << 40);
-    let allow = section.texts("allow").unwrap_or_default().into_iter().map(|at| at.value.to_owned()).collect();
+    let allow = super::webhook::allowed(section);
     section.finish();
     Some(Recordings { folder: folder?, bytes_max, allow })
 }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use finis_engine::parse_span;
+use finis_engine::{StartAt, parse_span};
+use finis_http::outbound::{Allowed, Client, Guard, Limits, Roots, Rules, SetupError};
+use finis_http::send::{Endpoint, EndpointError, Signature};
+use finis_providers::signature::Secret;
 
 use super::hidden::{self, Hidden, Surroundings};
 use super::section::Section;
 
-/// Waits between two attempts; more are of no use to anybody.
-const ATTEMPTS_MAX: usize = 100;
+/// Waits between two tries; more are of no use to anybody.
+const DELAYS_MAX: usize = 100;
 
 /// An endpoint, as the file has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,16 +22,78 @@ pub struct WebhookConfig {
     pub url: String,
     /// What notices are signed with: by each of them.
     pub secrets: Vec<Hidden>,
-    /// Hosts and networks that may be posted to though they are private.
-    pub allow: Vec<String>,
-    /// Plain HTTP will do.
-    pub allow_http: bool,
-    /// Requests at one time.
+    /// Where it may be although nothing but this says so: hosts and subnets that are private, without TLS, or at
+    /// other ports.
+    pub allow: Vec<Allowed>,
+    /// Where it begins when it is new.
+    pub start: StartAt,
+    /// Notices that are posted at one time, when not as many as [`Endpoint`] has it.
     pub concurrency: Option<usize>,
-    /// How long one attempt may take.
+    /// How long one try may take, when not as long as [`Limits`] have it.
     pub timeout: Option<Duration>,
-    /// How long to wait before each attempt after the first; the published schedule unless told.
+    /// How long to wait before each try after the first, when not as [published](finis_http::send::schedule).
     pub schedule: Option<Vec<Duration>>,
+}
+
+impl WebhookConfig {
+    /// The endpoint, and a client that goes nowhere else than it may.
+    ///
+    /// # Errors
+    /// When there cannot be such a client. That its URL and its secrets are fit was seen when the file was read.
+    pub fn build(&self, roots: &Roots) -> Result<(Endpoint, Client), WebhookError> {
+        let mut limits = Limits::default();
+        if let Some(timeout) = self.timeout {
+            limits.total = timeout;
+            limits.connect = limits.connect.min(timeout);
+        }
+        let client = Client::new(self.guard(), limits, roots).map_err(WebhookError::Client)?;
+        let secrets = self.secrets();
+        let mut endpoint = Endpoint::new(&self.name, &self.url, &secrets, &client).map_err(WebhookError::Endpoint)?;
+        endpoint.start = self.start;
+        if let Some(concurrency) = self.concurrency {
+            endpoint.concurrency = concurrency;
+        }
+        if let Some(schedule) = &self.schedule {
+            endpoint.delays.clone_from(schedule);
+        }
+        Ok((endpoint, client))
+    }
+
+    fn guard(&self) -> Guard {
+        Guard::new(&Rules { allow: self.allow.clone(), ..Rules::default() })
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        self.secrets.iter().map(|secret| Secret::new(secret.expose())).collect()
+    }
+}
+
+/// Why notices cannot be sent to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WebhookError {
+    /// There is no client.
+    Client(SetupError),
+    /// It is not fit.
+    Endpoint(EndpointError),
+}
+
+impl std::fmt::Display for WebhookError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            WebhookError::Client(error) => error.fmt(f),
+            WebhookError::Endpoint(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WebhookError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            // What they say is said already.
+            WebhookError::Client(error) => error.source(),
+            WebhookError::Endpoint(error) => error.source(),
+        }
+    }
 }
 
 pub(super) fn webhook(name: &str, section: &Section<'_, '_>, around: &Surroundings<'_>) -> WebhookConfig {
@@ -36,66 +101,62 @@ pub(super) fn webhook(name: &str, section: &Section<'_, '_>, around: &Surroundin
     if !hidden::is_name(name) {
         section.fault(hidden::NAME_RULE);
     }
-    let allow_http = section.flag("allow_http").unwrap_or(false);
     let url = section.text("url");
-    match &url {
-        Some(at) => {
-            if let Err(problem) = check_url(at.value, allow_http) {
-                // It may have a secret in it, so it is not repeated.
-                section.fault_at(at, problem);
-            }
-        }
-        None if section.has("url") => {}
-        None => section.fault("it does not say where notices go: write `url = \"https://…\"`"),
+    if url.is_none() && !section.has("url") {
+        section.fault("it does not say where notices go: write `url = \"https://…\"`");
     }
     let missing = || {
         section.fault("there is nothing to sign with: write `secret_env = \"NAME\"` or `secret_file = \"PATH\"`");
     };
     let secrets = hidden::required(hidden::hidden(section, keys, around), hidden::is_told(section, keys), missing);
-    let schedule = section.texts("schedule").map(|waits| {
-        if waits.is_empty() || waits.len() > ATTEMPTS_MAX {
-            section
-                .fault(format!("`schedule` has to name from 1 to {ATTEMPTS_MAX} waits, as [\"5s\", \"5m\", \"1h\"]"));
-        }
-        let mut all = Vec::new();
-        for wait in waits {
-            match parse_span(wait.value) {
-                Ok(span) => all.push(span),
-                Err(error) => section.fault_at(&wait, error),
-            }
-        }
-        all
-    });
     let config = WebhookConfig {
         name: name.to_owned(),
-        url: url.map(|at| at.value.to_owned()).unwrap_or_default(),
+        url: url.as_ref().map(|at| at.value.to_owned()).unwrap_or_default(),
         secrets,
-        allow: section.texts("allow").unwrap_or_default().into_iter().map(|at| at.value.to_owned()).collect(),
-        allow_http,
+        allow: allowed(section),
+        start: if section.word("start", &["oldest", "now"]) == Some("now") { StartAt::Now } else { StartAt::Oldest },
         concurrency: section.count("concurrency", 1..=1024),
         timeout: section.span("timeout", Duration::from_millis(100)..=Duration::from_secs(300)),
-        schedule,
+        schedule: schedule(section),
     };
+    // Neither says more of the URL than host and port, nor anything of a secret.
+    if let Some(at) = url
+        && let Err(refused) = config.guard().check(at.value)
+    {
+        section.fault_at(&at, format!("{refused}; it is allowed by `allow = [\"HOST\"]`"));
+    }
+    if !config.secrets.is_empty()
+        && let Err(error) = Signature::new(&config.secrets())
+    {
+        section.fault(format!("{error}: secrets of webhooks are base64, as `whsec_…`, as Standard Webhooks have them"));
+    }
     section.finish();
     config
 }
 
-fn check_url(url: &str, allow_http: bool) -> Result<(), &'static str> {
-    let uri: http::Uri = url.parse().map_err(|_| "it is no URL: write https://HOST/PATH")?;
-    match (uri.scheme_str(), allow_http) {
-        (Some("https"), _) | (Some("http"), true) => {}
-        (Some("http"), false) => {
-            return Err(
-                "it is plain HTTP, which everybody on the way can read: write https://, or allow it with `allow_http = true`",
-            );
+/// `allow`: places that are private, by name.
+pub(super) fn allowed(section: &Section<'_, '_>) -> Vec<Allowed> {
+    let mut all = Vec::new();
+    for at in section.texts("allow").unwrap_or_default() {
+        match at.value.parse() {
+            Ok(allowed) => all.push(allowed),
+            Err(error) => section.fault_at(&at, error),
         }
-        _ => return Err("it is no URL of HTTP: write https://HOST/PATH"),
     }
-    match uri.authority() {
-        Some(authority) if authority.as_str().contains('@') => {
-            Err("it has a name or a password in it, which would be shown: leave it out")
+    all
+}
+
+fn schedule(section: &Section<'_, '_>) -> Option<Vec<Duration>> {
+    let waits = section.texts("schedule")?;
+    if waits.is_empty() || waits.len() > DELAYS_MAX {
+        section.fault(format!("`schedule` has to name from 1 to {DELAYS_MAX} waits, as [\"5s\", \"5m\", \"1h\"]"));
+    }
+    let mut all = Vec::new();
+    for wait in waits {
+        match parse_span(wait.value) {
+            Ok(span) => all.push(span),
+            Err(error) => section.fault_at(&wait, error),
         }
-        Some(authority) if !authority.host().is_empty() => Ok(()),
-        _ => Err("it names no host: write https://HOST/PATH"),
     }
+    Some(all)
 }
