@@ -41,9 +41,9 @@ mod serve; // deliveries in over HTTP, by the command
 mod serve_config; // what a server is told
 #[cfg(unix)]
 mod serve_dev; // a server without a file
+mod serve_examples; // finis in programs of others
 #[cfg(unix)]
 mod serve_kill; // a server that is killed, again and again
-#[cfg(unix)]
 mod serving; // a server that runs, and who it tells
 mod simulate; // worlds by the command
 mod simulated; // hostile worlds, against the model
