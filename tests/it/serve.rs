@@ -81,7 +81,6 @@ fn why_it_does_not_start_is_said_with_what_to_do() {
     with_secrets(scratch.finis(&format!("serve --listen {address}"))).fails_with(&format!(
         "finis: cannot listen on {address}: somebody does already; stop it, or choose another port"
     ));
-    scratch.finis("reload").env("SECRET", SECRET).run();
     let ended = scratch.finis("reload").env("SECRET", SECRET).run();
     assert_eq!(ended.code, 2);
     assert!(ended.err.contains("no `finis serve` can be reached at the store `finis.db`"), "{}", ended.err);

@@ -4,7 +4,7 @@
 //! `FINIS_KILLS` says how often.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -23,12 +23,11 @@ struct Seen {
     /// Sessions of which an event was answered 200, and which.
     answered: Mutex<BTreeSet<(String, char)>>,
     posted: AtomicUsize,
-    is_over: AtomicBool,
 }
 
 /// Posts both events of one session after the other until nobody answers any more.
 fn send(url: &str, seen: &Seen) {
-    while !seen.is_over.load(Ordering::SeqCst) {
+    loop {
         let number = seen.posted.fetch_add(1, Ordering::SeqCst);
         let id = format!("s-{number}");
         for kind in ['E', 'T'] {

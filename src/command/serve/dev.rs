@@ -10,7 +10,7 @@ use std::time::Duration;
 use finis::engine::contract::draft::{Mac, SecretForm};
 use finis::engine::contract::signature::Scheme;
 use finis::engine::log::Delivery;
-use finis::engine::{Clock as _, Contract, Key, Partial, Reader, Record, Status, Timestamp};
+use finis::engine::{Clock as _, Contract, Key, Partial, Reader, Record, Status, SubjectId, Timestamp};
 use finis::live::{Finis, Secret, SystemClock};
 use finis::providers::Catalogue;
 use finis::providers::signature::{Options, Outgoing, Signer};
@@ -217,6 +217,10 @@ fn ends_alone(contract: &Contract, headers: &[(String, String)], body: &str) -> 
     let delivery = Delivery { headers, body: body.as_bytes().into() };
     let mut reader = Reader::new();
     let Ok(event) = reader.read_delivery(contract, body, &delivery.headers) else { return false };
+    // Others wait as long as the contract says.
+    if event.subject != SubjectId::MAIN {
+        return false;
+    }
     let mut session = Partial::default();
     session.add(contract, &event, None);
     let key = Key { source: "", subject: event.subject, id: event.id };

@@ -123,7 +123,9 @@ pub(super) fn webhook(name: &str, section: &Section<'_, '_>, around: &Surroundin
     if let Some(at) = url
         && let Err(refused) = config.guard().check(at.value)
     {
-        section.fault_at(&at, format!("{refused}; it is allowed by `allow = [\"HOST\"]`"));
+        let words = refused.to_string();
+        let remedy = if words.contains("allow") { ", as `allow = [\"HOST\"]`" } else { "" };
+        section.fault_at(&at, format!("{words}{remedy}"));
     }
     if !config.secrets.is_empty()
         && let Err(error) = Signature::new(&config.secrets())
