@@ -39,9 +39,10 @@ pub use certificate::{Certifier, FOLD_VERSION};
 pub use contract::{CHANNELS, Channel, Contract, FieldId, KindId, OUTCOMES, Outcome, SubjectId, Terms};
 pub use digest::Digest;
 pub use engine::{
-    Clock, DeliverError, DeliveryStats, Denied, Engine, Filled, Filler, Handler, Handover, Judged, Misread,
-    NoticeStats, Notices, Parked, Placed, Policy, Progress, REMEMBER_MIN, Receipt, ReceiveError, Refold, Refolded,
-    Rejudged, Retention, Settings, Source, StartAt, Stats, Unverified, Verify, Worker, Writer,
+    Clock, DeliverError, DeliveryStats, Denied, Engine, Filled, Filler, Handler, Handover, HandoverStats, Health,
+    Histogram, Judged, LostStats, Misread, NoticeStats, Notices, Parked, Placed, Policy, Progress, REMEMBER_MIN,
+    Receipt, ReceiveError, Refold, Refolded, Refusal, Rejudged, Retention, SessionStats, Settings, Source, SourceStats,
+    StartAt, Stats, Unverified, Verify, Worker, Writer,
 };
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
 pub use json::{DEPTH_MAX, JsonError, Pointer, canonical, text_at};

@@ -24,6 +24,7 @@ mod consumers; // what a person does with those
 mod filler; // what comes by another way than a delivery
 mod gate; // one change of a consumer at a time
 mod handover; // notices handed over to a handler
+mod health; // whether it takes work
 mod judged; // sessions judged as a whole, on their way into a log
 mod refold; // sessions judged anew
 mod retention; // for how long what is over is kept
@@ -42,19 +43,21 @@ pub use consumer::{Notices, Placed, StartAt};
 pub use consumers::{Parked, Progress};
 pub use filler::{Filled, Filler};
 pub use handover::{DeliverError, Handler, Handover, Policy, Worker};
+pub use health::{Health, Refusal};
 pub use judged::Judged;
 pub use refold::{Refold, Refolded, Rejudged};
 pub use retention::{REMEMBER_MIN, Retention};
 pub use source::{Denied, Misread, Source, Unverified, Verify};
-pub use stats::{DeliveryStats, NoticeStats, Stats};
+pub use stats::{DeliveryStats, HandoverStats, Histogram, LostStats, NoticeStats, SessionStats, SourceStats, Stats};
 pub use writer::Writer;
 
 use crate::event::Reader;
 use crate::live::{LiveArrival, SessionKey};
 use crate::log::{Delivery, Log, LogError, Refused};
 use gate::Gates;
+use health::Pulse;
 use stats::Counters;
-use writer::{Job, Work};
+use writer::{Answer, Job, Work};
 
 /// Settings of an engine. Each has a default.
 #[derive(Clone, Copy, Debug)]
@@ -183,6 +186,7 @@ struct Inner {
     said: watch::Receiver<u64>,
     gates: Gates,
     counters: Counters,
+    pulse: Pulse,
     /// Why the engine takes nothing any more.
     stopped: Arc<Mutex<Option<String>>>,
 }
@@ -206,6 +210,11 @@ impl Engine {
         let (queue, jobs) = mpsc::channel(settings.queue_max.max(1));
         let (say, said) = watch::channel(0);
         let stopped = Arc::default();
+        let counters = Counters::default();
+        for source in sources.values() {
+            // From the beginning there is a number for each.
+            counters.of_known(source);
+        }
         let inner = Arc::new(Inner {
             sources,
             log,
@@ -213,7 +222,8 @@ impl Engine {
             settings,
             said,
             gates: Gates::default(),
-            counters: Counters::default(),
+            counters,
+            pulse: Pulse::default(),
             stopped,
         });
         let writer = Writer::new(Arc::clone(&inner), jobs, say);
@@ -225,10 +235,10 @@ impl Engine {
     /// # Errors
     /// When it is not taken; [`ReceiveError`] says why, and nothing of it is kept.
     pub async fn receive(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Receipt, ReceiveError> {
-        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(error))?;
-        self.queue.send(job).await.map_err(|_| self.refuse(self.why_stopped()))?;
+        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(source, error))?;
+        self.queue.send(job).await.map_err(|_| self.refuse(source, self.why_stopped()))?;
         // From here on it is counted by the writer, whether anybody waits for it or not.
-        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
+        answer.await.map_err(|_| self.refuse(source, self.why_stopped()))?
     }
 
     /// Takes a delivery if there is room in the queue.
@@ -243,12 +253,32 @@ impl Engine {
     ) -> Result<Receipt, ReceiveError> {
         // Decided before the body is looked at.
         let room = self.queue.try_reserve().map_err(|error| match error {
-            mpsc::error::TrySendError::Full(()) => self.refuse(ReceiveError::Busy),
-            mpsc::error::TrySendError::Closed(()) => self.refuse(self.why_stopped()),
+            mpsc::error::TrySendError::Full(()) => self.refuse(source, ReceiveError::Busy),
+            mpsc::error::TrySendError::Closed(()) => self.refuse(source, self.why_stopped()),
         })?;
-        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(error))?;
+        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(source, error))?;
         room.send(job);
-        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
+        answer.await.map_err(|_| self.refuse(source, self.why_stopped()))?
+    }
+
+    /// Whether a delivery that comes now has room in the queue: to be asked before its body is read. Somebody
+    /// else may be quicker: [`Engine::try_receive`] decides.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.capacity() > 0
+    }
+
+    /// Why it takes nothing any more; nothing while it does.
+    #[must_use]
+    pub fn stopped(&self) -> Option<String> {
+        let closed = || self.queue.is_closed().then(|| "it was closed".to_owned());
+        self.reason().or_else(closed)
+    }
+
+    /// Counts a delivery that was turned away before it came here: whoever receives may know from its head alone
+    /// that it would not be taken.
+    pub fn turned_away(&self, source: &str, why: &ReceiveError) {
+        self.inner.counters.of(source).refused(why);
     }
 
     /// The notices for a consumer of this name, from the first that it has not acknowledged. One that is
@@ -271,7 +301,8 @@ impl Engine {
     /// What it did since it began, and what it holds, in numbers.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.counters.stats(self.queue.max_capacity() - self.queue.capacity())
+        let queue_max = self.queue.max_capacity();
+        self.inner.counters.stats(queue_max - self.queue.capacity(), queue_max)
     }
 
     /// The record of a session as of its latest entry, as JSON with its certificate; nothing when
@@ -308,6 +339,7 @@ impl Engine {
         }
         let unknown = || ReceiveError::UnknownSource { name: source.chars().take(64).collect() };
         let source = self.inner.sources.get(source).ok_or_else(unknown)?;
+        let counters = self.inner.counters.of_known(source);
         let max = self.inner.settings.body_bytes_max;
         if body.len() > max {
             return Err(ReceiveError::TooLarge { bytes: body.len(), max });
@@ -330,11 +362,12 @@ impl Engine {
             }
         };
         let (answer, answered) = oneshot::channel();
+        let answer = Answer { to: answer, counters, since: self.inner.clock.now() };
         Ok((Job::Delivery(Box::new(work), answer), answered))
     }
 
-    fn refuse(&self, error: ReceiveError) -> ReceiveError {
-        self.inner.counters.refused(&error);
+    fn refuse(&self, source: &str, error: ReceiveError) -> ReceiveError {
+        self.turned_away(source, &error);
         error
     }
 

@@ -15,9 +15,10 @@ use crate::engine::clock::Clock;
 use crate::engine::consumer::Placed;
 use crate::engine::consumers::release_orphans;
 use crate::engine::gate::{Moved, Serving};
+use crate::engine::stats::HandoverCounters;
 use crate::engine::{Engine, Inner};
 use crate::live::Notice;
-use crate::log::{Log, LogError, Mark};
+use crate::log::{Cause, Log, LogError, Mark};
 use crate::timestamp::Timestamp;
 
 /// After so long it is tried again to mark what the log had no room for.
@@ -34,6 +35,7 @@ pub struct Worker<H> {
     moved: watch::Receiver<Moved>,
     stop: watch::Receiver<bool>,
     ended: oneshot::Sender<Result<(), LogError>>,
+    counters: Arc<HandoverCounters>,
     _serving: Serving,
 }
 
@@ -86,7 +88,7 @@ impl Engine {
         policy: Policy,
         handler: H,
     ) -> Result<(Handover, Worker<H>), DeliverError> {
-        let Inner { gates, log, clock, said, .. } = &*self.inner;
+        let Inner { gates, log, clock, said, counters, .. } = &*self.inner;
         let gate = gates.of(consumer);
         let serving = gate.serve().ok_or_else(|| DeliverError::Served { consumer: consumer.to_owned() })?;
         let moved = gate.moved();
@@ -103,6 +105,7 @@ impl Engine {
             moved,
             stop: stopped,
             ended: end,
+            counters: counters.handover(consumer),
             _serving: serving,
         };
         Ok((Handover { stop, ended }, worker))
@@ -152,7 +155,7 @@ impl<H: Handler> Worker<H> {
                 self.mark(&mut state);
             }
             match self.wait(&mut state).await {
-                Woken::Landed(seq, outcome) => state.land(seq, outcome, self.clock.now()),
+                Woken::Landed(seq, outcome) => state.land(seq, outcome, self.clock.now(), &self.counters),
                 Woken::Marked(_, Ok(())) => state.marking = None,
                 Woken::Marked(marks, Err(LogError::Full { .. })) if !state.stopping => {
                     state.marking = None;
@@ -274,10 +277,11 @@ impl<H: Handler> Worker<H> {
     /// Hands over whatever may be.
     fn start(&mut self, state: &mut State) {
         while let Some(seq) = state.dispatch.next(self.clock.now()) {
+            self.counters.tried(state.dispatch.tries(seq));
             match state.contents.get(&seq) {
                 Some(notice) => state.flights.start(&self.handler, Placed { seq, notice: notice.clone() }),
                 // What is queued has its content here.
-                None => state.land(seq, Err("its content is not there".to_owned()), self.clock.now()),
+                None => state.land(seq, Err("its content is not there".to_owned()), self.clock.now(), &self.counters),
             }
         }
     }
@@ -319,13 +323,19 @@ impl State {
         }
     }
 
-    fn land(&mut self, seq: u64, outcome: Outcome, now: Timestamp) {
+    fn land(&mut self, seq: u64, outcome: Outcome, now: Timestamp, counters: &HandoverCounters) {
         let before = self.unmarked.len();
         match outcome {
             Ok(()) => self.unmarked.push(self.dispatch.succeed(seq)),
-            Err(reason) => self.unmarked.extend(self.dispatch.fail(seq, &reason, now)),
+            Err(reason) => {
+                counters.failed();
+                self.unmarked.extend(self.dispatch.fail(seq, &reason, now));
+            }
         }
         for mark in &self.unmarked[before..] {
+            if let Mark::Park(_, Cause::Failed { .. }) = mark {
+                counters.parked();
+            }
             if let Mark::Done(seq) | Mark::Park(seq, _) = mark {
                 self.contents.remove(seq);
             }
