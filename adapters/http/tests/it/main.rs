@@ -1,0 +1,3 @@
+//! What is promised, over real sockets and the real engine.
+
+mod watch;
