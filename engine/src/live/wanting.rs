@@ -45,8 +45,9 @@ impl Wanting {
             let mut kinds = KindSet::default();
             for said in list.into_iter().flat_map(|(_, list)| tape.elements(list)) {
                 // Records print names as this does.
-                let found = contract.kinds().find(|(_, name)| quoted(name) == text(said).as_bytes());
-                found.into_iter().for_each(|(kind, _)| kinds.insert(kind));
+                if let Some((kind, _)) = contract.kinds().find(|(_, name)| quoted(name) == text(said).as_bytes()) {
+                    kinds.insert(kind);
+                }
             }
             kinds
         };

@@ -2,7 +2,7 @@
 //!
 //! | route | says |
 //! |---|---|
-//! | `GET /metrics` | every number of [`Stats`](finis_engine::Stats), how many sessions wait and how far each consumer is, in the text form of OpenMetrics |
+//! | `GET /metrics` | the numbers of [`Stats`](finis_engine::Stats), how many sessions wait and how far each consumer is, as `OpenMetrics` text |
 //! | `GET /healthz` | that the process lives: 200 as long as it answers |
 //! | `GET /readyz` | whether deliveries should be sent here: 200, or 503 with what is wrong, as JSON |
 //!

@@ -44,7 +44,7 @@ impl Scrape {
         }
     }
 
-    /// The text form of OpenMetrics.
+    /// The text form of `OpenMetrics`.
     pub(super) fn text(self) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("finis");
         registry.register_collector(Box::new(self));

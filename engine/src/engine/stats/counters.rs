@@ -237,7 +237,9 @@ impl SourceCounters {
     pub(super) fn lost(&self, lost: Names, recovered: Names) {
         let mut by_kind = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let mut add = |kinds: Vec<String>, count: fn(&mut LostStats) -> &mut u64| {
-            kinds.into_iter().for_each(|kind| *count(by_kind.entry(kind).or_default()) += 1);
+            for kind in kinds {
+                *count(by_kind.entry(kind).or_default()) += 1;
+            }
         };
         add(lost.missing, |stats| &mut stats.missing);
         add(lost.inferred, |stats| &mut stats.inferred);

@@ -64,7 +64,9 @@ mod tests {
     #[test]
     fn a_bound_is_a_part_of_its_bucket() {
         let buckets = Buckets::new(&[0, 10, 100]);
-        [0, 1, 10, 11, 100, 101, 7000].into_iter().for_each(|value| buckets.observe(value));
+        for value in [0, 1, 10, 11, 100, 101, 7000] {
+            buckets.observe(value);
+        }
         let read = buckets.read();
         assert_eq!((read.counts.as_slice(), read.sum, read.count()), (&[1, 2, 2, 2][..], 7223, 7));
         assert_eq!(read.bounds, [0, 10, 100]);

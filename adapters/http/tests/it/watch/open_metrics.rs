@@ -1,4 +1,4 @@
-//! A strict reader of the text form of OpenMetrics: whatever its rules forbid is a panic.
+//! A strict reader of the text form of `OpenMetrics`: whatever its rules forbid is a panic.
 //!
 //! It knows counters, gauges and histograms, and shares nothing with the one who writes.
 

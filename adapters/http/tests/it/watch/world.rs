@@ -265,14 +265,11 @@ impl World {
 }
 
 /// Waits until something is so.
-#[track_caller]
-pub(super) fn until(what: &'static str, mut is_so: impl FnMut() -> bool) -> impl Future<Output = ()> {
-    async move {
-        let waited = tokio::time::timeout(Duration::from_secs(60), async {
-            while !is_so() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        });
-        assert!(waited.await.is_ok(), "it never came: {what}");
-    }
+pub(super) async fn until(what: &'static str, mut is_so: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "it never came: {what}");
 }
