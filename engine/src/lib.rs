@@ -41,9 +41,10 @@ pub use contract::{CHANNELS, Channel, Contract, FieldId, KindId, OUTCOMES, Outco
 pub use digest::Digest;
 pub use engine::{
     AckError, Clock, DeliverError, DeliveryStats, Denied, Engine, Failure, Filled, Filler, Following, Handler,
-    Handover, Judged, Misread, NoticeStats, Notices, Parked, Placed, Policy, Progress, REMEMBER_MIN, Receipt,
-    ReceiveError, Refold, Refolded, Rejudged, Retention, Schedule, Seen, Settings, Source, StartAt, Stats, Then,
-    Unacknowledged, Unverified, Verify, Viewed, Worker, Writer,
+    Handover, HandoverStats, Health, Histogram, Judged, LostStats, Misread, NoticeStats, Notices, Parked, Placed,
+    Policy, Progress, REMEMBER_MIN, Receipt, ReceiveError, Refold, Refolded, Refusal, Rejudged, Retention, Schedule,
+    Seen, SessionStats, Settings, Source, SourceStats, StartAt, Stats, Then, Unacknowledged, Unverified, Verify,
+    Viewed, Worker, Writer,
 };
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
 pub use json::{DEPTH_MAX, JsonError, Pointer, canonical, text_at};

@@ -462,6 +462,10 @@ impl KindSet {
         KindSet(self.0 & other.0)
     }
 
+    pub(crate) fn without(self, other: KindSet) -> KindSet {
+        KindSet(self.0 & !other.0)
+    }
+
     pub(crate) fn or(self, other: KindSet) -> KindSet {
         KindSet(self.0 | other.0)
     }

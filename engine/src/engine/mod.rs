@@ -25,6 +25,7 @@ mod filler; // what comes by another way than a delivery
 mod follow; // who only follows what is said
 mod gate; // one change of a consumer at a time
 mod handover; // notices handed over to a handler
+mod health; // whether it takes work
 mod judged; // sessions judged as a whole, on their way into a log
 mod reading; // what can be asked of it
 mod refold; // sessions judged anew
@@ -46,12 +47,13 @@ pub use consumers::{AckError, Parked, Progress};
 pub use filler::{Filled, Filler};
 pub use follow::Following;
 pub use handover::{DeliverError, Failure, Handler, Handover, Policy, Schedule, Then, Worker};
+pub use health::{Health, Refusal};
 pub use judged::Judged;
 pub use reading::{Seen, Unacknowledged};
 pub use refold::{Refold, Refolded, Rejudged};
 pub use retention::{REMEMBER_MIN, Retention};
 pub use source::{Denied, Misread, Source, Unverified, Verify};
-pub use stats::{DeliveryStats, NoticeStats, Stats};
+pub use stats::{DeliveryStats, HandoverStats, Histogram, LostStats, NoticeStats, SessionStats, SourceStats, Stats};
 pub use viewed::Viewed;
 pub use writer::Writer;
 
@@ -59,9 +61,10 @@ use crate::event::Reader;
 use crate::live::{LiveArrival, SessionKey};
 use crate::log::{Delivery, Log, LogError, Refused};
 use gate::Gates;
+use health::Pulse;
 use sources::{Present, Sources, by_name};
 use stats::Counters;
-use writer::{Job, Work};
+use writer::{Answer, Job, Work};
 
 /// Settings of an engine. Each has a default.
 #[derive(Clone, Copy, Debug)]
@@ -227,6 +230,7 @@ struct Inner {
     said: watch::Receiver<u64>,
     gates: Gates,
     counters: Counters,
+    pulse: Pulse,
     /// Why the engine takes nothing any more.
     stopped: Arc<Mutex<Option<String>>>,
 }
@@ -249,6 +253,11 @@ impl Engine {
         let (queue, jobs) = mpsc::channel(settings.queue_max.max(1));
         let (say, said) = watch::channel(0);
         let stopped = Arc::default();
+        let counters = Counters::default();
+        for source in sources.values() {
+            // From the beginning there is a number for each.
+            counters.of_known(source);
+        }
         let inner = Arc::new(Inner {
             sources: Present::new(Arc::clone(&sources)),
             log,
@@ -256,7 +265,8 @@ impl Engine {
             settings,
             said,
             gates: Gates::default(),
-            counters: Counters::default(),
+            counters,
+            pulse: Pulse::default(),
             stopped,
         });
         let writer = Writer::new(Arc::clone(&inner), sources, jobs, say);
@@ -269,8 +279,8 @@ impl Engine {
     /// When it is not taken; [`ReceiveError`] says why, and nothing of it is kept.
     pub async fn receive(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Receipt, ReceiveError> {
         let arriving = Arriving { source, headers, body };
-        let read = self.read(&arriving).map_err(|error| self.refuse(error))?;
-        let room = self.queue.reserve().await.map_err(|_| self.refuse(self.why_stopped()))?;
+        let read = self.read(&arriving).map_err(|error| self.refuse(source, error))?;
+        let room = self.queue.reserve().await.map_err(|_| self.refuse(source, self.why_stopped()))?;
         self.hand_in(&arriving, read, room).await
     }
 
@@ -286,11 +296,11 @@ impl Engine {
     ) -> Result<Receipt, ReceiveError> {
         // Decided before the body is looked at.
         let room = self.queue.try_reserve().map_err(|error| match error {
-            mpsc::error::TrySendError::Full(()) => self.refuse(ReceiveError::Busy),
-            mpsc::error::TrySendError::Closed(()) => self.refuse(self.why_stopped()),
+            mpsc::error::TrySendError::Full(()) => self.refuse(source, ReceiveError::Busy),
+            mpsc::error::TrySendError::Closed(()) => self.refuse(source, self.why_stopped()),
         })?;
         let arriving = Arriving { source, headers, body };
-        let read = self.read(&arriving).map_err(|error| self.refuse(error))?;
+        let read = self.read(&arriving).map_err(|error| self.refuse(source, error))?;
         self.hand_in(&arriving, read, room).await
     }
 
@@ -320,6 +330,12 @@ impl Engine {
         self.inner.settings.body_bytes_max
     }
 
+    /// Counts a delivery that was turned away before it came here: whoever receives may know from its head alone
+    /// that it would not be taken.
+    pub fn turned_away(&self, source: &str, why: &ReceiveError) {
+        self.inner.counters.of(source).refused(why);
+    }
+
     /// The notices for a consumer of this name, from the first that it has not acknowledged. One that is
     /// new begins with the oldest there is.
     ///
@@ -340,7 +356,8 @@ impl Engine {
     /// What it did since it began, and what it holds, in numbers.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.counters.stats(self.queue.max_capacity() - self.queue.capacity())
+        let queue_max = self.queue.max_capacity();
+        self.inner.counters.stats(queue_max - self.queue.capacity(), queue_max)
     }
 
     /// Takes nothing more, on any handle; what waits is appended and answered, and the writer then ends.
@@ -376,9 +393,9 @@ impl Engine {
         read: Read,
         room: mpsc::Permit<'_, Job>,
     ) -> Result<Receipt, ReceiveError> {
-        let answer = self.queue_in(arriving, read, room).map_err(|error| self.refuse(error))?;
+        let answer = self.queue_in(arriving, read, room).map_err(|error| self.refuse(arriving.source, error))?;
         // From here on it is counted by the writer, whether anybody waits for it or not.
-        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
+        answer.await.map_err(|_| self.refuse(arriving.source, self.why_stopped()))?
     }
 
     fn queue_in(
@@ -387,23 +404,27 @@ impl Engine {
         Read { mut under, mut work }: Read,
         room: mpsc::Permit<'_, Job>,
     ) -> Result<oneshot::Receiver<Result<Receipt, ReceiveError>>, ReceiveError> {
-        let (answer, answered) = oneshot::channel();
+        let (to, answered) = oneshot::channel();
+        let since = self.inner.clock.now();
+        let mut counters = self.inner.counters.of_known(arriving.source(&under)?);
         // Once more for each change of the sources meanwhile.
         loop {
             {
                 let present = self.inner.sources.hold();
                 if Arc::ptr_eq(&present, &under) {
-                    room.send(Job::Delivery(work, answer));
+                    room.send(Job::Delivery(work, Answer { to, counters, since }));
                     return Ok(answered);
                 }
             }
             under = self.inner.sources.now();
-            work = arriving.work(arriving.source(&under)?, &*self.inner.clock);
+            let source = arriving.source(&under)?;
+            counters = self.inner.counters.of_known(source);
+            work = arriving.work(source, &*self.inner.clock);
         }
     }
 
-    fn refuse(&self, error: ReceiveError) -> ReceiveError {
-        self.inner.counters.refused(&error);
+    fn refuse(&self, source: &str, error: ReceiveError) -> ReceiveError {
+        self.turned_away(source, &error);
         error
     }
 

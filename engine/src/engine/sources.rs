@@ -65,6 +65,10 @@ impl Engine {
         let ended = || LogError::Stopped { reason: self.reason().unwrap_or_else(|| "it was closed".to_owned()) };
         let room = self.queue.reserve().await.map_err(|_| ended())?;
         let (answer, answered) = oneshot::channel();
+        for source in sources.values() {
+            // From the beginning there is a number for each.
+            self.inner.counters.of_known(source);
+        }
         let job = Job::Sources(Arc::clone(&sources), answer);
         self.inner.sources.change(sources, || room.send(job));
         answered.await.map_err(|_| ended())?

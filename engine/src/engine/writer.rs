@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::sources::Sources;
-use super::stats::Counted;
+use super::stats::{Counted, SourceCounters, Told};
 use super::{Inner, Receipt, ReceiveError, Source};
-use crate::live::{LiveArrival, Received, Session, SessionKey};
+use crate::live::{LiveArrival, Notice, NoticeKind, Received, Session, SessionKey, Under, Wanting};
 use crate::log::{Batch, Delivery, EventEntry, Gone, LogError, Refused, Repeat, Stored, Why};
 use crate::timestamp::Timestamp;
 
@@ -28,7 +28,13 @@ const BROUGHT_BACK_MAX: usize = 64;
 const DEADLINES_MAX: usize = 256;
 
 /// Who waits for what became of a delivery.
-pub(super) type Answer = oneshot::Sender<Result<Receipt, ReceiveError>>;
+pub(super) struct Answer {
+    pub(super) to: oneshot::Sender<Result<Receipt, ReceiveError>>,
+    /// Where it counts.
+    pub(super) counters: Arc<SourceCounters>,
+    /// Since when it waits.
+    pub(super) since: Timestamp,
+}
 
 /// What waits for the writer.
 pub(super) enum Job {
@@ -132,12 +138,27 @@ struct Held {
 struct Making {
     batch: Batch,
     touched: BTreeSet<SessionKey>,
+    /// Events by their place that are the first of their sessions.
+    began: Vec<usize>,
+    /// What its notices tell of lost events.
+    told: Vec<Told>,
 }
 
 impl Making {
     /// Whether there is nothing that has to be kept.
     fn is_nothing(&self) -> bool {
         self.touched.is_empty() && self.batch.refused.is_empty()
+    }
+
+    /// Takes what is said of a session that was just judged, when `before` was wanting as it was last told.
+    fn say(&mut self, session: &Session, under: Under<'_>, before: Option<Wanting>, notices: Vec<Notice>) {
+        for notice in notices {
+            if notice.kind != NoticeKind::Asset {
+                let place = self.batch.notices.len();
+                self.told.push(Told::new(place, notice.kind, session, under, before));
+            }
+            self.batch.notices.push(notice);
+        }
     }
 }
 
@@ -180,6 +201,7 @@ impl Writer {
         self.remember_sources().await?;
         let mut waiting = Vec::new();
         loop {
+            self.inner.pulse.busy_since(Some(self.inner.clock.now()));
             let next = if self.pass_deadlines().await? {
                 self.next_due().await?
             } else {
@@ -193,6 +215,7 @@ impl Writer {
                 }
             };
             waiting.clear();
+            self.inner.pulse.busy_since(None);
             let max = self.inner.settings.batch_max.max(1);
             let came = tokio::select! {
                 // What came is answered before deadlines that fall due at the same time.
@@ -203,6 +226,7 @@ impl Writer {
             if came == 0 {
                 return Ok(());
             }
+            self.inner.pulse.busy_since(Some(self.inner.clock.now()));
             // Deadlines that were due before these came are entries before them.
             self.pass_deadlines().await?;
             while !waiting.is_empty() {
@@ -282,8 +306,9 @@ impl Writer {
                 };
                 // It may have been put off by what came since or by other terms, and under another contract
                 // it may be over without a deadline.
+                let before = session.said_wanting(under);
                 let (passed, notices) = session.settle(under, now);
-                making.batch.notices.extend(notices);
+                making.say(session, under, before, notices);
                 making.batch.deadlines.extend(passed.map(|due| (key, due)));
             }
             let passed = making.batch.deadlines.iter().map(|(_, due)| *due).max();
@@ -311,12 +336,16 @@ impl Writer {
             .collect();
         let mut making = Making::default();
         let mut answers = Vec::with_capacity(waiting.len());
+        let taken_at = self.inner.clock.now();
         let fetched = self.fetch(&keys).await;
         let mut forget = Vec::new();
         let mut changed = None;
         for job in waiting {
             let (work, answer) = match job {
-                Job::Delivery(work, answer) => (work, answer),
+                Job::Delivery(work, answer) => {
+                    self.inner.counters.waited(taken_at.since(answer.since));
+                    (work, answer)
+                }
                 Job::Forget(key, answer) => {
                     forget.push((key, answer));
                     continue;
@@ -356,13 +385,13 @@ impl Writer {
                 (Ok(()), None) => continue,
             };
             match &told {
-                Ok(receipt) => self.inner.counters.received(receipt),
-                Err(error) => self.inner.counters.refused(error),
+                Ok(receipt) => answer.counters.received(receipt),
+                Err(error) => answer.counters.refused(error),
             }
             // Those brought back by what came again are in memory, too.
             self.inner.counters.holds(self.sessions.len());
             // Whoever does not wait any more has no need to know: it is kept all the same.
-            let _ = answer.send(told);
+            let _ = answer.to.send(told);
         }
         if !repeats.is_empty() {
             // What cannot be counted is not. A log that has stopped says so when something is to be kept.
@@ -450,15 +479,18 @@ impl Writer {
         // Time goes on while sessions are read and batches are written. What became due meanwhile is an entry
         // before this one, whatever the batches are.
         if due.is_some_and(|due| due <= now) && session.deadline(under).is_some_and(|due| due <= now) {
+            let before = session.said_wanting(under);
             let (passed, notices) = session.settle(under, now);
-            making.batch.notices.extend(notices);
+            making.say(session, under, before, notices);
             making.batch.deadlines.extend(passed.map(|due| (key.clone(), due)));
             making.touched.insert(key.clone());
         }
         let max = self.inner.settings.events_max.max(1);
         if session.partial().len() >= max && !session.has(&arrival) {
             if !session.partial().is_crowded() {
-                making.batch.notices.extend(session.crowd(under));
+                let before = session.said_wanting(under);
+                let notices = session.crowd(under);
+                making.say(session, under, before, notices);
                 making.batch.crowded.push(key.clone());
                 making.touched.insert(key.clone());
             }
@@ -467,6 +499,8 @@ impl Writer {
             making.batch.refused.push(refused);
             return Receipt::Quarantined { reason };
         }
+        let is_first = session.partial().is_empty();
+        let before = session.said_wanting(under);
         match session.receive(under, &arrival, now) {
             Received::Duplicate => {
                 making.batch.repeats.push(Repeat { key: key.clone(), digest: arrival.digest(), received_at: now });
@@ -474,8 +508,9 @@ impl Writer {
             }
             Received::Stored(notices) => {
                 let digest = arrival.digest();
+                making.began.extend(is_first.then_some(making.batch.events.len()));
                 making.batch.events.push(EventEntry { key: key.clone(), digest, received_at: Some(now), delivery });
-                making.batch.notices.extend(notices);
+                making.say(session, under, before, notices);
                 making.touched.insert(key.clone());
                 Receipt::Stored { key }
             }
@@ -538,8 +573,15 @@ impl Writer {
         }
         let said = making.batch.notices.len() as u64;
         let due = making.batch.due.clone();
-        let counted = Counted::of(&making.batch);
+        let counted = Counted::of(&self.inner.counters, &making.batch, &making.began, making.told);
+        let began = self.inner.clock.now();
         let outcome = self.inner.log.append(making.batch).await;
+        let ended = self.inner.clock.now();
+        match &outcome {
+            Ok(_) => self.inner.pulse.taken(),
+            Err(LogError::Full { reason }) => self.inner.pulse.refused(ended, reason.clone()),
+            Err(_) => {}
+        }
         if outcome.is_err() {
             // Memory may be ahead of the log now.
             for key in &making.touched {
@@ -547,7 +589,7 @@ impl Writer {
             }
         }
         let appended = outcome?;
-        self.inner.counters.appended(&counted, &appended);
+        self.inner.counters.appended(counted, &appended, ended.since(began), ended);
         // What waits for nothing is brought back when something comes, unless that is much to read.
         for (key, _) in due.iter().filter(|(_, due)| due.is_none()) {
             if self.sessions.get(key).is_some_and(|held| held.session.partial().len() <= BROUGHT_BACK_MAX) {

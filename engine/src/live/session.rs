@@ -2,6 +2,7 @@
 
 use super::changes::{Change, changes};
 use super::notice::{Asset, EVENTS_MAX, Notice, NoticeId, NoticeKind, Said};
+use super::wanting::Wanting;
 use crate::certificate::Certifier;
 use crate::contract::{Contract, SubjectId, Terms};
 use crate::event::Event;
@@ -186,6 +187,16 @@ impl Session {
     #[must_use]
     pub fn verdict(&self, under: Under<'_>) -> Verdict {
         judge(&self.partial, under.subject, under.contract, under.terms, self.now())
+    }
+
+    /// What is wanting now.
+    pub(crate) fn wanting(&self, under: Under<'_>) -> Wanting {
+        Wanting::judged(&self.verdict(under))
+    }
+
+    /// What was wanting when its end was last said, or else a stall; nothing when neither was.
+    pub(crate) fn said_wanting(&self, under: Under<'_>) -> Option<Wanting> {
+        self.said.last_record().map(|record| Wanting::recorded(record, under.contract))
     }
 
     /// The record, as JSON with its certificate.

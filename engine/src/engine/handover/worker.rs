@@ -17,9 +17,10 @@ use crate::engine::clock::Clock;
 use crate::engine::consumer::Placed;
 use crate::engine::consumers::release_orphans;
 use crate::engine::gate::{Moved, Serving};
+use crate::engine::stats::HandoverCounters;
 use crate::engine::{Engine, Inner};
 use crate::live::Notice;
-use crate::log::{Log, LogError, Mark};
+use crate::log::{Cause, Log, LogError, Mark};
 use crate::timestamp::Timestamp;
 
 /// After so long it is tried again to mark what the log had no room for.
@@ -36,6 +37,7 @@ pub struct Worker<H> {
     moved: watch::Receiver<Moved>,
     stop: watch::Receiver<bool>,
     ended: oneshot::Sender<Result<(), LogError>>,
+    counters: Arc<HandoverCounters>,
     _serving: Serving,
 }
 
@@ -88,7 +90,7 @@ impl Engine {
         policy: Policy,
         handler: H,
     ) -> Result<(Handover, Worker<H>), DeliverError> {
-        let Inner { gates, log, clock, said, .. } = &*self.inner;
+        let Inner { gates, log, clock, said, counters, .. } = &*self.inner;
         let gate = gates.of(consumer);
         let serving = gate.serve().ok_or_else(|| DeliverError::Served { consumer: consumer.to_owned() })?;
         let moved = gate.moved();
@@ -105,6 +107,7 @@ impl Engine {
             moved,
             stop: stopped,
             ended: end,
+            counters: counters.handover(consumer),
             _serving: serving,
         };
         Ok((Handover { stop, ended }, worker))
@@ -154,7 +157,9 @@ impl<H: Handler> Worker<H> {
                 self.mark(&mut state);
             }
             match self.wait(&mut state).await {
-                Woken::Landed(seq, outcome) => state.land(seq, outcome, &*self.handler, self.clock.now()),
+                Woken::Landed(seq, outcome) => {
+                    state.land(seq, outcome, &*self.handler, self.clock.now(), &self.counters);
+                }
                 Woken::Marked(_, Ok(())) => state.marking = None,
                 Woken::Marked(marks, Err(LogError::Full { .. })) if !state.stopping => {
                     state.marking = None;
@@ -276,6 +281,7 @@ impl<H: Handler> Worker<H> {
     /// Hands over whatever may be.
     async fn start(&mut self, state: &mut State<H>) -> Result<(), LogError> {
         while let Some(seq) = state.dispatch.next(self.clock.now()) {
+            self.counters.tried(state.dispatch.tries(seq));
             let notice = match state.contents.get(&seq) {
                 Some(notice) => Some(notice.clone()),
                 // It was set aside until now.
@@ -284,7 +290,7 @@ impl<H: Handler> Worker<H> {
             match notice {
                 Some(notice) => state.flights.start(&self.handler, Placed { seq, notice }),
                 // It was erased meanwhile: nobody can be told.
-                None => state.land(seq, Ok(()), &*self.handler, self.clock.now()),
+                None => state.land(seq, Ok(()), &*self.handler, self.clock.now(), &self.counters),
             }
         }
         Ok(())
@@ -327,7 +333,7 @@ impl<H: Handler> State<H> {
         }
     }
 
-    fn land(&mut self, seq: u64, outcome: Outcome<H::Error>, handler: &H, now: Timestamp) {
+    fn land(&mut self, seq: u64, outcome: Outcome<H::Error>, handler: &H, now: Timestamp, counters: &HandoverCounters) {
         let before = self.unmarked.len();
         match outcome {
             Ok(()) => {
@@ -336,11 +342,15 @@ impl<H: Handler> State<H> {
                 self.unmarked.push(self.dispatch.succeed(seq));
             }
             Err(fault) => {
+                counters.failed();
                 let failure = judge(handler, fault, self.dispatch.tries(seq).saturating_add(1), now);
                 self.unmarked.extend(self.dispatch.fail(seq, &failure, now));
             }
         }
         for mark in &self.unmarked[before..] {
+            if let Mark::Park(_, Cause::Failed { .. }) = mark {
+                counters.parked();
+            }
             if let Mark::Done(seq) | Mark::Park(seq, _) = mark {
                 self.contents.remove(seq);
             }
