@@ -78,6 +78,13 @@ fn in_words(config: &Config) -> Result<String, Failure> {
         ),
     );
     line(
+        "watch",
+        config.watch.map_or_else(
+            || "nobody: there is no [watch]".to_owned(),
+            |address| format!("{address}, /metrics, /healthz and /readyz"),
+        ),
+    );
+    line(
         "retention",
         config.retention.map_or_else(
             || "everything is kept for ever: there is no [retention]".to_owned(),
@@ -212,6 +219,7 @@ fn as_json(config: &Config) -> Result<Value, Failure> {
             "address": read.address.to_string(),
             "tokens": read.tokens.len(),
         })),
+        "watch": config.watch.map(|address| address.to_string()),
         "retention": config.retention.map(|retention| json!({
             "after": print_span(retention.after),
             "last_word": retention.last_word,

@@ -19,7 +19,7 @@ mod server; // the parts, put together
 
 pub use config::{
     Config, ConfigError, Hidden, LISTEN, Level, Limits, LogConfig, READ, ReadConfig, Recordings, SourceConfig,
-    Surroundings, WebhookConfig, WebhookError, parse_size, print_size,
+    Surroundings, WATCH, WebhookConfig, WebhookError, parse_size, print_size,
 };
 #[cfg(unix)]
 pub use control::{ControlError, reload};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use finis_http::outbound::{Client, Roots};
 use finis_http::read::{self, Token};
 use finis_http::send::{self, Endpoint};
-use finis_http::{listen, receive};
+use finis_http::{listen, receive, watch};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, watch as watched};
 
 use super::config::{Config, ConfigError};
 use super::error::ServeError;
@@ -23,6 +23,7 @@ pub struct Server {
     hooks: TcpListener,
     address: SocketAddr,
     reading: Option<(TcpListener, SocketAddr)>,
+    watching: Option<(TcpListener, SocketAddr)>,
     endpoints: Vec<(Endpoint, Client)>,
     reload: Reload,
 }
@@ -87,13 +88,17 @@ impl Server {
             Some(read) => Some(bind(read.address).await?),
             None => None,
         };
+        let watching = match config.watch {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
         let endpoints = endpoints(&config)?;
         let setups = config.sources.iter().map(super::SourceConfig::setup);
         let store = StoreSettings::default();
         let finis = Finis::open_as(&config.store, store, setups, &config.catalogue, config.limits.engine).await;
         let finis = finis.map_err(ServeError::Open)?;
         let reload = Reload { finis: finis.clone(), present: Arc::new(Mutex::new(config.clone())) };
-        Ok(Server { config, finis, hooks, address, reading, endpoints, reload })
+        Ok(Server { config, finis, hooks, address, reading, watching, endpoints, reload })
     }
 
     /// Where deliveries come in: with the port that was chosen, when none was told.
@@ -106,6 +111,12 @@ impl Server {
     #[must_use]
     pub fn read_address(&self) -> Option<SocketAddr> {
         self.reading.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Where its numbers are, if they are anywhere.
+    #[must_use]
+    pub fn watch_address(&self) -> Option<SocketAddr> {
+        self.watching.as_ref().map(|(_, address)| *address)
     }
 
     /// What it is told.
@@ -132,7 +143,7 @@ impl Server {
     /// # Errors
     /// When the store stopped, or connections had to be cut off. Nothing that was answered is lost by that.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-        let Server { config, finis, hooks, reading, endpoints, reload, .. } = self;
+        let Server { config, finis, hooks, reading, watching, endpoints, reload, .. } = self;
         #[cfg(unix)]
         let control = super::control::Control::open(&config.store, reload);
         #[cfg(not(unix))]
@@ -150,7 +161,7 @@ impl Server {
             finis.run(worker).await;
             handovers.push(handover);
         }
-        let (stopping, stopped) = watch::channel(false);
+        let (stopping, stopped) = watched::channel(false);
         let is_stopping = || {
             let mut stopped = stopped.clone();
             // When the other side is gone it is over, too.
@@ -168,6 +179,10 @@ impl Server {
             let settings = read::Settings { ending: Some(stopped.clone()), ..settings };
             let router = read::router(engine.clone(), settings);
             serving.push(tokio::spawn(listen::serve(listener.0, router, limits.clone(), is_stopping())));
+        }
+        if let Some((listener, _)) = watching {
+            let router = watch::router(engine.clone(), watch::Settings::default());
+            serving.push(tokio::spawn(listen::serve(listener, router, limits.clone(), is_stopping())));
         }
         let broken = tokio::select! {
             () = stop => None,

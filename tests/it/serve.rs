@@ -174,7 +174,7 @@ fn who_has_the_token_reads_and_who_is_named_is_told() {
     scratch.write(
         "finis.toml",
         format!(
-            "{}[read]\naddress = \"127.0.0.1:0\"\ntoken_env = \"TOKEN\"\n[webhook.crm]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\nsecret_env = \"WHSEC\"\n",
+            "{}[read]\naddress = \"127.0.0.1:0\"\ntoken_env = \"TOKEN\"\n[watch]\naddress = \"127.0.0.1:0\"\n[webhook.crm]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\nsecret_env = \"WHSEC\"\n",
             source("desk"),
             consumer.url()
         ),
@@ -188,6 +188,11 @@ fn who_has_the_token_reads_and_who_is_named_is_told() {
     let (status, page) = get(&sessions, TOKEN);
     assert_eq!(status, 200, "{page}");
     assert!(page.to_string().contains("s-1"), "{page}");
+
+    let watch = serving.address("watch");
+    assert_eq!(get(&format!("http://{watch}/readyz"), "").0, 200);
+    let (status, numbers) = get(&format!("http://{watch}/metrics"), "");
+    assert!(status == 200 && numbers.as_str().unwrap().contains("source=\"desk\""), "{numbers}");
 
     let (id, bodies) = until("a notice", || consumer.taken().into_iter().next());
     let notice: Value = serde_json::from_str(&bodies[0]).unwrap();

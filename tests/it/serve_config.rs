@@ -155,6 +155,16 @@ fn who_reads_needs_a_token() {
 }
 
 #[test]
+fn numbers_are_told_on_this_machine_unless_it_is_meant() {
+    let error = parse("[watch]\naddress = \"0.0.0.0:8082\"\n").unwrap_err().to_string();
+    assert!(error.starts_with("finis.toml:2: `watch.address`: it can be reached from elsewhere"), "{error}");
+    let config = parse("[watch]\naddress = \"0.0.0.0:8082\"\nwithout_token = true\n").unwrap();
+    assert_eq!(config.watch.unwrap().port(), 8082);
+    assert_eq!(parse("[watch]\n").unwrap().watch, Some(finis::serve::WATCH));
+    assert_eq!(parse("").unwrap().watch, None);
+}
+
+#[test]
 fn webhooks_go_where_they_may_and_are_signed() {
     let webhook = |rest: &str| format!("[webhook.crm]\nsecret_env = \"WHSEC\"\n{rest}");
     check(

@@ -88,6 +88,7 @@ async fn serve(config: Config, dev: bool) -> Result<(), Failure> {
     tracing::info!(
         %address,
         read = server.read_address().map(tracing::field::display),
+        watch = server.watch_address().map(tracing::field::display),
         store = %server.config().store.display(),
         sources = sources.join(" "),
         "listening"

@@ -52,6 +52,9 @@ pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LO
 /// Where it is read unless told.
 pub const READ: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 
+/// Where it is watched unless told.
+pub const WATCH: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8082);
+
 /// The longest that anything may be waited for or kept.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -74,6 +77,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where it is read, and by whom; nothing when it cannot be.
     pub read: Option<ReadConfig>,
+    /// Where its numbers are, and whether it is well; nowhere unless told.
+    pub watch: Option<SocketAddr>,
     /// How much it takes.
     pub limits: Limits,
     /// For how long what is over is kept; for ever unless told.
@@ -213,6 +218,7 @@ impl Config {
             address
         });
         let read = top.section("read").map(|section| read(&section, around));
+        let watch = top.section("watch").map(|section| watch(&section));
         let limits = top.section("limits").map_or_else(Limits::default, |section| limits::limits(&section));
         let retention = top.section("retention").and_then(|section| limits::retention(&section));
         let sources: Vec<SourceConfig> = top
@@ -233,6 +239,7 @@ impl Config {
             store: store.unwrap_or_else(|| around.path("finis.db")),
             listen: listen.unwrap_or(LISTEN),
             read,
+            watch,
             limits,
             retention,
             sources,
@@ -248,6 +255,7 @@ impl Config {
             ("store", self.store != other.store),
             ("listen", self.listen != other.listen),
             ("read", self.read != other.read),
+            ("watch", self.watch != other.watch),
             ("limits", self.limits != other.limits),
             ("retention", self.retention != other.retention),
             ("webhook", self.webhooks != other.webhooks),
@@ -285,6 +293,20 @@ fn read(section: &Section<'_, '_>, around: &Surroundings<'_>) -> ReadConfig {
     let address = address.as_ref().map_or(READ, |at| at.value);
     section.finish();
     ReadConfig { address, tokens }
+}
+
+fn watch(section: &Section<'_, '_>) -> SocketAddr {
+    let address = section.parse("address", hidden::address);
+    let without_token = section.flag("without_token").unwrap_or(false);
+    if let Some(at) = address.as_ref().filter(|at| !without_token && !hidden::is_local(at)) {
+        section.fault_at(
+            at,
+            "it can be reached from elsewhere, and no token is asked for: if whoever reaches it may know how many calls \
+             there are, write `without_token = true`",
+        );
+    }
+    section.finish();
+    address.map_or(WATCH, |at| at.value)
 }
 
 fn log(section: &Section<'_, '_>) -> LogConfig {
