@@ -151,6 +151,9 @@ impl Server {
         if let Some(retention) = config.retention {
             finis.keep_for(retention).await;
         }
+        for source in config.sources.iter().filter(|source| source.recordings.is_some()) {
+            tracing::warn!(source = source.name, "recordings are not fetched yet: its `recordings` does nothing");
+        }
         // They hand over until they are dropped.
         let mut handovers = Vec::with_capacity(endpoints.len());
         for (endpoint, client) in endpoints {

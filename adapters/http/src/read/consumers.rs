@@ -118,13 +118,16 @@ pub(super) async fn parked(State(shared): State<Arc<Shared>>, of: Of, asked: Par
 
 /// Why it is parked, and the notice as consumers get it.
 fn row(parked: &Parked) -> String {
+    // A text is JSON whatever is in it.
+    let reason = parked.cause.reason().map(|reason| serde_json::to_string(reason).unwrap_or_default());
+    let reason = reason.unwrap_or_default();
     let cause = match &parked.cause {
-        Cause::Failed { reason } => {
-            // A text is JSON whatever is in it.
-            let reason = serde_json::to_string(reason).unwrap_or_default();
-            format!("\"cause\":\"failed\",\"reason\":{reason}")
-        }
+        Cause::Failed { .. } => format!("\"cause\":\"failed\",\"reason\":{reason}"),
         Cause::Held { behind } => format!("\"cause\":\"held\",\"behind\":{behind}"),
+        Cause::Later { tries, again, .. } => {
+            format!("\"cause\":\"later\",\"reason\":{reason},\"tries\":{tries},\"again\":\"{again}\"")
+        }
+        Cause::Closed { .. } => format!("\"cause\":\"closed\",\"reason\":{reason}"),
     };
     format!("{{\"seq\":{},{cause},\"notice\":{}}}", parked.placed.seq, parked.placed.to_json())
 }

@@ -222,11 +222,6 @@ impl Dispatch {
         self.later.contains_key(&seq)
     }
 
-    /// How often a notice failed, as far as is known.
-    pub(super) fn tries(&self, seq: u64) -> u32 {
-        self.failed.get(&seq).map_or(0, |tried| tried.times)
-    }
-
     /// A notice was dealt with. Says what is to be remembered.
     pub(super) fn succeed(&mut self, seq: u64) -> Mark {
         if let Some(key) = self.land(seq) {
