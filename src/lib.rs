@@ -33,6 +33,8 @@
 #[cfg(feature = "live")]
 pub mod live; // the live engine with its default parts
 pub mod reconcile; // exports of any size into records
+#[cfg(feature = "serve")]
+pub mod serve; // the live engine behind HTTP
 #[cfg(feature = "live")]
 pub mod store; // stores looked into and filled
 

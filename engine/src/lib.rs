@@ -33,15 +33,18 @@ mod packed; // events, small and comparable, by the million
 mod partial; // the join: what part of a log says
 mod record; // what is handed out
 mod span; // lengths of time
+pub mod timeline; // a session, entry by entry
 mod timestamp; // instants
 
 pub use certificate::{Certifier, FOLD_VERSION};
 pub use contract::{CHANNELS, Channel, Contract, FieldId, KindId, OUTCOMES, Outcome, SubjectId, Terms};
 pub use digest::Digest;
 pub use engine::{
-    Clock, DeliverError, DeliveryStats, Denied, Engine, Filled, Filler, Handler, Handover, Judged, Misread,
-    NoticeStats, Notices, Parked, Placed, Policy, Progress, REMEMBER_MIN, Receipt, ReceiveError, Refold, Refolded,
-    Rejudged, Retention, Retried, Settings, Source, StartAt, Stats, Unverified, Verify, Worker, Writer, retry_refused,
+    AckError, Clock, DeliverError, DeliveryStats, Denied, Engine, Failure, Filled, Filler, Following, Handler,
+    Handover, HandoverStats, Health, Histogram, Judged, LostStats, Misread, NoticeStats, Notices, Parked, Placed,
+    Policy, Progress, REMEMBER_MIN, Receipt, ReceiveError, Refold, Refolded, Refusal, Rejudged, Retention, Retried,
+    Schedule, Seen, SessionStats, Settings, Source, SourceStats, StartAt, Stats, Then, Unacknowledged, Unverified,
+    Verify, Viewed, Worker, Writer, retry_refused,
 };
 pub use event::{Event, EventKind, ID_BYTES_MAX, Reader, Unreadable};
 pub use json::{DEPTH_MAX, JsonError, Pointer, canonical, text_at};

@@ -1,6 +1,8 @@
 //! The command line: what can be asked, and how it ends.
 
 mod backup; // a store elsewhere, and back
+#[cfg(feature = "serve")]
+mod config; // what a server is told, checked
 mod contract; // check a contract, or say it in words
 mod csv; // records as a table
 mod doctor; // whether a store is as it was written
@@ -13,6 +15,10 @@ mod output; // files that are whole or not there
 mod quarantine; // what was refused
 mod rebuild; // a store judged anew
 mod reconcile; // exports into records
+#[cfg(all(feature = "serve", unix))]
+mod reload; // a server that reads its file again
+#[cfg(feature = "serve")]
+mod serve; // deliveries in over HTTP
 mod sessions; // what is in a store
 mod show; // a session, entry by entry
 mod simulate; // hostile worlds from a seed
@@ -46,6 +52,16 @@ enum Command {
     Reconcile(reconcile::Args),
     /// Check certified records against exports
     Verify(verify::Args),
+    /// Receive webhooks: keep what comes, and say of each session how it ended
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
+    /// Look at what a server is told
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Tell a running server to read its file again: sources and contracts change, and no delivery is lost
+    #[cfg(all(feature = "serve", unix))]
+    Reload(reload::Args),
     /// Put exports into a store, as often as you like
     Import(import::Args),
     /// Write all events of a store, for `reconcile` and `import`
@@ -146,6 +162,12 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Reconcile(args) => reconcile::run(args),
         Command::Verify(args) => verify::run(args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "serve")]
+        Command::Config(command) => config::run(&command),
+        #[cfg(all(feature = "serve", unix))]
+        Command::Reload(args) => reload::run(&args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(&args),
         Command::Sessions(args) => sessions::run(&args),

@@ -95,8 +95,7 @@ async fn list(args: &Args, look: &Look) -> Result<(), Failure> {
             let record = viewed.record();
             // Made by ourselves, and JSON.
             let value: Value = serde_json::from_str(&record).unwrap_or_default();
-            let came = viewed.stored.events.iter().filter_map(|event| event.received_at).max();
-            let row = Row { key, latest: came.or_else(|| latest_event(&value)), record: value };
+            let row = Row { key, latest: viewed.latest(), record: value };
             if !args.wants(&row) {
                 continue;
             }
@@ -171,12 +170,6 @@ impl Row {
             notes.join("; "),
         ]
     }
-}
-
-/// The latest time of an event in a record.
-fn latest_event(record: &Value) -> Option<Timestamp> {
-    let events = record["events"].as_array()?.iter();
-    events.filter_map(|event| Timestamp::parse(event["at"].as_str()?).ok()).max()
 }
 
 fn text(value: &Value, member: &str) -> String {

@@ -6,7 +6,7 @@ use finis::engine::live::{Change, Notice, SessionKey};
 use finis::engine::log::Arrivals;
 use finis::engine::{By, Channel, Outcome as CallOutcome, Status, Timestamp, print_span};
 use finis::store::{Look, Step, Viewed, What};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::store::{ReadArgs, block_on, check_source};
 use super::words::{aside, bad, count, doubtful, heading, number, shown};
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         for (place, key) in find(args, &look).await?.iter().enumerate() {
             let viewed = look.session(key).await?;
             if args.json {
-                out.push_str(&as_json(&viewed));
+                viewed.timeline_json().iter().for_each(|line| out.extend([line.as_str(), "\n"]));
                 continue;
             }
             if place > 0 {
@@ -280,49 +280,4 @@ fn short(json: &str) -> String {
 
 fn text(value: &Value, member: &str) -> String {
     value[member].as_str().map(shown).unwrap_or_default()
-}
-
-/// A line for each entry, and one for where it stands.
-fn as_json(viewed: &Viewed<'_>) -> String {
-    // Writing into a String does not fail.
-    let mut lines = String::new();
-    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    let raw = |json: &Option<String>| json.as_deref().and_then(|json| serde_json::from_str::<Value>(json).ok());
-    for step in viewed.timeline() {
-        let mut line = match &step.what {
-            What::Event { kind, at, received_at, again, came, arrivals, digest } => {
-                let mut line = json!({
-                    "entry": "event", "kind": kind, "at": time(*at), "received_at": time(*received_at),
-                    "again": again, "digest": digest, "came": came,
-                });
-                if let Some(arrivals) = arrivals {
-                    line["arrivals"] = arrivals.first().iter().map(Timestamp::to_string).collect();
-                    line["last_arrival"] = json!(arrivals.last().to_string());
-                }
-                line
-            }
-            What::Passed => json!({"entry": "deadline", "due": time(step.when)}),
-            What::Crowded => json!({"entry": "too_many_events"}),
-            What::Said => json!({"entry": "said"}),
-        };
-        let changes = step.changes.iter().map(|change| {
-            let mut line = json!({"part": change.part});
-            for (name, value) in [("old", raw(&change.old)), ("new", raw(&change.new))] {
-                if let Some(value) = value {
-                    line[name] = value;
-                }
-            }
-            line
-        });
-        line["changes"] = changes.collect();
-        let said = step.said.iter().map(
-            |notice| json!({"id": notice.id.to_string(), "kind": notice.kind.as_str(), "revision": notice.revision}),
-        );
-        line["said"] = said.collect();
-        let _ = writeln!(lines, "{line}");
-    }
-    // The record stands as it is everywhere, byte for byte.
-    let (until, record) = (json!(time(viewed.awaits_until())), viewed.record());
-    let _ = writeln!(lines, "{{\"entry\":\"record\",\"awaits_until\":{until},\"record\":{record}}}");
-    lines
 }

@@ -38,7 +38,7 @@ use crate::engine::live::SessionKey;
 use crate::engine::log::{Log, LogError, LogRead};
 use crate::engine::{
     Clock as _, DeliverError, Engine, Handler, Handover, Notices, Parked, Policy, Progress, Receipt, ReceiveError,
-    Retention, Settings, StartAt, Stats,
+    Retention, Settings, StartAt, Stats, Worker,
 };
 use crate::providers::Catalogue;
 
@@ -106,6 +106,26 @@ impl std::error::Error for OpenError {
     }
 }
 
+/// Why sources were not changed.
+#[derive(Debug)]
+pub enum SetSourcesError {
+    /// One of them cannot be as it is set up. All is as it was.
+    Source(SourceError),
+    /// The store does not take it.
+    Log(LogError),
+}
+
+impl std::fmt::Display for SetSourcesError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SetSourcesError::Source(error) => error.fmt(f),
+            SetSourcesError::Log(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SetSourcesError {}
+
 impl Finis {
     /// Opens the store in a folder, or makes one, with sources of the shipped contracts. To be called
     /// within a tokio runtime, which it does not block.
@@ -155,6 +175,21 @@ impl Finis {
         let (engine, writer) = Engine::new(Arc::clone(&log) as Arc<dyn Log>, Arc::new(SystemClock), sources, settings);
         let writer = Arc::new(Mutex::new(Some(tokio::spawn(writer.run()))));
         Ok(Finis { engine, log, writer, workers: Arc::default(), retaining: Arc::default(), report: Arc::new(report) })
+    }
+
+    /// Changes the sources while deliveries come, as [`Engine::set_sources`] has it: nothing that comes meanwhile
+    /// is turned away.
+    ///
+    /// # Errors
+    /// When one of them cannot be as it is set up: then all stays as it was. Or when the store does not take it.
+    pub async fn set_sources(
+        &self,
+        sources: impl IntoIterator<Item = SourceSetup>,
+        catalogue: &Catalogue,
+    ) -> Result<(), SetSourcesError> {
+        let sources: Result<Vec<_>, _> = sources.into_iter().map(|source| source.build(catalogue)).collect();
+        let sources = sources.map_err(SetSourcesError::Source)?;
+        self.engine.set_sources(sources).await.map_err(SetSourcesError::Log)
     }
 
     /// What opening found, and made good.
@@ -229,10 +264,15 @@ impl Finis {
         handler: H,
     ) -> Result<Handover, DeliverError> {
         let (handover, worker) = self.engine.deliver(consumer, policy, handler).await?;
+        self.run(worker).await;
+        Ok(handover)
+    }
+
+    /// Runs whoever hands over, until it is stopped or the store is closed.
+    pub(crate) async fn run<H: Handler>(&self, worker: Worker<H>) {
         let mut workers = self.workers.lock().await;
         workers.retain(|worker| !worker.is_finished());
         workers.push(tokio::spawn(worker.run()));
-        Ok(handover)
     }
 
     /// What it did since it was opened, and what it holds, in numbers.

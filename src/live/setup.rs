@@ -93,6 +93,13 @@ impl SourceSetup {
         self
     }
 
+    /// How far a signed time may be off, either way, in place of what the contract says.
+    #[must_use]
+    pub fn tolerance(mut self, tolerance: Duration) -> SourceSetup {
+        self.options.tolerance = Some(tolerance);
+        self
+    }
+
     /// Takes whatever comes: nothing proves that it is from the provider.
     #[must_use]
     pub fn unsigned(mut self) -> SourceSetup {
@@ -121,7 +128,11 @@ impl SourceSetup {
         self
     }
 
-    pub(super) fn build(self, catalogue: &Catalogue) -> Result<Source, SourceError> {
+    /// The source itself, for an engine of your own.
+    ///
+    /// # Errors
+    /// When it cannot be as it is set up; [`SourceError`] says why.
+    pub fn build(self, catalogue: &Catalogue) -> Result<Source, SourceError> {
         let SourceSetup { name, provider, secrets, options, subscribe, grace, stall } = self;
         let Some(contract) = catalogue.get(&provider) else {
             let known = catalogue.names();

@@ -26,8 +26,8 @@ pub struct Known {
     /// Refused deliveries that are damaged, so that nobody can say whether they name it: what and where. They
     /// stay.
     pub unreadable: Vec<String>,
-    /// Consumers and places of notices that are parked for a failure, whose reason may quote it.
-    pub parked: Vec<(String, u64)>,
+    /// Consumers and places of notices that are parked for a failure, whose reason may quote it, and that cause.
+    pub parked: Vec<(String, u64, Cause)>,
 }
 
 impl Known {
@@ -66,11 +66,11 @@ impl Known {
         }
         for consumer in log.consumers().await? {
             for (seq, cause) in consumer.parked() {
-                let Cause::Failed { reason } = cause else { continue };
+                let Some(reason) = cause.reason() else { continue };
                 let said = log.notices(seq.saturating_sub(1), 1).await?;
                 let is_of = said.iter().any(|(place, notice)| *place == seq && known.keys.contains(&notice.key));
                 if is_of && reason != REASON {
-                    known.parked.push((consumer.name.clone(), seq));
+                    known.parked.push((consumer.name.clone(), seq, cause.clone()));
                 }
             }
         }
@@ -109,8 +109,8 @@ impl Known {
         if !self.refused.is_empty() {
             log.append(Batch { released: self.refused.clone(), ..Batch::default() }).await?;
         }
-        for (consumer, seq) in &self.parked {
-            let mark = Mark::Park(*seq, Cause::Failed { reason: REASON.to_owned() });
+        for (consumer, seq, cause) in &self.parked {
+            let mark = Mark::Park(*seq, cause.clone().with_reason(REASON));
             log.mark(consumer, &[mark]).await?;
         }
         let at = log.latest().await?.map_or(now, |latest| latest.max(now));

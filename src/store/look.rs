@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use finis_store::{Snapshot, SnapshotError};
 
-use super::timeline::{Step, timeline};
 use crate::engine::contract::UnknownKind;
-use crate::engine::live::{Session, SessionKey, Under};
-use crate::engine::log::{LogError, LogRead, SourceSettings, Stored};
-use crate::engine::{Source, Terms, Timestamp, Unverified, Verdict};
+use crate::engine::live::SessionKey;
+use crate::engine::log::{LogError, LogRead, SourceSettings};
+use crate::engine::{Source, Terms, Timestamp, Unverified, Viewed};
 use crate::providers::Catalogue;
 use crate::reconcile::Plan;
 
@@ -185,48 +184,8 @@ impl Look {
             provider: format!("{} with a subject `{}`", source.contract.provider(), key.subject),
             known: source.contract.provider().to_owned(),
         };
-        let under = source.under(key).ok_or_else(no_contract)?;
         let stored = self.snapshot.load(std::slice::from_ref(key)).await?.pop().unwrap_or_default();
-        let session = source.restore(key.clone(), stored.clone());
-        Ok(Viewed { source, under, session, stored, as_of: self.as_of })
-    }
-}
-
-/// A session as it is in a store.
-pub struct Viewed<'l> {
-    /// Where it is from.
-    pub source: &'l Source,
-    /// What it is judged under.
-    pub under: Under<'l>,
-    /// What the log has of it.
-    pub stored: Stored,
-    session: Session,
-    as_of: Timestamp,
-}
-
-impl Viewed<'_> {
-    /// Its record with its certificate, as JSON.
-    #[must_use]
-    pub fn record(&self) -> String {
-        self.session.record_at(self.under, self.as_of)
-    }
-
-    /// Where it stands.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        self.session.verdict_at(self.under, self.as_of)
-    }
-
-    /// When it is judged again though nothing comes.
-    #[must_use]
-    pub fn awaits_until(&self) -> Option<Timestamp> {
-        self.session.deadline(self.under).filter(|due| *due > self.as_of)
-    }
-
-    /// How it came to be what it is, entry by entry.
-    #[must_use]
-    pub fn timeline(&self) -> Vec<Step> {
-        timeline(self.source, self.under, self.session.key(), &self.stored)
+        source.view(key, stored, self.as_of).ok_or_else(no_contract)
     }
 }
 

@@ -12,14 +12,14 @@ mod forget; // a session, for good
 mod import; // exports into a store
 mod look; // what is in a store
 mod rebuild; // all of a store judged anew
-mod timeline; // a session, entry by entry
 
+pub use crate::engine::Viewed;
+pub use crate::engine::timeline::{Step, What};
 pub use export::{ExportError, Exported, export};
 pub use forget::Known;
 pub use import::{ImportError, import};
-pub use look::{KeptTerms, Look, LookError, Viewed, remembered_plan, remembered_source};
+pub use look::{KeptTerms, Look, LookError, remembered_plan, remembered_source};
 pub use rebuild::{Example, Part, Rebuild, Rebuilt, Resettled};
-pub use timeline::{Step, What};
 
 pub use crate::engine::{Retried, retry_refused as retry};
 pub use finis_store::{

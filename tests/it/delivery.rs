@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use finis::engine::log::{Cause, Log, LogError, Mark, MemoryLog};
-use finis::engine::{DeliverError, Handover, Placed, Policy};
+use finis::engine::{DeliverError, Handover, Placed, Policy, Schedule};
 use finis::live::{Finis, SourceSetup};
 use finis_store::EmbeddedLog;
 use tokio::sync::watch;
@@ -100,7 +100,8 @@ impl Crm {
 }
 
 fn policy() -> Policy {
-    Policy { tries_max: 3, backoff: Duration::from_secs(10), backoff_max: Duration::from_secs(15), ..Policy::default() }
+    let (first, longest) = (Duration::from_secs(10), Duration::from_secs(15));
+    Policy { tries_max: 3, schedule: Schedule::Doubling { first, longest }, ..Policy::default() }
 }
 
 async fn deliver(running: &Running, consumer: &str, policy: Policy, crm: &Crm) -> Handover {
@@ -131,6 +132,8 @@ async fn stands(running: &Running, consumer: &str, expected: &str) {
         last = parked.iter().fold(known, |text, parked| match &parked.cause {
             Cause::Failed { reason } => format!("{text}, {} {reason}", parked.placed.seq),
             Cause::Held { behind } => format!("{text}, {} behind {behind}", parked.placed.seq),
+            Cause::Later { reason, tries, .. } => format!("{text}, {} {reason} {tries}", parked.placed.seq),
+            Cause::Closed { reason } => format!("{text}, {} closed {reason}", parked.placed.seq),
         });
         if last == expected {
             return;

@@ -133,6 +133,12 @@ impl Finis {
         self
     }
 
+    /// Sets a variable of its environment.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Finis {
+        self.command.env(name, value);
+        self
+    }
+
     /// Gives it standard input; without, there is none.
     pub(crate) fn input(mut self, bytes: impl AsRef<[u8]>) -> Finis {
         self.input = Some(bytes.as_ref().to_vec());

@@ -34,7 +34,17 @@ mod readme; // what the README shows
 mod rebuild; // a store judged anew, by the command
 mod receiver; // a receiver of webhooks, to be tested against
 mod refold; // sessions judged anew, in every state and interrupted anywhere
+mod reload; // sources that change while deliveries come
 mod retention; // what is over leaves
+#[cfg(unix)]
+mod serve; // deliveries in over HTTP, by the command
+mod serve_config; // what a server is told
+#[cfg(unix)]
+mod serve_dev; // a server without a file
+mod serve_examples; // finis in programs of others
+#[cfg(unix)]
+mod serve_kill; // a server that is killed, again and again
+mod serving; // a server that runs, and who it tells
 mod sessions; // sessions of every provider, to agree, differ or clash
 mod simulate; // worlds by the command
 mod simulated; // hostile worlds, against the model

@@ -20,7 +20,7 @@ use crate::sessions::{self, PATHORS, arrivals, clashing};
 use crate::world::{EVENING, Frail, Hand, Running, at, key, kinds, payload, said};
 
 /// The shipped contract of pathors, and what it may be changed to.
-const CONTRACTS: [&[(&str, &str)]; 8] = [
+pub(crate) const CONTRACTS: [&[(&str, &str)]; 8] = [
     &[],
     &[("grace = \"2m\"", "grace = \"10s\"")],
     &[("grace = \"2m\"", "grace = \"2h\"")],
@@ -51,7 +51,7 @@ fn contract(number: usize) -> Arc<Contract> {
     Arc::new(finis::providers::load("pathors.toml", &text).unwrap())
 }
 
-fn source(number: usize) -> Source {
+pub(crate) fn source(number: usize) -> Source {
     let contract = contract(number);
     Source { name: "pathors".into(), terms: Terms::new(&contract), contract, verify: Box::new(Unverified) }
 }
@@ -126,10 +126,10 @@ async fn records(log: &dyn LogRead, number: usize, at: Timestamp) -> BTreeMap<Se
     stored(log).await.into_iter().map(record).collect()
 }
 
-type Due = Vec<(Timestamp, SessionKey)>;
+pub(crate) type Due = Vec<(Timestamp, SessionKey)>;
 
 /// All that a log says.
-async fn state(log: &dyn LogRead) -> (BTreeMap<SessionKey, Stored>, Vec<String>, Due) {
+pub(crate) async fn state(log: &dyn LogRead) -> (BTreeMap<SessionKey, Stored>, Vec<String>, Due) {
     let notices = log.notices(0, usize::MAX).await.unwrap();
     let notices = notices.into_iter().map(|(seq, notice)| notice.to_json(seq)).collect();
     (stored(log).await, notices, log.due(None, Timestamp::MAX, usize::MAX).await.unwrap())

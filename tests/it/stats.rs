@@ -22,7 +22,9 @@ async fn each_delivery_counts_as_what_became_of_it() {
     let clock = Hand::at(EVENING);
     let settings = Settings { body_bytes_max: 300, ..Settings::default() };
     let (engine, writer) = Engine::new(log, clock.clone(), [source(Box::new(Honest))], settings);
-    assert_eq!(engine.stats(), finis::engine::Stats::default());
+    let nothing = engine.stats();
+    assert_eq!((nothing.deliveries, nothing.notices), Default::default());
+    assert_eq!((nothing.commits, nothing.events, nothing.deadlines, nothing.sessions), (0, 0, 0, 0));
     let writer = tokio::spawn(writer.run());
     let receive = async |source: &str, headers: &[(&str, &str)], body: &str| {
         let _ = engine.receive(source, headers, body.as_bytes()).await;

@@ -25,4 +25,5 @@ pub mod read;
 pub mod receive;
 pub mod recordings;
 pub mod send;
+mod sparing; // log lines, not too many
 pub mod watch;

@@ -11,4 +11,4 @@ pub mod signature; // whether a delivery comes from where it says
 
 pub use catalogue::{Catalogue, CatalogueError};
 pub use finis_engine::Contract;
-pub use load::{LoadError, load};
+pub use load::{LoadError, LocatedFault, load};

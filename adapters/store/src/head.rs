@@ -28,8 +28,9 @@
 //! before it (4); what may be absent has a byte before it, 0 or 1. A time is seconds since 1970 (8),
 //! nanoseconds (4) and digits of a second that were written (1). An arrival is that of an event that
 //! came again, with an earlier time. When a session is due: 0, as before; 1, never; 2 and a time.
-//! `acknowledged` makes a consumer that is not known. A cause is 0 and the reason of a failure, or 1 and
-//! the seq (8) that a notice is held behind. The first times that an event came are their number (1, 1 to
+//! `acknowledged` makes a consumer that is not known. A cause is 0 and the reason of a failure, 1 and
+//! the seq (8) that a notice is held behind, 2 and the reason, how often it failed (4) and when it is tried
+//! again, or 3 and the reason for which its consumer is closed. The first times that an event came are their number (1, 1 to
 //! 16) and each, in order; how many there are beyond is 8 bytes. Of several records that say when one
 //! event came, all count; the last says all that those before it say. Where a notice stands is 0 for done, 1 for parked with its
 //! cause after it, 2 for released. A subscription is the number of its kinds (4), and each; a stretch of
@@ -487,6 +488,16 @@ fn write_cause(to: &mut Writer<'_>, cause: &Cause) {
             to.u8(1);
             to.u64(*behind);
         }
+        Cause::Later { reason, tries, again } => {
+            to.u8(2);
+            to.text(reason);
+            to.u32(*tries);
+            to.timestamp(*again);
+        }
+        Cause::Closed { reason } => {
+            to.u8(3);
+            to.text(reason);
+        }
     }
 }
 
@@ -494,6 +505,8 @@ fn read_cause(from: &mut Bytes<'_>) -> Option<Cause> {
     match from.u8()? {
         0 => Some(Cause::Failed { reason: from.text()? }),
         1 => Some(Cause::Held { behind: from.u64()? }),
+        2 => Some(Cause::Later { reason: from.text()?, tries: from.u32()?, again: from.timestamp()? }),
+        3 => Some(Cause::Closed { reason: from.text()? }),
         _ => None,
     }
 }

@@ -384,8 +384,10 @@ impl Contract {
                 Origin::Payload(_) => None,
             })
             .collect();
-        let lower = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-        let mut kept: Vec<(String, String)> = lower.filter(|(name, _)| read.contains(&name)).collect();
+        let is_read = |name: &str| read.iter().any(|read| read.eq_ignore_ascii_case(name));
+        let kept = headers.into_iter().filter(|(name, _)| is_read(name));
+        let mut kept: Vec<(String, String)> =
+            kept.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
         kept.sort_unstable();
         kept
     }
@@ -458,6 +460,10 @@ impl KindSet {
 
     pub(crate) fn and(self, other: KindSet) -> KindSet {
         KindSet(self.0 & other.0)
+    }
+
+    pub(crate) fn without(self, other: KindSet) -> KindSet {
+        KindSet(self.0 & !other.0)
     }
 
     pub(crate) fn or(self, other: KindSet) -> KindSet {

@@ -1,6 +1,8 @@
 //! What a person does with consumers: looks at them, sets them back, lets parked notices go on.
 
-use super::{Engine, Placed};
+use std::fmt;
+
+use super::{Engine, Placed, StartAt};
 use crate::log::{Cause, Consumer, LogError, Mark, Standing};
 
 /// A consumer, and how far it is.
@@ -16,6 +18,12 @@ pub struct Progress {
     pub behind: u64,
     /// How many are parked.
     pub parked: usize,
+    /// How many of these are tried again by themselves.
+    pub waiting: usize,
+    /// Whether nothing is handed over to it, until somebody lets a notice go on that it was closed for.
+    pub is_closed: bool,
+    /// A handler is handed its notices at this time.
+    pub is_served: bool,
 }
 
 /// A notice that is set aside for a consumer.
@@ -28,6 +36,38 @@ pub struct Parked {
     pub cause: Cause,
 }
 
+/// Why an acknowledgement is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AckError {
+    /// No notice has this place yet.
+    Ahead {
+        /// The last place that is taken.
+        last: u64,
+    },
+    /// A handler is handed the notices of this consumer, and acknowledges them itself.
+    Served,
+    /// The log did not take it.
+    Log(LogError),
+}
+
+impl fmt::Display for AckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AckError::Ahead { last } => write!(f, "no notice has that place yet: the last is {last}"),
+            AckError::Served => f.write_str("a handler has this consumer, and acknowledges by itself"),
+            AckError::Log(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AckError {}
+
+impl From<LogError> for AckError {
+    fn from(error: LogError) -> Self {
+        AckError::Log(error)
+    }
+}
+
 impl Engine {
     /// Every consumer by name, and how far it is.
     ///
@@ -37,12 +77,17 @@ impl Engine {
         let consumers = self.inner.log.consumers().await?;
         // Looked at later: nobody is ahead of it.
         let said = self.inner.log.last_seq().await?;
+        let parked =
+            |consumer: &Consumer, is: fn(&Cause) -> bool| consumer.parked().filter(|(_, cause)| is(cause)).count();
         let mut all = Vec::with_capacity(consumers.len());
         for consumer in consumers {
             all.push(Progress {
                 acknowledged: consumer.acknowledged,
                 behind: self.behind(&consumer, said).await?,
-                parked: consumer.parked().count(),
+                parked: parked(&consumer, |_| true),
+                waiting: parked(&consumer, |cause| matches!(cause, Cause::Later { .. })),
+                is_closed: parked(&consumer, |cause| matches!(cause, Cause::Closed { .. })) > 0,
+                is_served: self.inner.gates.is_served(&consumer.name),
                 consumer: consumer.name,
             });
         }
@@ -62,6 +107,46 @@ impl Engine {
         let mut moved = consumer.clone();
         moved.take(&Mark::UpTo(last_gone));
         Ok(moved.behind(said))
+    }
+
+    /// Makes a consumer, or leaves one that is known as it is. Says whether it is new.
+    ///
+    /// # Errors
+    /// When the log does not take it.
+    pub async fn begin_consumer(&self, consumer: &str, start: StartAt) -> Result<bool, LogError> {
+        let gate = self.inner.gates.of(consumer);
+        let _turn = gate.turn().await;
+        let is_new = self.inner.known_consumer(consumer).await?.is_none();
+        self.inner.consumer(consumer, start).await?;
+        Ok(is_new)
+    }
+
+    /// Says for a consumer that is not here, as one behind a network, that all notices up to a place are dealt
+    /// with. To say it late, or twice, does no harm; one that is not known is made by it. What was acknowledged
+    /// then is answered.
+    ///
+    /// Whoever is handed notices in this process acknowledges by [`Notices::ack`](super::Notices::ack), which
+    /// knows what was handed over, and whether it was rewound since. This does not.
+    ///
+    /// # Errors
+    /// When no notice has that place, when a handler has the consumer, or when the log does not take it.
+    pub async fn acknowledge(&self, consumer: &str, seq: u64) -> Result<u64, AckError> {
+        let last = self.inner.log.last_seq().await?;
+        if seq > last {
+            return Err(AckError::Ahead { last });
+        }
+        let gate = self.inner.gates.of(consumer);
+        let _turn = gate.turn().await;
+        if self.inner.gates.is_served(consumer) {
+            return Err(AckError::Served);
+        }
+        let mut known = self.inner.consumer(consumer, StartAt::Oldest).await?;
+        let mark = Mark::UpTo(seq);
+        if known.is_news(&mark) {
+            self.inner.log.mark(consumer, std::slice::from_ref(&mark)).await?;
+            known.take(&mark);
+        }
+        Ok(known.acknowledged)
     }
 
     /// Sets a consumer back or forward: the next that it is told is the notice after `seq`. Whoever follows
@@ -97,9 +182,17 @@ impl Engine {
     /// # Errors
     /// When the log does not answer.
     pub async fn parked(&self, consumer: &str) -> Result<Vec<Parked>, LogError> {
+        self.parked_after(consumer, 0, usize::MAX).await
+    }
+
+    /// The same, those after a place, up to this many.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn parked_after(&self, consumer: &str, after: u64, limit: usize) -> Result<Vec<Parked>, LogError> {
         let Some(known) = self.inner.known_consumer(consumer).await? else { return Ok(Vec::new()) };
         let mut parked = Vec::new();
-        for (seq, cause) in known.parked() {
+        for (seq, cause) in known.parked().filter(|(seq, _)| *seq > after).take(limit) {
             // One at a time: they are few, and may lie far apart.
             let found = self.inner.log.notices(seq.saturating_sub(1), 1).await?.pop();
             // What was erased is not there to be shown.
@@ -163,7 +256,7 @@ pub(super) fn retry_all(consumer: &Consumer) -> Vec<Mark> {
 pub(super) fn retry_one(consumer: &Consumer, seq: u64) -> Vec<Mark> {
     let Some((_, cause)) = consumer.parked().find(|(parked, _)| *parked == seq) else { return Vec::new() };
     let first_seq = match cause {
-        Cause::Failed { .. } => seq,
+        Cause::Failed { .. } | Cause::Later { .. } | Cause::Closed { .. } => seq,
         Cause::Held { behind } => *behind,
     };
     let first = is_parked(consumer, first_seq).then_some(Mark::Release(first_seq));

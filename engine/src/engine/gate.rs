@@ -40,6 +40,12 @@ impl Gates {
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(gates.entry(consumer.to_owned()).or_default())
     }
+
+    /// Whether somebody hands over to a consumer. One that nobody asked for has no gate, and gets none by this.
+    pub(super) fn is_served(&self, consumer: &str) -> bool {
+        let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gates.get(consumer).is_some_and(|gate| gate.is_served.load(Ordering::Acquire))
+    }
 }
 
 impl Default for Gate {

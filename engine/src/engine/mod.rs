@@ -22,17 +22,21 @@ mod clock; // time from outside
 mod consumer; // who is told
 mod consumers; // what a person does with those
 mod filler; // what comes by another way than a delivery
+mod follow; // who only follows what is said
 mod gate; // one change of a consumer at a time
 mod handover; // notices handed over to a handler
+mod health; // whether it takes work
 mod judged; // sessions judged as a whole, on their way into a log
 mod quarantine; // out of it, what can be read by now
+mod reading; // what can be asked of it
 mod refold; // sessions judged anew
 mod retention; // for how long what is over is kept
 mod source; // where deliveries come from
+mod sources; // those there are, and how they change
 mod stats; // what it did, in numbers
+mod viewed; // a session as somebody looks at it
 mod writer; // the one that judges and appends
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,23 +44,29 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use clock::Clock;
 pub use consumer::{Notices, Placed, StartAt};
-pub use consumers::{Parked, Progress};
+pub use consumers::{AckError, Parked, Progress};
 pub use filler::{Filled, Filler};
-pub use handover::{DeliverError, Handler, Handover, Policy, Worker};
+pub use follow::Following;
+pub use handover::{DeliverError, Failure, Handler, Handover, Policy, Schedule, Then, Worker};
+pub use health::{Health, Refusal};
 pub use judged::Judged;
 pub use quarantine::{Retried, retry_refused};
+pub use reading::{Seen, Unacknowledged};
 pub use refold::{Refold, Refolded, Rejudged};
 pub use retention::{REMEMBER_MIN, Retention};
 pub use source::{Denied, Misread, Source, Unverified, Verify};
-pub use stats::{DeliveryStats, NoticeStats, Stats};
+pub use stats::{DeliveryStats, HandoverStats, Histogram, LostStats, NoticeStats, SessionStats, SourceStats, Stats};
+pub use viewed::Viewed;
 pub use writer::Writer;
 
 use crate::event::Reader;
 use crate::live::{LiveArrival, SessionKey};
 use crate::log::{Delivery, Log, LogError, Refused};
 use gate::Gates;
+use health::Pulse;
+use sources::{Present, Sources, by_name};
 use stats::Counters;
-use writer::{Job, Work};
+use writer::{Answer, Job, Work};
 
 /// Settings of an engine. Each has a default.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +179,43 @@ impl fmt::Display for ReceiveError {
 
 impl std::error::Error for ReceiveError {}
 
+/// A delivery on its way in.
+struct Arriving<'d> {
+    source: &'d str,
+    headers: &'d [(&'d str, &'d str)],
+    body: &'d [u8],
+}
+
+/// What it is, as it was read.
+struct Read {
+    /// These were the sources.
+    under: Arc<Sources>,
+    work: Box<Work>,
+}
+
+impl Arriving<'_> {
+    fn source<'s>(&self, sources: &'s Sources) -> Result<&'s Source, ReceiveError> {
+        let unknown = || ReceiveError::UnknownSource { name: self.source.chars().take(64).collect() };
+        sources.get(self.source).ok_or_else(unknown)
+    }
+
+    fn work(&self, source: &Source, clock: &dyn Clock) -> Box<Work> {
+        let headers = source.contract.kept_headers(self.headers.iter().copied());
+        let delivery = Delivery { headers, body: self.body.into() };
+        let mut reader = Reader::new();
+        Box::new(match source.read(&mut reader, &delivery) {
+            Ok((key, event)) => {
+                let arrival = LiveArrival::new(&source.contract, &event);
+                Work::Event { key, arrival, delivery }
+            }
+            Err(unreadable) => {
+                let reason = unreadable.to_string();
+                Work::Refused(Refused { source: source.name.clone(), received_at: clock.now(), reason, delivery })
+            }
+        })
+    }
+}
+
 /// A handle of the live engine.
 #[derive(Clone)]
 pub struct Engine {
@@ -177,7 +224,7 @@ pub struct Engine {
 }
 
 struct Inner {
-    sources: BTreeMap<String, Source>,
+    sources: Present,
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     settings: Settings,
@@ -185,6 +232,7 @@ struct Inner {
     said: watch::Receiver<u64>,
     gates: Gates,
     counters: Counters,
+    pulse: Pulse,
     /// Why the engine takes nothing any more.
     stopped: Arc<Mutex<Option<String>>>,
 }
@@ -203,22 +251,27 @@ impl Engine {
         sources: impl IntoIterator<Item = Source>,
         settings: Settings,
     ) -> (Engine, Writer) {
-        let sources: BTreeMap<String, Source> =
-            sources.into_iter().map(|source| (source.name.clone(), source)).collect();
+        let sources = by_name(sources);
         let (queue, jobs) = mpsc::channel(settings.queue_max.max(1));
         let (say, said) = watch::channel(0);
         let stopped = Arc::default();
+        let counters = Counters::default();
+        for source in sources.values() {
+            // From the beginning there is a number for each.
+            counters.of_known(source);
+        }
         let inner = Arc::new(Inner {
-            sources,
+            sources: Present::new(Arc::clone(&sources)),
             log,
             clock,
             settings,
             said,
             gates: Gates::default(),
-            counters: Counters::default(),
+            counters,
+            pulse: Pulse::default(),
             stopped,
         });
-        let writer = Writer::new(Arc::clone(&inner), jobs, say);
+        let writer = Writer::new(Arc::clone(&inner), sources, jobs, say);
         (Engine { inner, queue }, writer)
     }
 
@@ -227,10 +280,10 @@ impl Engine {
     /// # Errors
     /// When it is not taken; [`ReceiveError`] says why, and nothing of it is kept.
     pub async fn receive(&self, source: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Receipt, ReceiveError> {
-        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(error))?;
-        self.queue.send(job).await.map_err(|_| self.refuse(self.why_stopped()))?;
-        // From here on it is counted by the writer, whether anybody waits for it or not.
-        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
+        let arriving = Arriving { source, headers, body };
+        let read = self.read(&arriving).map_err(|error| self.refuse(source, error))?;
+        let room = self.queue.reserve().await.map_err(|_| self.refuse(source, self.why_stopped()))?;
+        self.hand_in(&arriving, read, room).await
     }
 
     /// Takes a delivery if there is room in the queue.
@@ -245,12 +298,44 @@ impl Engine {
     ) -> Result<Receipt, ReceiveError> {
         // Decided before the body is looked at.
         let room = self.queue.try_reserve().map_err(|error| match error {
-            mpsc::error::TrySendError::Full(()) => self.refuse(ReceiveError::Busy),
-            mpsc::error::TrySendError::Closed(()) => self.refuse(self.why_stopped()),
+            mpsc::error::TrySendError::Full(()) => self.refuse(source, ReceiveError::Busy),
+            mpsc::error::TrySendError::Closed(()) => self.refuse(source, self.why_stopped()),
         })?;
-        let (job, answer) = self.job(source, headers, body).map_err(|error| self.refuse(error))?;
-        room.send(job);
-        answer.await.map_err(|_| self.refuse(self.why_stopped()))?
+        let arriving = Arriving { source, headers, body };
+        let read = self.read(&arriving).map_err(|error| self.refuse(source, error))?;
+        self.hand_in(&arriving, read, room).await
+    }
+
+    /// Whether a delivery that comes now has room in the queue: to be asked before its body is read. Somebody
+    /// else may be quicker: [`Engine::try_receive`] decides.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.capacity() > 0
+    }
+
+    /// Why it takes nothing any more; nothing while it does.
+    #[must_use]
+    pub fn stopped(&self) -> Option<String> {
+        let closed = || self.queue.is_closed().then(|| "it was closed".to_owned());
+        self.reason().or_else(closed)
+    }
+
+    /// Waits until it takes nothing any more. Why, when it was not closed.
+    pub async fn ended(&self) -> Option<String> {
+        self.queue.closed().await;
+        self.reason()
+    }
+
+    /// Bytes of the longest body that it takes.
+    #[must_use]
+    pub fn body_bytes_max(&self) -> usize {
+        self.inner.settings.body_bytes_max
+    }
+
+    /// Counts a delivery that was turned away before it came here: whoever receives may know from its head alone
+    /// that it would not be taken.
+    pub fn turned_away(&self, source: &str, why: &ReceiveError) {
+        self.inner.counters.of(source).refused(why);
     }
 
     /// The notices for a consumer of this name, from the first that it has not acknowledged. One that is
@@ -273,22 +358,8 @@ impl Engine {
     /// What it did since it began, and what it holds, in numbers.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.counters.stats(self.queue.max_capacity() - self.queue.capacity())
-    }
-
-    /// The record of a session as of its latest entry, as JSON with its certificate; nothing when
-    /// nothing of it has come.
-    ///
-    /// # Errors
-    /// When the log does not answer.
-    pub async fn session(&self, key: &SessionKey) -> Result<Option<String>, LogError> {
-        let Some(source) = self.inner.sources.get(&key.source) else { return Ok(None) };
-        let stored = self.inner.log.load(std::slice::from_ref(key)).await?.pop().unwrap_or_default();
-        if stored.events.is_empty() {
-            return Ok(None);
-        }
-        let session = source.restore(key.clone(), stored);
-        Ok(source.under(key).map(|under| session.record(under)))
+        let queue_max = self.queue.max_capacity();
+        self.inner.counters.stats(queue_max - self.queue.capacity(), queue_max)
     }
 
     /// Takes nothing more, on any handle; what waits is appended and answered, and the writer then ends.
@@ -299,44 +370,63 @@ impl Engine {
     }
 
     /// Verifies and reads a delivery, on the caller's side.
-    fn job(
-        &self,
-        source: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Result<(Job, oneshot::Receiver<Result<Receipt, ReceiveError>>), ReceiveError> {
+    fn read(&self, arriving: &Arriving<'_>) -> Result<Read, ReceiveError> {
         if let Some(reason) = self.reason() {
             return Err(ReceiveError::Stopped { reason });
         }
-        let unknown = || ReceiveError::UnknownSource { name: source.chars().take(64).collect() };
-        let source = self.inner.sources.get(source).ok_or_else(unknown)?;
-        let max = self.inner.settings.body_bytes_max;
+        let under = self.inner.sources.now();
+        let source = arriving.source(&under)?;
+        let (body, max) = (arriving.body, self.inner.settings.body_bytes_max);
         if body.len() > max {
             return Err(ReceiveError::TooLarge { bytes: body.len(), max });
         }
         source
             .verify
-            .verify(headers, body, self.inner.clock.now())
+            .verify(arriving.headers, body, self.inner.clock.now())
             .map_err(|Denied { reason }| ReceiveError::Denied { reason })?;
-        let delivery = Delivery { headers: source.contract.kept_headers(headers.iter().copied()), body: body.into() };
-        let mut reader = Reader::new();
-        let work = match source.read(&mut reader, &delivery) {
-            Ok((key, event)) => {
-                let arrival = LiveArrival::new(&source.contract, &event);
-                Work::Event { key, arrival, delivery }
-            }
-            Err(unreadable) => {
-                let received_at = self.inner.clock.now();
-                let reason = unreadable.to_string();
-                Work::Refused(Refused { source: source.name.clone(), received_at, reason, delivery })
-            }
-        };
-        let (answer, answered) = oneshot::channel();
-        Ok((Job::Delivery(Box::new(work), answer), answered))
+        let work = arriving.work(source, &*self.inner.clock);
+        Ok(Read { under, work })
     }
 
-    fn refuse(&self, error: ReceiveError) -> ReceiveError {
-        self.inner.counters.refused(&error);
+    /// Puts a delivery into the queue, read under the sources of that moment, and waits for what becomes of it.
+    async fn hand_in(
+        &self,
+        arriving: &Arriving<'_>,
+        read: Read,
+        room: mpsc::Permit<'_, Job>,
+    ) -> Result<Receipt, ReceiveError> {
+        let answer = self.queue_in(arriving, read, room).map_err(|error| self.refuse(arriving.source, error))?;
+        // From here on it is counted by the writer, whether anybody waits for it or not.
+        answer.await.map_err(|_| self.refuse(arriving.source, self.why_stopped()))?
+    }
+
+    fn queue_in(
+        &self,
+        arriving: &Arriving<'_>,
+        Read { mut under, mut work }: Read,
+        room: mpsc::Permit<'_, Job>,
+    ) -> Result<oneshot::Receiver<Result<Receipt, ReceiveError>>, ReceiveError> {
+        let (to, answered) = oneshot::channel();
+        let since = self.inner.clock.now();
+        let mut counters = self.inner.counters.of_known(arriving.source(&under)?);
+        // Once more for each change of the sources meanwhile.
+        loop {
+            {
+                let present = self.inner.sources.hold();
+                if Arc::ptr_eq(&present, &under) {
+                    room.send(Job::Delivery(work, Answer { to, counters, since }));
+                    return Ok(answered);
+                }
+            }
+            under = self.inner.sources.now();
+            let source = arriving.source(&under)?;
+            counters = self.inner.counters.of_known(source);
+            work = arriving.work(source, &*self.inner.clock);
+        }
+    }
+
+    fn refuse(&self, source: &str, error: ReceiveError) -> ReceiveError {
+        self.turned_away(source, &error);
         error
     }
 
@@ -353,7 +443,6 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sources: Vec<&String> = self.inner.sources.keys().collect();
-        f.debug_struct("Engine").field("sources", &sources).finish_non_exhaustive()
+        f.debug_struct("Engine").field("sources", &self.source_names()).finish_non_exhaustive()
     }
 }

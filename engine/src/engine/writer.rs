@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::stats::Counted;
+use super::sources::Sources;
+use super::stats::{Counted, SourceCounters, Told};
 use super::{Inner, Receipt, ReceiveError, Source};
-use crate::live::{LiveArrival, Received, Session, SessionKey};
+use crate::live::{LiveArrival, Notice, NoticeKind, Received, Session, SessionKey, Under, Wanting};
 use crate::log::{Batch, Delivery, EventEntry, Gone, LogError, Refused, Repeat, Stored, Why};
 use crate::timestamp::Timestamp;
 
@@ -27,7 +28,13 @@ const BROUGHT_BACK_MAX: usize = 64;
 const DEADLINES_MAX: usize = 256;
 
 /// Who waits for what became of a delivery.
-pub(super) type Answer = oneshot::Sender<Result<Receipt, ReceiveError>>;
+pub(super) struct Answer {
+    pub(super) to: oneshot::Sender<Result<Receipt, ReceiveError>>,
+    /// Where it counts.
+    pub(super) counters: Arc<SourceCounters>,
+    /// Since when it waits.
+    pub(super) since: Timestamp,
+}
 
 /// What waits for the writer.
 pub(super) enum Job {
@@ -35,6 +42,8 @@ pub(super) enum Job {
     Delivery(Box<Work>, Answer),
     /// A session that is to be forgotten; whether there was anything to forget.
     Forget(SessionKey, oneshot::Sender<Result<bool, LogError>>),
+    /// These are the sources of all that is behind it.
+    Sources(Arc<Sources>, oneshot::Sender<Result<(), LogError>>),
     /// Nothing more is to be taken.
     Close,
 }
@@ -57,21 +66,22 @@ fn too_many(max: usize) -> String {
     )
 }
 
-/// How many of these, from the first on, go into one commit.
+/// How many of these, from the first on, go into one commit. Nothing goes with what stands behind other sources.
 fn fitting(waiting: &[Job]) -> usize {
     let mut bytes = 0;
-    let more = waiting.iter().skip(1).position(|job| {
+    let end = waiting.iter().enumerate().position(|(place, job)| {
         bytes += job.bytes();
-        bytes + waiting[0].bytes() > COMMIT_BYTES_MAX
+        let is_after_change = place > 0 && matches!(waiting[place - 1], Job::Sources(..));
+        place > 0 && (bytes > COMMIT_BYTES_MAX || is_after_change)
     });
-    more.map_or(waiting.len(), |more| more + 1)
+    end.unwrap_or(waiting.len())
 }
 
 impl Job {
     fn bytes(&self) -> usize {
         match self {
             Job::Delivery(work, _) => work.delivery().body.len(),
-            Job::Forget(..) | Job::Close => 0,
+            Job::Forget(..) | Job::Sources(..) | Job::Close => 0,
         }
     }
 }
@@ -95,6 +105,8 @@ impl Work {
 /// Takes what waits, judges it, appends it as one batch, and answers.
 pub struct Writer {
     inner: Arc<Inner>,
+    /// What is judged is judged under these.
+    sources: Arc<Sources>,
     jobs: mpsc::Receiver<Job>,
     say: watch::Sender<u64>,
     /// Sessions that wait for more.
@@ -126,6 +138,10 @@ struct Held {
 struct Making {
     batch: Batch,
     touched: BTreeSet<SessionKey>,
+    /// Events by their place that are the first of their sessions.
+    began: Vec<usize>,
+    /// What its notices tell of lost events.
+    told: Vec<Told>,
 }
 
 impl Making {
@@ -133,12 +149,29 @@ impl Making {
     fn is_nothing(&self) -> bool {
         self.touched.is_empty() && self.batch.refused.is_empty()
     }
+
+    /// Takes what is said of a session that was just judged, when `before` was wanting as it was last told.
+    fn say(&mut self, session: &Session, under: Under<'_>, before: Option<Wanting>, notices: Vec<Notice>) {
+        for notice in notices {
+            if notice.kind != NoticeKind::Asset {
+                let place = self.batch.notices.len();
+                self.told.push(Told::new(place, notice.kind, session, under, before));
+            }
+            self.batch.notices.push(notice);
+        }
+    }
 }
 
 impl Writer {
-    pub(super) fn new(inner: Arc<Inner>, jobs: mpsc::Receiver<Job>, say: watch::Sender<u64>) -> Writer {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        sources: Arc<Sources>,
+        jobs: mpsc::Receiver<Job>,
+        say: watch::Sender<u64>,
+    ) -> Writer {
         Writer {
             inner,
+            sources,
             jobs,
             say,
             sessions: BTreeMap::new(),
@@ -168,6 +201,7 @@ impl Writer {
         self.remember_sources().await?;
         let mut waiting = Vec::new();
         loop {
+            self.inner.pulse.busy_since(Some(self.inner.clock.now()));
             let next = if self.pass_deadlines().await? {
                 self.next_due().await?
             } else {
@@ -181,6 +215,7 @@ impl Writer {
                 }
             };
             waiting.clear();
+            self.inner.pulse.busy_since(None);
             let max = self.inner.settings.batch_max.max(1);
             let came = tokio::select! {
                 // What came is answered before deadlines that fall due at the same time.
@@ -191,6 +226,7 @@ impl Writer {
             if came == 0 {
                 return Ok(());
             }
+            self.inner.pulse.busy_since(Some(self.inner.clock.now()));
             // Deadlines that were due before these came are entries before them.
             self.pass_deadlines().await?;
             while !waiting.is_empty() {
@@ -204,11 +240,22 @@ impl Writer {
     /// Lets the log remember what sources are read under, for whoever looks into it later. Without room for
     /// that, the next opening does it.
     async fn remember_sources(&self) -> Result<(), LogError> {
-        let sources = self.inner.sources.values().map(Source::settings).collect();
+        let sources = self.sources.values().map(Source::settings).collect();
         match self.inner.log.append(Batch { sources, ..Batch::default() }).await {
             Err(error) if is_passing(&error) => Ok(()),
             outcome => outcome.map(drop),
         }
+    }
+
+    /// Judges under other sources from here on: as after opening the log with them.
+    async fn change_sources(&mut self, sources: Arc<Sources>) -> Result<(), LogError> {
+        self.sources = sources;
+        // They were read under the old ones, and come from the log again when they are needed.
+        self.sessions.clear();
+        self.inner.counters.holds(0);
+        // Some may have their source now.
+        self.passed_over = None;
+        self.remember_sources().await
     }
 
     /// The time now: later than anything the log has, whatever the system's clock says.
@@ -242,8 +289,8 @@ impl Writer {
                 // Those that are due are damaged, and stay so. Others are looked for again in a while.
                 return Ok(false);
             }
-            let inner = Arc::clone(&self.inner);
-            let under = |key: &SessionKey| inner.sources.get(&key.source).and_then(|source| source.under(key));
+            let sources = Arc::clone(&self.sources);
+            let under = |key: &SessionKey| sources.get(&key.source).and_then(|source| source.under(key));
             let (ours, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, key)| under(key).is_some());
             let keys: Vec<SessionKey> = ours.into_iter().map(|(_, key)| key).collect();
             self.fetch(&keys).await?;
@@ -259,8 +306,9 @@ impl Writer {
                 };
                 // It may have been put off by what came since or by other terms, and under another contract
                 // it may be over without a deadline.
+                let before = session.said_wanting(under);
                 let (passed, notices) = session.settle(under, now);
-                making.batch.notices.extend(notices);
+                making.say(session, under, before, notices);
                 making.batch.deadlines.extend(passed.map(|due| (key, due)));
             }
             let passed = making.batch.deadlines.iter().map(|(_, due)| *due).max();
@@ -283,18 +331,27 @@ impl Writer {
             .iter()
             .filter_map(|job| match job {
                 Job::Delivery(work, _) => work.key().cloned(),
-                Job::Forget(..) | Job::Close => None,
+                Job::Forget(..) | Job::Sources(..) | Job::Close => None,
             })
             .collect();
         let mut making = Making::default();
         let mut answers = Vec::with_capacity(waiting.len());
+        let taken_at = self.inner.clock.now();
         let fetched = self.fetch(&keys).await;
         let mut forget = Vec::new();
+        let mut changed = None;
         for job in waiting {
             let (work, answer) = match job {
-                Job::Delivery(work, answer) => (work, answer),
+                Job::Delivery(work, answer) => {
+                    self.inner.counters.waited(taken_at.since(answer.since));
+                    (work, answer)
+                }
                 Job::Forget(key, answer) => {
                     forget.push((key, answer));
+                    continue;
+                }
+                Job::Sources(sources, answer) => {
+                    changed = Some((sources, answer));
                     continue;
                 }
                 Job::Close => {
@@ -328,13 +385,13 @@ impl Writer {
                 (Ok(()), None) => continue,
             };
             match &told {
-                Ok(receipt) => self.inner.counters.received(receipt),
-                Err(error) => self.inner.counters.refused(error),
+                Ok(receipt) => answer.counters.received(receipt),
+                Err(error) => answer.counters.refused(error),
             }
             // Those brought back by what came again are in memory, too.
             self.inner.counters.holds(self.sessions.len());
             // Whoever does not wait any more has no need to know: it is kept all the same.
-            let _ = answer.send(told);
+            let _ = answer.to.send(told);
         }
         if !repeats.is_empty() {
             // What cannot be counted is not. A log that has stopped says so when something is to be kept.
@@ -354,10 +411,16 @@ impl Writer {
                 for key in &keys {
                     self.sessions.remove(key);
                 }
-                Ok(())
             }
-            outcome => outcome,
+            outcome => outcome?,
         }
+        // The last of what goes into one commit.
+        if let Some((sources, answer)) = changed {
+            let done = self.change_sources(sources).await;
+            let _ = answer.send(done.clone());
+            done?;
+        }
+        Ok(())
     }
 
     /// What a delivery is of which the log has nothing, though it was not there before.
@@ -401,8 +464,8 @@ impl Writer {
             making.batch.refused.push(refused);
             return Receipt::Quarantined { reason };
         }
-        let inner = Arc::clone(&self.inner);
-        let under = inner.sources.get(&key.source).and_then(|source| source.under(&key));
+        let sources = Arc::clone(&self.sources);
+        let under = sources.get(&key.source).and_then(|source| source.under(&key));
         let empty = || Held { session: Session::new(key.clone()), due: None, gone: None, touched: 0 };
         let Held { session, due, gone, .. } = self.sessions.entry(key.clone()).or_insert_with(empty);
         if let Some(gone) = gone {
@@ -416,15 +479,18 @@ impl Writer {
         // Time goes on while sessions are read and batches are written. What became due meanwhile is an entry
         // before this one, whatever the batches are.
         if due.is_some_and(|due| due <= now) && session.deadline(under).is_some_and(|due| due <= now) {
+            let before = session.said_wanting(under);
             let (passed, notices) = session.settle(under, now);
-            making.batch.notices.extend(notices);
+            making.say(session, under, before, notices);
             making.batch.deadlines.extend(passed.map(|due| (key.clone(), due)));
             making.touched.insert(key.clone());
         }
-        let max = inner.settings.events_max.max(1);
+        let max = self.inner.settings.events_max.max(1);
         if session.partial().len() >= max && !session.has(&arrival) {
             if !session.partial().is_crowded() {
-                making.batch.notices.extend(session.crowd(under));
+                let before = session.said_wanting(under);
+                let notices = session.crowd(under);
+                making.say(session, under, before, notices);
                 making.batch.crowded.push(key.clone());
                 making.touched.insert(key.clone());
             }
@@ -433,6 +499,8 @@ impl Writer {
             making.batch.refused.push(refused);
             return Receipt::Quarantined { reason };
         }
+        let is_first = session.partial().is_empty();
+        let before = session.said_wanting(under);
         match session.receive(under, &arrival, now) {
             Received::Duplicate => {
                 making.batch.repeats.push(Repeat { key: key.clone(), digest: arrival.digest(), received_at: now });
@@ -440,8 +508,9 @@ impl Writer {
             }
             Received::Stored(notices) => {
                 let digest = arrival.digest();
+                making.began.extend(is_first.then_some(making.batch.events.len()));
                 making.batch.events.push(EventEntry { key: key.clone(), digest, received_at: Some(now), delivery });
-                making.batch.notices.extend(notices);
+                making.say(session, under, before, notices);
                 making.touched.insert(key.clone());
                 Receipt::Stored { key }
             }
@@ -479,7 +548,7 @@ impl Writer {
     }
 
     fn restore(&mut self, key: SessionKey, stored: Stored) {
-        if let Some(source) = self.inner.sources.get(&key.source) {
+        if let Some(source) = self.sources.get(&key.source) {
             let gone = stored.gone;
             let session = source.restore(key.clone(), stored);
             let due = source.under(&key).and_then(|under| session.deadline(under));
@@ -494,7 +563,7 @@ impl Writer {
             return Ok(Vec::new());
         }
         for key in &making.touched {
-            let under = self.inner.sources.get(&key.source).and_then(|source| source.under(key));
+            let under = self.sources.get(&key.source).and_then(|source| source.under(key));
             let held = self.sessions.get_mut(key).zip(under);
             let due = held.and_then(|(held, under)| {
                 held.due = held.session.deadline(under);
@@ -504,8 +573,15 @@ impl Writer {
         }
         let said = making.batch.notices.len() as u64;
         let due = making.batch.due.clone();
-        let counted = Counted::of(&making.batch);
+        let counted = Counted::of(&self.inner.counters, &making.batch, &making.began, making.told);
+        let began = self.inner.clock.now();
         let outcome = self.inner.log.append(making.batch).await;
+        let ended = self.inner.clock.now();
+        match &outcome {
+            Ok(_) => self.inner.pulse.taken(),
+            Err(LogError::Full { reason }) => self.inner.pulse.refused(ended, reason.clone()),
+            Err(_) => {}
+        }
         if outcome.is_err() {
             // Memory may be ahead of the log now.
             for key in &making.touched {
@@ -513,7 +589,7 @@ impl Writer {
             }
         }
         let appended = outcome?;
-        self.inner.counters.appended(&counted, &appended);
+        self.inner.counters.appended(counted, &appended, ended.since(began), ended);
         // What waits for nothing is brought back when something comes, unless that is much to read.
         for (key, _) in due.iter().filter(|(_, due)| due.is_none()) {
             if self.sessions.get(key).is_some_and(|held| held.session.partial().len() <= BROUGHT_BACK_MAX) {

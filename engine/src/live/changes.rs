@@ -1,6 +1,6 @@
 //! What differs between two records.
 
-use crate::json::{Shape, Tape};
+use crate::json::{Shape, Tape, write_string};
 
 /// Containers inside each other that a record may have: those of a payload, and those around a value.
 const DEPTH_MAX: usize = crate::json::DEPTH_MAX + 8;
@@ -17,6 +17,20 @@ pub struct Change {
     pub old: Option<String>,
     /// What it is now, as JSON; nothing when it is no longer there.
     pub new: Option<String>,
+}
+
+impl Change {
+    /// Appends it as JSON; what was not there is absent.
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"part\":");
+        write_string(&self.part, out);
+        for (name, value) in [("old", &self.old), ("new", &self.new)] {
+            if let Some(value) = value {
+                out.extend_from_slice(format!(",\"{name}\":{value}").as_bytes());
+            }
+        }
+        out.push(b'}');
+    }
 }
 
 /// Everything but events and certificate that differs between two records, given as JSON, in the order

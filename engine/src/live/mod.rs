@@ -12,7 +12,9 @@
 mod changes; // what differs between two records
 mod notice; // what is said, each once
 mod session; // the log of a session, judged entry by entry
+mod wanting; // events that did not come, from one record to the next
 
 pub use changes::{Change, changes};
 pub use notice::{Asset, Notice, NoticeId, NoticeKind, Said};
 pub use session::{Arrival as LiveArrival, Received, Session, SessionKey, Under};
+pub(crate) use wanting::{Names, Wanting};

@@ -210,14 +210,8 @@ impl Notice {
         if !self.changes.is_empty() {
             member("changes", &|out| {
                 for (place, change) in self.changes.iter().enumerate() {
-                    out.extend_from_slice(if place == 0 { b"[{\"part\":" } else { b",{\"part\":" });
-                    write_string(&change.part, out);
-                    for (name, value) in [("old", &change.old), ("new", &change.new)] {
-                        if let Some(value) = value {
-                            out.extend_from_slice(format!(",\"{name}\":{value}").as_bytes());
-                        }
-                    }
-                    out.push(b'}');
+                    out.push(if place == 0 { b'[' } else { b',' });
+                    change.write_json(out);
                 }
                 out.push(b']');
             });

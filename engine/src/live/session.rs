@@ -2,6 +2,7 @@
 
 use super::changes::{Change, changes};
 use super::notice::{Asset, EVENTS_MAX, Notice, NoticeId, NoticeKind, Said};
+use super::wanting::Wanting;
 use crate::certificate::Certifier;
 use crate::contract::{Contract, SubjectId, Terms};
 use crate::event::Event;
@@ -188,6 +189,16 @@ impl Session {
         judge(&self.partial, under.subject, under.contract, under.terms, self.now())
     }
 
+    /// What is wanting now.
+    pub(crate) fn wanting(&self, under: Under<'_>) -> Wanting {
+        Wanting::judged(&self.verdict(under))
+    }
+
+    /// What was wanting when its end was last said, or else a stall; nothing when neither was.
+    pub(crate) fn said_wanting(&self, under: Under<'_>) -> Option<Wanting> {
+        self.said.last_record().map(|record| Wanting::recorded(record, under.contract))
+    }
+
     /// The record, as JSON with its certificate.
     #[must_use]
     pub fn record(&self, under: Under<'_>) -> String {
@@ -210,6 +221,17 @@ impl Session {
     #[must_use]
     pub fn changes_since(&self, under: Under<'_>, record: &str) -> Vec<Change> {
         changes(record, &outline(&self.read(under, self.now())))
+    }
+
+    /// The record as it is at a later time than that of the latest entry, as JSON without events and
+    /// certificate: however many events there are, it is no longer for them.
+    pub(crate) fn outline_at(&self, under: Under<'_>, at: Timestamp) -> String {
+        outline(&self.read(under, at.max(self.now())))
+    }
+
+    /// What is known of it at a later time than that of the latest entry.
+    pub(crate) fn view_at<'s>(&'s self, under: Under<'s>, at: Timestamp) -> Record<'s> {
+        self.read(under, at.max(self.now()))
     }
 
     fn now(&self) -> Timestamp {

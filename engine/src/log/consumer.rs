@@ -16,6 +16,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use crate::timestamp::Timestamp;
+
 /// A consumer of notices, as a log has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consumer {
@@ -41,7 +43,7 @@ pub enum Standing {
 /// Why a notice is parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It was tried, and failed as often as it may.
+    /// It was tried, and failed as often as it may, or so that there is no use in trying again.
     Failed {
         /// The last failure, at most [`REASON_BYTES_MAX`] bytes.
         reason: String,
@@ -51,6 +53,44 @@ pub enum Cause {
         /// The place of that one.
         behind: u64,
     },
+    /// It failed, and is tried again by itself, so late that the mark does not wait for it.
+    Later {
+        /// The last failure, at most [`REASON_BYTES_MAX`] bytes.
+        reason: String,
+        /// How often it failed.
+        tries: u32,
+        /// When it is tried again.
+        again: Timestamp,
+    },
+    /// It failed for a reason that holds for the whole consumer: nothing more is handed over to it, until this
+    /// one is released or dealt with.
+    Closed {
+        /// Why, at most [`REASON_BYTES_MAX`] bytes.
+        reason: String,
+    },
+}
+
+impl Cause {
+    /// Why it failed; nothing of one that was not tried.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Cause::Failed { reason } | Cause::Later { reason, .. } | Cause::Closed { reason } => Some(reason),
+            Cause::Held { .. } => None,
+        }
+    }
+
+    /// The same with another reason, where there is one.
+    #[must_use]
+    pub fn with_reason(self, new: &str) -> Cause {
+        let reason = new.to_owned();
+        match self {
+            Cause::Failed { .. } => Cause::Failed { reason },
+            Cause::Later { tries, again, .. } => Cause::Later { reason, tries, again },
+            Cause::Closed { .. } => Cause::Closed { reason },
+            Cause::Held { behind } => Cause::Held { behind },
+        }
+    }
 }
 
 /// Bytes of the reason for which a notice is parked: it is a small value wherever it is kept.

@@ -258,6 +258,10 @@ impl LogRead for MemoryLog {
         Ok(self.lock().due.first().map(|(at, _)| *at))
     }
 
+    async fn waiting(&self) -> Result<Option<u64>, LogError> {
+        Ok(Some(self.lock().due.len() as u64))
+    }
+
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
         let kept = self.lock();
         // As many as fit in memory fit in a usize.

@@ -280,6 +280,11 @@ pub trait LogRead: Send + Sync {
     /// When the first session has to be judged again.
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError>;
 
+    /// How many sessions have to be judged again at some time; nothing when it would have to look at them to tell.
+    async fn waiting(&self) -> Result<Option<u64>, LogError> {
+        Ok(None)
+    }
+
     /// Notices after a place in the outbox, in order, up to this many. Places count from 1 and have no gap.
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError>;
 

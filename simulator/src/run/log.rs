@@ -106,6 +106,10 @@ impl LogRead for SimulatedLog {
         self.kept.next_due().await
     }
 
+    async fn waiting(&self) -> Result<Option<u64>, LogError> {
+        self.kept.waiting().await
+    }
+
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
         self.wait().await?;
         self.kept.notices(after, limit).await

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use finis_engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Appended, Batch, Cause, EventEntry, Gone, Keep, LogError, Mark, RefusedId, SourceSettings};
+use finis_engine::log::{Appended, Batch, EventEntry, Gone, Keep, LogError, Mark, RefusedId, SourceSettings};
 use finis_engine::{Digest, Timestamp};
 use tokio::sync::oneshot;
 
@@ -214,15 +214,19 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<(), LogError> {
 /// Refuses marks that are no small values.
 pub(super) fn check_marks(marks: &[Mark]) -> Result<(), LogError> {
     marks.iter().try_for_each(|mark| match mark {
-        Mark::Park(_, Cause::Failed { reason }) => check_name("the reason of a failure", reason),
+        Mark::Park(_, cause) => check_name("the reason of a failure", cause.reason().unwrap_or_default()),
         _ => Ok(()),
     })
 }
 
+/// Bytes that a cause has at most, its reason aside.
+const CAUSE_BYTES: usize = 32;
+
 /// Bytes that marks of a consumer need in a frame, at most.
 pub(super) fn marks_bytes(consumer: &str, marks: &[Mark]) -> usize {
     let reason = |mark: &Mark| match mark {
-        Mark::Park(_, Cause::Failed { reason }) => reason.len(),
+        // What else there is of a cause is some bytes.
+        Mark::Park(_, cause) => cause.reason().map_or(0, str::len) + CAUSE_BYTES,
         _ => 0,
     };
     marks.iter().map(|mark| bare_bytes(consumer.len() + reason(mark))).sum()

@@ -254,6 +254,11 @@ impl LogRead for EmbeddedLog {
         Ok(self.readers()?.view.next_due())
     }
 
+    async fn waiting(&self) -> Result<Option<u64>, LogError> {
+        // In memory.
+        Ok(Some(self.readers()?.view.waiting() as u64))
+    }
+
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
         self.read(move |readers| readers.entries().notices(after, limit)).await
     }

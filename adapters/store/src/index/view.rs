@@ -246,6 +246,11 @@ impl View {
         self.read().due.first().map(|(at, _)| *at)
     }
 
+    /// How many sessions are due at some time.
+    pub(crate) fn waiting(&self) -> usize {
+        self.read().due.len()
+    }
+
     /// The state of the index.
     pub(crate) fn meta(&self) -> Meta {
         self.read().meta

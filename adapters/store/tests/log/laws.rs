@@ -236,6 +236,7 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
     assert_eq!(log.due(Some(&all.due[1]), at(90), 2).await.unwrap(), all.due[2..4]);
     assert_eq!(log.due(Some(&all.due[1]), at(16), 9).await.unwrap(), []);
     assert_eq!(log.next_due().await.unwrap(), Some(at(15)));
+    assert_eq!(log.waiting().await.unwrap(), Some(6));
     assert_eq!(log.notices(2, 3).await.unwrap(), all.notices[2..5]);
     assert_eq!(log.notices(6, 3).await.unwrap(), []);
     assert_eq!(log.refused(4).await.unwrap().deliveries, all.refused[..4]);
@@ -250,6 +251,7 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
     log.append(Batch { due: vec![(key(0), None), (key(1), Some(at(1)))], ..Batch::default() }).await.unwrap();
     let due = log.due(None, at(19), 9).await.unwrap();
     assert_eq!((due.len(), &due[0]), (5, &(at(1), key(1))));
+    assert_eq!(log.waiting().await.unwrap(), Some(5));
 }
 
 /// Consumers as a person would note them: the mark, then what stands otherwise.
@@ -258,6 +260,8 @@ async fn consumers(log: &dyn Log) -> Vec<String> {
         Standing::Done => format!(" {seq} done"),
         Standing::Parked(Cause::Failed { reason }) => format!(" {seq} {reason}"),
         Standing::Parked(Cause::Held { behind }) => format!(" {seq} behind {behind}"),
+        Standing::Parked(Cause::Later { reason, tries, again }) => format!(" {seq} {reason} {tries} {again}"),
+        Standing::Parked(Cause::Closed { reason }) => format!(" {seq} closed {reason}"),
         Standing::Released => format!(" {seq} released"),
     };
     let consumers = log.consumers().await.unwrap().into_iter().map(|consumer| {

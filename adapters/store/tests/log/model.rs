@@ -176,7 +176,13 @@ pub(crate) fn batches() -> impl Strategy<Value = Batch> {
 pub(crate) fn causes() -> impl Strategy<Value = Cause> {
     prop_oneof![
         "[a-zé]{0,3}".prop_map(|reason| Cause::Failed { reason }),
-        (0_u64..20).prop_map(|behind| Cause::Held { behind })
+        (0_u64..20).prop_map(|behind| Cause::Held { behind }),
+        ("[a-zé]{0,3}", any::<u32>(), (0_i64..60).prop_map(at)).prop_map(|(reason, tries, again)| Cause::Later {
+            reason,
+            tries,
+            again
+        }),
+        "[a-zé]{0,3}".prop_map(|reason| Cause::Closed { reason }),
     ]
 }
 

@@ -58,6 +58,7 @@ proptest! {
                 }
                 assert_eq!(log.latest().await, twin.latest().await);
                 assert_eq!(log.next_due().await, twin.next_due().await);
+                assert_eq!(log.waiting().await, twin.waiting().await);
                 let due = |due: Vec<_>| due.into_iter().map(|(at, _)| at).collect::<Vec<_>>();
                 assert_eq!(log.due(None, at(20), 3).await.map(due), twin.due(None, at(20), 3).await.map(due));
                 // Whoever looks from beside sees the same, and the same as if he had looked anew.

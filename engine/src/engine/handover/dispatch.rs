@@ -6,11 +6,14 @@
 //!
 //! Each session is a lane. Of a lane one notice at a time is under way, the first that is open, and none that
 //! stands behind a parked one: so the order within a session holds. Lanes know nothing of each other.
+//!
+//! What is tried again much later is parked, too, with the time: the log then remembers it, and the mark goes on
+//! over it. It is handed over when its time has come, as the first of its lane, and parked again if it fails.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::Policy;
+use super::failure::{Failure, Then};
 use crate::live::SessionKey;
 use crate::log::{Cause, Consumer, Mark, REASON_BYTES_MAX};
 use crate::timestamp::Timestamp;
@@ -28,6 +31,12 @@ pub(super) struct Dispatch {
     waiting: BTreeSet<(Timestamp, u64)>,
     under_way: usize,
     parked: usize,
+    /// What is parked until its time.
+    later: BTreeMap<u64, Tried>,
+    /// What is parked, and closes the consumer. Nothing is handed over while there is any.
+    closed: BTreeSet<u64>,
+    /// Nothing is handed over before.
+    paused_until: Option<Timestamp>,
     /// All up to this place was offered, or is settled.
     read: u64,
     /// What was offered and is not settled.
@@ -45,6 +54,13 @@ struct Lane {
     queue: BTreeSet<u64>,
     parked: BTreeSet<u64>,
     under_way: Option<u64>,
+}
+
+impl Lane {
+    /// The first that is not dealt with, parked or not.
+    fn head(&self) -> Option<u64> {
+        self.queue.first().into_iter().chain(self.parked.first()).min().copied()
+    }
 }
 
 /// How often a notice failed, and when it may be tried again.
@@ -77,6 +93,9 @@ impl Dispatch {
             waiting: BTreeSet::new(),
             under_way: 0,
             parked: 0,
+            later: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            paused_until: None,
             read: acknowledged,
             open: BTreeSet::new(),
             failed: BTreeMap::new(),
@@ -88,6 +107,7 @@ impl Dispatch {
     /// failed that is still open.
     pub(super) fn again(self, consumer: &Consumer) -> Dispatch {
         let mut again = Dispatch::new(self.policy, consumer.acknowledged);
+        again.paused_until = self.paused_until;
         again.failed = self.failed;
         again.failed.retain(|seq, _| consumer.is_open(*seq));
         for (key, seq) in self.lanes.iter().filter_map(|(key, lane)| Some((key, lane.under_way?))) {
@@ -98,8 +118,16 @@ impl Dispatch {
     }
 
     /// A notice that is parked.
-    pub(super) fn park(&mut self, seq: u64, key: &SessionKey) {
+    pub(super) fn park(&mut self, seq: u64, key: &SessionKey, cause: &Cause) {
         self.parked += usize::from(self.lane(seq, key).parked.insert(seq));
+        match cause {
+            Cause::Later { tries, again, .. } => {
+                self.later.insert(seq, Tried { times: *tries, again: Some(*again) });
+                self.show_head(key);
+            }
+            Cause::Closed { .. } => drop(self.closed.insert(seq)),
+            Cause::Failed { .. } | Cause::Held { .. } => {}
+        }
     }
 
     /// A notice that was parked, and is to be handed over again; unless one before it was parked meanwhile.
@@ -147,34 +175,61 @@ impl Dispatch {
 
     /// A notice to be handed over now. It is under way from here on.
     pub(super) fn next(&mut self, now: Timestamp) -> Option<u64> {
-        if self.under_way >= self.policy.at_once_max.max(1) {
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+        if !self.has_room() || self.paused_until.is_some() {
             return None;
         }
         while let Some((_, seq)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
             self.waiting.pop_first();
             self.ready.insert(seq);
             // It waits for nothing any more, whoever looks at its lane next.
-            if let Some(tried) = self.failed.get_mut(&seq) {
+            for tried in [self.failed.get_mut(&seq), self.later.get_mut(&seq)].into_iter().flatten() {
                 tried.again = None;
             }
         }
-        let seq = self.ready.pop_first()?;
-        let lane = self.keys.get(&seq).and_then(|key| self.lanes.get_mut(key))?;
-        lane.under_way = Some(seq);
-        self.under_way += 1;
-        Some(seq)
+        while let Some(seq) = self.ready.pop_first() {
+            let lane = self.keys.get(&seq).and_then(|key| self.lanes.get_mut(key));
+            // What another came before meanwhile is shown again when that one is dealt with.
+            let Some(lane) = lane.filter(|lane| lane.under_way.is_none() && lane.head() == Some(seq)) else { continue };
+            lane.under_way = Some(seq);
+            self.under_way += 1;
+            return Some(seq);
+        }
+        None
     }
 
-    /// When the next failed one may be tried again, if there is room for it.
+    /// When something may be handed over that may not now, if there is room for it.
     pub(super) fn due(&self) -> Option<Timestamp> {
-        let has_room = self.under_way < self.policy.at_once_max.max(1);
-        self.waiting.first().map(|(at, _)| *at).filter(|_| has_room)
+        if !self.has_room() {
+            return None;
+        }
+        let waiting = self.waiting.first().map(|(at, _)| *at);
+        match self.paused_until {
+            Some(until) if !self.ready.is_empty() => Some(until),
+            Some(until) => waiting.map(|at| at.max(until)),
+            None => waiting,
+        }
+    }
+
+    /// How often a notice failed, as far as is known.
+    pub(super) fn tries(&self, seq: u64) -> u32 {
+        self.later.get(&seq).or_else(|| self.failed.get(&seq)).map_or(0, |tried| tried.times)
+    }
+
+    /// Whether a notice is set aside until its time. When it is dealt with, what was held behind it is to be
+    /// released: to begin anew with what the log has does that.
+    pub(super) fn is_aside(&self, seq: u64) -> bool {
+        self.later.contains_key(&seq)
     }
 
     /// A notice was dealt with. Says what is to be remembered.
     pub(super) fn succeed(&mut self, seq: u64) -> Mark {
         if let Some(key) = self.land(seq) {
             self.failed.remove(&seq);
+            if self.later.remove(&seq).is_some() {
+                let lane = self.lanes.get_mut(&key);
+                self.parked -= usize::from(lane.is_some_and(|lane| lane.parked.remove(&seq)));
+            }
             self.settle(seq, &key);
         }
         if seq > self.read {
@@ -183,23 +238,53 @@ impl Dispatch {
         Mark::Done(seq)
     }
 
-    /// A notice was not dealt with. Says what is to be remembered; nothing when it is tried again.
-    pub(super) fn fail(&mut self, seq: u64, reason: &str, now: Timestamp) -> Vec<Mark> {
+    /// A notice was not dealt with. Says what is to be remembered; nothing when it is tried again soon.
+    pub(super) fn fail(&mut self, seq: u64, failure: &Failure, now: Timestamp) -> Vec<Mark> {
         let Some(key) = self.land(seq) else { return Vec::new() };
-        let is_queued = self.lanes.get(&key).is_some_and(|lane| lane.queue.contains(&seq));
+        let (is_later, is_queued) = (self.is_aside(seq), self.is_queued(seq, &key));
         // Otherwise it was rewound over while it was under way, or is still to be offered.
-        if !is_queued && seq <= self.read {
+        if !is_later && !is_queued && seq <= self.read {
             return Vec::new();
         }
-        let Policy { tries_max, backoff, backoff_max, parked_max, .. } = self.policy;
-        let tried = self.failed.entry(seq).or_default();
-        tried.times = tried.times.saturating_add(1);
-        tried.again = Some(now.plus(wait_after(tried.times, backoff, backoff_max)));
+        let times = self.tries(seq).saturating_add(1);
+        let by_schedule = now.plus(self.policy.schedule.wait_after(times));
+        let reason = || shortened(&failure.reason);
+        let (again, end) = match failure.then {
+            Then::Schedule => {
+                let end = (times >= self.policy.tries_max).then(|| Cause::Failed { reason: reason() });
+                (by_schedule, end)
+            }
+            Then::At(at) => (at, None),
+            Then::Pause(until) => {
+                self.paused_until = self.paused_until.max(Some(until));
+                (until, None)
+            }
+            Then::Park => (by_schedule, Some(Cause::Failed { reason: reason() })),
+            Then::Close => (by_schedule, Some(Cause::Closed { reason: reason() })),
+        };
+        let is_long = self.policy.aside_after.is_some_and(|long| again >= now.plus(long));
+        let later = || (is_later || is_long).then(|| Cause::Later { reason: reason(), tries: times, again });
+        // What is parked already takes no more room.
+        let has_room = is_later || is_queued && self.parked < self.policy.parked_max;
+        let cause = end.or_else(later).filter(|_| has_room);
+        let tried = Tried { times, again: Some(again) };
         let mut marks = Vec::new();
-        if is_queued && tried.times >= tries_max && self.parked < parked_max {
-            marks.push(Mark::Park(seq, Cause::Failed { reason: shortened(reason) }));
-            self.set_aside(seq, &key);
-            marks.extend(self.hold_behind(seq, &key));
+        if let Some(cause) = cause {
+            if is_queued {
+                self.set_aside(seq, &key);
+            }
+            self.later.remove(&seq);
+            match cause {
+                Cause::Later { .. } => drop(self.later.insert(seq, tried)),
+                Cause::Closed { .. } => drop(self.closed.insert(seq)),
+                Cause::Failed { .. } | Cause::Held { .. } => {}
+            }
+            marks.push(Mark::Park(seq, cause));
+            if is_queued {
+                marks.extend(self.hold_behind(seq, &key));
+            }
+        } else {
+            self.failed.insert(seq, tried);
         }
         self.show_head(&key);
         marks
@@ -256,10 +341,19 @@ impl Dispatch {
         let lane = self.lanes.get_mut(&key).filter(|lane| lane.under_way == Some(seq))?;
         lane.under_way = None;
         self.under_way -= 1;
-        if !lane.queue.contains(&seq) {
+        if !lane.queue.contains(&seq) && !self.later.contains_key(&seq) {
             self.settle(seq, &key);
         }
         Some(key)
+    }
+
+    fn is_queued(&self, seq: u64, key: &SessionKey) -> bool {
+        self.lanes.get(key).is_some_and(|lane| lane.queue.contains(&seq))
+    }
+
+    /// Whether anything more may be under way.
+    fn has_room(&self) -> bool {
+        self.closed.is_empty() && self.under_way < self.policy.at_once_max.max(1)
     }
 
     /// Lets go of a notice, and of its lane when nothing else is in it.
@@ -280,13 +374,15 @@ impl Dispatch {
     /// Puts the head of a lane where it is found, if it may go.
     fn show_head(&mut self, key: &SessionKey) {
         let Some(lane) = self.lanes.get(key).filter(|lane| lane.under_way.is_none()) else { return };
-        let Some(head) = lane.queue.first() else { return };
-        if lane.parked.first().is_some_and(|parked| parked < head) {
-            return;
-        }
-        match self.failed.get(head).and_then(|tried| tried.again) {
-            Some(at) => drop(self.waiting.insert((at, *head))),
-            None => drop(self.ready.insert(*head)),
+        let Some(head) = lane.head() else { return };
+        let tried = match self.later.get(&head) {
+            Some(tried) => Some(tried),
+            None if lane.parked.contains(&head) => return,
+            None => self.failed.get(&head),
+        };
+        match tried.and_then(|tried| tried.again) {
+            Some(at) => drop(self.waiting.insert((at, head))),
+            None => drop(self.ready.insert(head)),
         }
     }
 
@@ -294,12 +390,6 @@ impl Dispatch {
         self.keys.insert(seq, key.clone());
         self.lanes.entry(key.clone()).or_default()
     }
-}
-
-/// How long to wait after so many failures: twice as long each time.
-fn wait_after(times: u32, backoff: Duration, backoff_max: Duration) -> Duration {
-    let doubled = 1_u32.checked_shl(times.saturating_sub(1)).unwrap_or(u32::MAX);
-    backoff.saturating_mul(doubled).min(backoff_max)
 }
 
 /// As much of a reason as is kept.

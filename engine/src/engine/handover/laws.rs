@@ -7,8 +7,9 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::Policy;
 use super::dispatch::{Dispatch, Offered};
+use super::{Failure, Policy, Schedule, Then};
+use crate::engine::StartAt;
 use crate::engine::consumers::{release_orphans, retry_all, retry_one, skip};
 use crate::live::SessionKey;
 use crate::log::{Cause, Consumer, Mark};
@@ -16,12 +17,14 @@ use crate::timestamp::Timestamp;
 
 const BACKOFF: Duration = Duration::from_secs(4);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// What waits so long is set aside, if anything is.
+const LONG: Duration = Duration::from_secs(8);
 
 /// An outbox, a log, and handlers that fail so and so often.
 struct World {
     policy: Policy,
-    /// Of which session each notice is, and how often it fails yet.
-    notices: Vec<(u8, u32)>,
+    /// Of which session each notice is, and how it fails yet, the last first.
+    notices: Vec<(u8, Vec<Fault>)>,
     consumer: Consumer,
     dispatch: Dispatch,
     /// The consumer was changed, and whoever hands over has not learned of it.
@@ -30,8 +33,32 @@ struct World {
     under_way: BTreeSet<u64>,
     /// Since when each may be tried again, and how often it failed since it was last told of.
     failed: BTreeMap<u64, (Timestamp, u32)>,
+    /// Until when nothing may be handed over.
+    paused_until: Timestamp,
     succeeded: BTreeSet<u64>,
     skipped: BTreeSet<u64>,
+    /// What people let go on, and whoever hands over has not learned of it.
+    freed: BTreeSet<u64>,
+}
+
+/// What a handler says of its failure; times are seconds from now.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Schedule,
+    At(u64),
+    Pause(u64),
+    Park,
+    Close,
+}
+
+fn faults() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        6 => Just(Fault::Schedule),
+        2 => (0..20_u64).prop_map(Fault::At),
+        1 => (0..20_u64).prop_map(Fault::Pause),
+        1 => Just(Fault::Park),
+        1 => Just(Fault::Close),
+    ]
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,32 +93,35 @@ fn steps() -> impl Strategy<Value = Step> {
 }
 
 fn policies() -> impl Strategy<Value = Policy> {
-    (1..5_usize, 1..4_u32, 1..12_usize, 0..6_usize).prop_map(|(at_once_max, tries_max, window_max, parked_max)| {
-        Policy {
-            at_once_max,
-            tries_max,
-            window_max,
-            parked_max,
-            backoff: BACKOFF,
-            backoff_max: BACKOFF_MAX,
-            ..Policy::default()
-        }
-    })
+    let schedules = prop_oneof![
+        Just(Schedule::Doubling { first: BACKOFF, longest: BACKOFF_MAX }),
+        vec((0..12_u64).prop_map(Duration::from_secs), 0..4).prop_map(|delays| Schedule::Delays(delays.into())),
+    ];
+    (1..5_usize, 1..4_u32, 1..12_usize, 0..6_usize, schedules, any::<bool>()).prop_map(
+        |(at_once_max, tries_max, window_max, parked_max, schedule, has_aside)| {
+            let aside_after = has_aside.then_some(LONG);
+            let start = StartAt::Oldest;
+            Policy { start, at_once_max, tries_max, schedule, aside_after, window_max, parked_max }
+        },
+    )
 }
 
 impl World {
-    fn new(policy: Policy, notices: Vec<(u8, u32)>) -> World {
+    fn new(policy: Policy, notices: Vec<(u8, Vec<Fault>)>) -> World {
+        let now = Timestamp::from_unix(1_800_000_000, 0, 0).unwrap();
         World {
-            policy,
+            policy: policy.clone(),
             notices,
             consumer: Consumer::new("a", 0),
             dispatch: Dispatch::new(policy, 0),
             is_stale: false,
-            now: Timestamp::from_unix(1_800_000_000, 0, 0).unwrap(),
+            now,
             under_way: BTreeSet::new(),
             failed: BTreeMap::new(),
+            paused_until: now,
             succeeded: BTreeSet::new(),
             skipped: BTreeSet::new(),
+            freed: BTreeSet::new(),
         }
     }
 
@@ -121,8 +151,11 @@ impl World {
             Step::Pass(seconds) => self.now = self.now.plus(Duration::from_secs(seconds)),
             Step::Restart => {
                 self.under_way.clear();
-                self.failed.clear();
-                self.dispatch = Dispatch::new(self.policy, 0);
+                // What the log remembers is not forgotten.
+                let (consumer, failed) = (&self.consumer, &mut self.failed);
+                failed.retain(|seq, _| consumer.parked().any(|(parked, _)| parked == *seq));
+                self.paused_until = self.now;
+                self.dispatch = Dispatch::new(self.policy.clone(), 0);
                 self.load();
             }
             Step::Reload => self.load(),
@@ -143,13 +176,19 @@ impl World {
 
     fn mark_all(&mut self, marks: &[Mark]) {
         for mark in marks {
-            assert!(self.consumer.is_news(mark), "{mark:?} says nothing new of {:?}", self.consumer);
+            let is_late = matches!(mark, Mark::Park(seq, _) | Mark::Done(seq) if self.skipped.contains(seq));
+            assert!(is_late || self.consumer.is_news(mark), "{mark:?} says nothing new of {:?}", self.consumer);
             self.consumer.take(mark);
             assert!(self.consumer.parked().count() <= self.policy.parked_max, "{:?}", self.consumer);
         }
     }
 
     fn change(&mut self, marks: &[Mark], told: bool) {
+        for mark in marks {
+            if let Mark::Release(seq) = mark {
+                self.freed.insert(*seq);
+            }
+        }
         self.mark_all(marks);
         self.is_stale = true;
         if told {
@@ -160,12 +199,15 @@ impl World {
     /// As the worker does it.
     fn load(&mut self) {
         self.is_stale = false;
+        // What people let go on waits for no time.
+        for seq in std::mem::take(&mut self.freed) {
+            self.failed.remove(&seq);
+        }
         self.mark_all(&release_orphans(&self.consumer));
-        let before = std::mem::replace(&mut self.dispatch, Dispatch::new(self.policy, 0));
+        let before = std::mem::replace(&mut self.dispatch, Dispatch::new(self.policy.clone(), 0));
         self.dispatch = before.again(&self.consumer);
-        let parked: Vec<u64> = self.consumer.parked().map(|(seq, _)| seq).collect();
-        for seq in parked {
-            self.dispatch.park(seq, &self.key(seq));
+        for (seq, cause) in self.consumer.parked() {
+            self.dispatch.park(seq, &self.key(seq), cause);
         }
         let released: Vec<u64> = self.consumer.released().collect();
         for seq in released {
@@ -212,7 +254,18 @@ impl World {
     fn start(&mut self) -> bool {
         let Some(seq) = self.dispatch.next(self.now) else { return false };
         let of_session = |other: &u64| self.session(*other) == self.session(seq);
-        assert!(self.consumer.is_open(seq), "{seq} is settled: {:?}", self.consumer);
+        let cause = |seq| self.consumer.parked().find(|(parked, _)| *parked == seq).map(|(_, cause)| cause);
+        if let Some(Cause::Later { tries, again, .. }) = cause(seq) {
+            assert!(self.is_stale || self.now >= *again, "{seq} is tried before its time");
+            assert_eq!(self.dispatch.tries(seq), *tries);
+        } else {
+            // What waits for its time may be skipped just before it.
+            let is_skipped = self.is_stale && self.skipped.contains(&seq);
+            assert!(is_skipped || self.consumer.is_open(seq), "{seq} is settled: {:?}", self.consumer);
+        }
+        let closed = self.consumer.parked().find(|(_, cause)| matches!(cause, Cause::Closed { .. }));
+        assert!(self.is_stale || closed.is_none(), "{seq} is handed over, and {closed:?}");
+        assert!(self.now >= self.paused_until, "{seq} is handed over in a pause");
         assert!(!self.under_way.iter().any(of_session), "two of a session are under way, {seq} is one");
         assert!(self.under_way.len() < self.policy.at_once_max);
         for before in (1..seq).filter(of_session) {
@@ -228,22 +281,59 @@ impl World {
 
     fn land(&mut self, seq: u64) {
         self.under_way.remove(&seq);
-        let fails = &mut self.notices[seq as usize - 1].1;
-        if *fails == 0 {
+        let Some(fault) = self.notices[seq as usize - 1].1.pop() else {
             self.succeeded.insert(seq);
+            let was_aside = self.dispatch.is_aside(seq);
             let mark = self.dispatch.succeed(seq);
             self.mark_all(&[mark]);
+            if was_aside {
+                self.load();
+            }
             return;
-        }
-        *fails -= 1;
-        let marks = self.dispatch.fail(seq, "no", self.now);
+        };
+        let at = |seconds| self.now.plus(Duration::from_secs(seconds));
+        let then = match fault {
+            Fault::Schedule => Then::Schedule,
+            Fault::At(seconds) => Then::At(at(seconds)),
+            Fault::Pause(seconds) => Then::Pause(at(seconds)),
+            Fault::Park => Then::Park,
+            Fault::Close => Then::Close,
+        };
+        // Who was rewound over has nothing to say.
+        let parked =
+            |world: &World| world.consumer.parked().find(|(parked, _)| *parked == seq).map(|(_, cause)| cause.clone());
+        let counts = self.consumer.is_open(seq) || matches!(parked(self), Some(Cause::Later { .. }));
+        let before = parked(self);
+        let marks = self.dispatch.fail(seq, &Failure::new("no", then), self.now);
         self.mark_all(&marks);
-        let (again, times) = self.failed.entry(seq).or_insert((self.now, 0));
-        *times += 1;
-        *again = self.now.plus(BACKOFF.saturating_mul(1 << (*times - 1).min(5)).min(BACKOFF_MAX));
-        if self.consumer.parked().any(|(parked, _)| parked == seq) {
-            assert!(*times >= self.policy.tries_max, "{seq} is parked after {times} tries");
-            self.failed.remove(&seq);
+        let times = self.failed.get(&seq).map_or(1, |(_, times)| times + 1);
+        let by_schedule = self.now.plus(self.policy.schedule.wait_after(times));
+        let (due, may_end) = match then {
+            Then::Schedule => (by_schedule, times >= self.policy.tries_max),
+            Then::At(at) => (at, false),
+            Then::Pause(until) => {
+                if counts {
+                    self.paused_until = self.paused_until.max(until);
+                }
+                (until, false)
+            }
+            Then::Park | Then::Close => (by_schedule, true),
+        };
+        self.failed.insert(seq, (due, times));
+        if marks.iter().any(|mark| matches!(mark, Mark::Park(parked, _) if *parked == seq)) {
+            self.freed.remove(&seq);
+        }
+        let after = parked(self);
+        match &after {
+            Some(Cause::Failed { .. } | Cause::Closed { .. }) if after != before => {
+                assert!(may_end, "{seq} is parked after {times} tries, by {then:?}");
+                assert_eq!(matches!(after, Some(Cause::Closed { .. })), then == Then::Close);
+                self.failed.remove(&seq);
+            }
+            Some(Cause::Later { tries, again, .. }) if after != before => {
+                assert!(!may_end && self.policy.aside_after.is_some() && *tries == times && *again == due);
+            }
+            _ => {}
         }
     }
 
@@ -255,7 +345,8 @@ impl World {
             assert!(!matches!(cause, Cause::Held { behind } if !parked.contains_key(behind)), "{parked:?}");
         }
         let has_room = parked.len() < self.policy.parked_max;
-        assert!(!has_room || self.consumer.behind(self.last()) == 0, "{:?}", self.consumer);
+        let is_closed = parked.values().any(|cause| matches!(cause, Cause::Closed { .. }));
+        assert!(is_closed || !has_room || self.consumer.behind(self.last()) == 0, "{:?}", self.consumer);
     }
 
     /// Until nothing is left to be done, with people who retry whatever is parked.
@@ -290,7 +381,7 @@ proptest! {
     #[test]
     fn every_notice_is_dealt_with_in_the_order_of_its_session(
         policy in policies(),
-        notices in vec((0_u8..4, prop_oneof![3 => Just(0_u32), 1 => 1..9_u32]), 1..24),
+        notices in vec((0_u8..4, prop_oneof![3 => Just(Vec::new()), 1 => vec(faults(), 1..9)]), 1..24),
         steps in vec(steps(), 0..120),
     ) {
         let mut world = World::new(policy, notices);

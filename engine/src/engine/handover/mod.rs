@@ -9,9 +9,11 @@
 //! [`dispatch`] decides and is a function of values; [`worker`] carries out what it decides.
 
 mod dispatch; // what may be handed over next
+mod failure; // what becomes of a notice that was not dealt with
 mod flights; // handlers that are under way
 #[cfg(test)]
 mod laws; // what dispatch promises, whatever happens
+mod schedule; // how long to wait for the next try
 mod worker; // the one who hands over
 
 use std::fmt;
@@ -20,13 +22,16 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+pub use failure::{Failure, Then};
+pub use schedule::Schedule;
 pub use worker::Worker;
 
 use super::consumer::{Placed, StartAt};
 use crate::log::LogError;
+use crate::timestamp::Timestamp;
 
 /// How notices are handed over. Each setting has a default.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// Where a consumer begins that is new. With the oldest notice, unless set.
     pub start: StartAt,
@@ -34,11 +39,14 @@ pub struct Policy {
     pub at_once_max: usize,
     /// How often a notice is tried before it is parked. 8 unless set; 0 counts as 1.
     pub tries_max: u32,
-    /// The time from the first failure to the second try; it doubles with each further one. 1 second unless
-    /// set.
-    pub backoff: Duration,
-    /// The longest time between two tries. 5 minutes unless set.
-    pub backoff_max: Duration,
+    /// How long to wait between two tries. From one second on, twice as long each time, up to 5 minutes,
+    /// unless set.
+    pub schedule: Schedule,
+    /// A notice that is tried again so late or later is set aside until then, with what comes after it in its
+    /// session: nothing of other sessions waits for it, and how often it failed survives a restart. What waits
+    /// shorter is remembered by nobody but the [`Worker`]: after a restart it is tried at once, as if for the
+    /// first time. Never, unless set.
+    pub aside_after: Option<Duration>,
     /// Notices that are looked at ahead of the oldest that is not settled: bounds memory, and what is kept
     /// one by one in the log. 256 unless set.
     pub window_max: usize,
@@ -53,8 +61,8 @@ impl Default for Policy {
             start: StartAt::Oldest,
             at_once_max: 16,
             tries_max: 8,
-            backoff: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(300),
+            schedule: Schedule::default(),
+            aside_after: None,
             window_max: 256,
             parked_max: 1000,
         }
@@ -70,6 +78,13 @@ pub trait Handler: Send + Sync + 'static {
     /// Deals with a notice. `Ok` says that it need not come again; after an error or a panic it does, with
     /// the same id. It also comes again when the process ends before the log knows of the `Ok`.
     fn handle(&self, placed: Placed) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// What becomes of a notice that was not dealt with. `tries` says how often it failed, this time counted,
+    /// as far as is known: see [`Policy::aside_after`]. By the policy, unless a handler knows better.
+    fn failed(&self, error: Self::Error, tries: u32, now: Timestamp) -> Failure {
+        let _ = (tries, now);
+        Failure::new(error.to_string(), Then::Schedule)
+    }
 }
 
 impl<F, R, E> Handler for F

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +10,17 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::dispatch::{Dispatch, Offered};
-use super::flights::{Flights, Outcome};
+use super::failure::{Failure, Then};
+use super::flights::{Fault, Flights, Outcome};
 use super::{DeliverError, Handler, Handover, Policy};
 use crate::engine::clock::Clock;
 use crate::engine::consumer::Placed;
 use crate::engine::consumers::release_orphans;
 use crate::engine::gate::{Moved, Serving};
+use crate::engine::stats::HandoverCounters;
 use crate::engine::{Engine, Inner};
 use crate::live::Notice;
-use crate::log::{Log, LogError, Mark};
+use crate::log::{Cause, Log, LogError, Mark};
 use crate::timestamp::Timestamp;
 
 /// After so long it is tried again to mark what the log had no room for.
@@ -34,14 +37,15 @@ pub struct Worker<H> {
     moved: watch::Receiver<Moved>,
     stop: watch::Receiver<bool>,
     ended: oneshot::Sender<Result<(), LogError>>,
+    counters: Arc<HandoverCounters>,
     _serving: Serving,
 }
 
 /// What changes while it runs.
-struct State {
+struct State<H: Handler> {
     dispatch: Dispatch,
     contents: BTreeMap<u64, Notice>,
-    flights: Flights,
+    flights: Flights<H::Error>,
     /// What is to be marked once the log has the marks before it.
     unmarked: Vec<Mark>,
     marking: Option<Marking>,
@@ -59,8 +63,8 @@ struct State {
 type Marking = Pin<Box<dyn Future<Output = (Vec<Mark>, Result<(), LogError>)> + Send>>;
 
 /// What a worker waits for.
-enum Woken {
-    Landed(u64, Outcome),
+enum Woken<E> {
+    Landed(u64, Outcome<E>),
     Marked(Vec<Mark>, Result<(), LogError>),
     Stopped,
     Moved,
@@ -86,7 +90,7 @@ impl Engine {
         policy: Policy,
         handler: H,
     ) -> Result<(Handover, Worker<H>), DeliverError> {
-        let Inner { gates, log, clock, said, .. } = &*self.inner;
+        let Inner { gates, log, clock, said, counters, .. } = &*self.inner;
         let gate = gates.of(consumer);
         let serving = gate.serve().ok_or_else(|| DeliverError::Served { consumer: consumer.to_owned() })?;
         let moved = gate.moved();
@@ -103,6 +107,7 @@ impl Engine {
             moved,
             stop: stopped,
             ended: end,
+            counters: counters.handover(consumer),
             _serving: serving,
         };
         Ok((Handover { stop, ended }, worker))
@@ -124,9 +129,9 @@ impl<H: Handler> Worker<H> {
 
     async fn work(&mut self) -> Result<(), LogError> {
         let mut state = State {
-            dispatch: Dispatch::new(self.policy, 0),
+            dispatch: Dispatch::new(self.policy.clone(), 0),
             contents: BTreeMap::new(),
-            flights: Flights::default(),
+            flights: Flights::new(),
             unmarked: Vec::new(),
             marking: None,
             mark_again: None,
@@ -147,12 +152,14 @@ impl<H: Handler> Worker<H> {
             }
             if !state.stopping && !state.is_stale && state.mark_again.is_none() {
                 self.fetch(&mut state).await?;
-                self.start(&mut state);
+                self.start(&mut state).await?;
                 // What was fetched may have been parked at once.
                 self.mark(&mut state);
             }
             match self.wait(&mut state).await {
-                Woken::Landed(seq, outcome) => state.land(seq, outcome, self.clock.now()),
+                Woken::Landed(seq, outcome) => {
+                    state.land(seq, outcome, &*self.handler, self.clock.now(), &self.counters);
+                }
                 Woken::Marked(_, Ok(())) => state.marking = None,
                 Woken::Marked(marks, Err(LogError::Full { .. })) if !state.stopping => {
                     state.marking = None;
@@ -170,7 +177,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Waits for the next thing to happen. Given up by nobody, so that whatever it takes is taken.
-    async fn wait(&mut self, state: &mut State) -> Woken {
+    async fn wait(&mut self, state: &mut State<H>) -> Woken<H::Error> {
         let State { flights, marking, stopping, mark_again, dispatch, is_stale, .. } = state;
         let is_held_up = *stopping || *is_stale || mark_again.is_some();
         let due = if is_held_up { None } else { dispatch.due() };
@@ -199,7 +206,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Begins anew from what the log has. What is under way stays so.
-    async fn load(&mut self, state: &mut State) -> Result<(), LogError> {
+    async fn load(&mut self, state: &mut State<H>) -> Result<(), LogError> {
         self.moved.borrow_and_update();
         (state.is_stale, state.has_more) = (false, true);
         let consumers = self.log.consumers().await?;
@@ -214,17 +221,17 @@ impl<H: Handler> Worker<H> {
             (state.unmarked, state.is_stale) = (orphans, true);
             return Ok(());
         }
-        let before = std::mem::replace(&mut state.dispatch, Dispatch::new(self.policy, 0));
+        let before = std::mem::replace(&mut state.dispatch, Dispatch::new(self.policy.clone(), 0));
         let keys = before.parked_keys();
         state.dispatch = before.again(&known);
         state.contents.clear();
-        for (seq, _) in known.parked() {
+        for (seq, cause) in known.parked() {
             let key = match keys.get(&seq) {
                 Some(key) => Some(key.clone()),
                 None => self.notice(seq).await?.map(|notice| notice.key),
             };
             if let Some(key) = key {
-                state.dispatch.park(seq, &key);
+                state.dispatch.park(seq, &key, cause);
             }
         }
         for seq in known.released() {
@@ -254,7 +261,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Offers what is new, as far as there is room.
-    async fn fetch(&mut self, state: &mut State) -> Result<(), LogError> {
+    async fn fetch(&mut self, state: &mut State<H>) -> Result<(), LogError> {
         while state.has_more {
             let room = state.dispatch.room();
             if room == 0 {
@@ -272,18 +279,25 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Hands over whatever may be.
-    fn start(&mut self, state: &mut State) {
+    async fn start(&mut self, state: &mut State<H>) -> Result<(), LogError> {
         while let Some(seq) = state.dispatch.next(self.clock.now()) {
-            match state.contents.get(&seq) {
-                Some(notice) => state.flights.start(&self.handler, Placed { seq, notice: notice.clone() }),
-                // What is queued has its content here.
-                None => state.land(seq, Err("its content is not there".to_owned()), self.clock.now()),
+            self.counters.tried(state.dispatch.tries(seq));
+            let notice = match state.contents.get(&seq) {
+                Some(notice) => Some(notice.clone()),
+                // It was set aside until now.
+                None => self.notice(seq).await?,
+            };
+            match notice {
+                Some(notice) => state.flights.start(&self.handler, Placed { seq, notice }),
+                // It was erased meanwhile: nobody can be told.
+                None => state.land(seq, Ok(()), &*self.handler, self.clock.now(), &self.counters),
             }
         }
+        Ok(())
     }
 
     /// Sends marks on their way, those that came meanwhile together.
-    fn mark(&self, state: &mut State) {
+    fn mark(&self, state: &mut State<H>) {
         if state.mark_again.is_some_and(|at| self.clock.now() < at) {
             return;
         }
@@ -304,7 +318,7 @@ impl<H: Handler> Worker<H> {
     }
 }
 
-impl State {
+impl<H: Handler> State<H> {
     fn offer(&mut self, seq: u64, notice: Notice) {
         self.unmarked.extend(self.dispatch.pass_gap(seq));
         let offered = self.dispatch.offer(seq, &notice.key);
@@ -319,18 +333,40 @@ impl State {
         }
     }
 
-    fn land(&mut self, seq: u64, outcome: Outcome, now: Timestamp) {
+    fn land(&mut self, seq: u64, outcome: Outcome<H::Error>, handler: &H, now: Timestamp, counters: &HandoverCounters) {
         let before = self.unmarked.len();
         match outcome {
-            Ok(()) => self.unmarked.push(self.dispatch.succeed(seq)),
-            Err(reason) => self.unmarked.extend(self.dispatch.fail(seq, &reason, now)),
+            Ok(()) => {
+                // What was held behind it goes on once the log has this.
+                self.is_stale |= self.dispatch.is_aside(seq);
+                self.unmarked.push(self.dispatch.succeed(seq));
+            }
+            Err(fault) => {
+                counters.failed();
+                let failure = judge(handler, fault, self.dispatch.tries(seq).saturating_add(1), now);
+                self.unmarked.extend(self.dispatch.fail(seq, &failure, now));
+            }
         }
         for mark in &self.unmarked[before..] {
+            if let Mark::Park(_, Cause::Failed { .. }) = mark {
+                counters.parked();
+            }
             if let Mark::Done(seq) | Mark::Park(seq, _) = mark {
                 self.contents.remove(seq);
             }
         }
     }
+}
+
+/// What becomes of a notice, as its handler sees it.
+fn judge<H: Handler>(handler: &H, fault: Fault<H::Error>, tries: u32, now: Timestamp) -> Failure {
+    let error = match fault {
+        Fault::Failed(error) => error,
+        Fault::Broken(reason) => return Failure::new(reason, Then::Schedule),
+    };
+    // What a handler says of its failure may panic as the handler itself.
+    catch_unwind(AssertUnwindSafe(|| handler.failed(error, tries, now)))
+        .unwrap_or_else(|_| Failure::new("the handler panicked over a failure", Then::Schedule))
 }
 
 /// Waits until it is to stop, or nobody is left who could say so.

@@ -1,10 +1,20 @@
 //! A session, entry by entry: what each changed in its record, and what was said then.
+//!
+//! A function of what a log has of the session. Entries stand in the order in which they count: by the
+//! receiver's time, or by the provider's where an event was imported without one.
+
+mod json; // as JSON
 
 use std::collections::BTreeSet;
 
-use crate::engine::live::{Change, LiveArrival, Notice, Session, SessionKey, Under, changes};
-use crate::engine::log::{Arrivals, EventEntry, Stored};
-use crate::engine::{Digest, EventKind, Reader, Source, Timestamp};
+use crate::digest::Digest;
+use crate::engine::Source;
+use crate::event::{EventKind, Reader};
+use crate::live::{Change, LiveArrival, Notice, Session, SessionKey, Under, changes};
+use crate::log::{Arrivals, EventEntry, Stored};
+use crate::timestamp::Timestamp;
+
+pub(crate) use json::where_it_stands;
 
 /// An entry of a session's log, and what it did.
 #[derive(Clone, Debug)]
@@ -62,7 +72,7 @@ struct Read<'e> {
 }
 
 /// All entries of a session, in the order in which they count.
-pub(super) fn timeline(source: &Source, under: Under<'_>, key: &SessionKey, stored: &Stored) -> Vec<Step> {
+pub(crate) fn timeline(source: &Source, under: Under<'_>, key: &SessionKey, stored: &Stored) -> Vec<Step> {
     let mut reader = Reader::new();
     let events: Vec<Read<'_>> = stored
         .events
@@ -126,7 +136,7 @@ pub(super) fn timeline(source: &Source, under: Under<'_>, key: &SessionKey, stor
             }
         };
         now = when.map_or(now, |when| now.max(when));
-        let is = session.record_at(under, now);
+        let is = session.outline_at(under, now);
         let events = session.partial().len();
         let is_of_now = |notice: &&Notice| notice.events == events && changes(&notice.record, &is).is_empty();
         let (said, rest) = unsaid.into_iter().partition(|notice| is_of_now(notice));

@@ -1,0 +1,274 @@
+//! A receiver for these tests: an engine on a log in memory that can be in trouble, served on loopback.
+
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use axum::Router;
+use finis_engine::live::{Notice, SessionKey};
+use finis_engine::log::{
+    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Refused, Retained, SourceSettings,
+    Stored,
+};
+use finis_engine::{Clock, Denied, Engine, Settings, Source, Terms, Timestamp, Verify};
+use finis_http::{listen, receive};
+use finis_providers::Catalogue;
+use finis_providers::signature::{Options, Outgoing, Request, Secret, Signer, Verifier};
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::wire::{Answer, PATIENCE, Wire, post};
+
+pub(crate) const SECRET: &str = "canary-secret-of-the-desk";
+pub(crate) const HEADER: (&str, &str) = ("x-webhook-secret", SECRET);
+pub(crate) const NOW: &str = "2026-05-03T08:43:00Z";
+
+/// What a log can be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Well,
+    /// It takes things, and says nothing until it is well.
+    Slow,
+    Full,
+    Stopped,
+}
+
+pub(crate) struct Troubled {
+    log: MemoryLog,
+    mood: watch::Sender<Mood>,
+    appends: AtomicUsize,
+}
+
+/// What a receiver is to be like.
+pub(crate) struct Wanted {
+    pub(crate) engine: Settings,
+    pub(crate) receive: receive::Settings,
+    pub(crate) limits: listen::Limits,
+    /// What it serves beside.
+    pub(crate) beside: Router,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Wanted {
+            engine: Settings::default(),
+            receive: receive::Settings::default(),
+            // Nothing is to end by time but where a test is about that.
+            limits: listen::Limits { head: PATIENCE, body: PATIENCE, idle: PATIENCE, ..listen::Limits::default() },
+            beside: Router::new(),
+        }
+    }
+}
+
+/// A receiver that runs, with the sources `desk` (a secret in a header) and `saaya` (signed).
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
+    pub(crate) engine: Engine,
+    pub(crate) log: Arc<Troubled>,
+    stop: Option<oneshot::Sender<()>>,
+    pub(crate) serving: JoinHandle<io::Result<()>>,
+    pub(crate) writing: JoinHandle<Result<(), LogError>>,
+}
+
+impl Receiver {
+    pub(crate) async fn open() -> Receiver {
+        Receiver::open_as(Wanted::default()).await
+    }
+
+    pub(crate) async fn open_as(wanted: Wanted) -> Receiver {
+        let log = Arc::new(Troubled {
+            log: MemoryLog::new(),
+            mood: watch::Sender::new(Mood::Well),
+            appends: AtomicUsize::new(0),
+        });
+        let (engine, writer) =
+            Engine::new(Arc::clone(&log) as Arc<dyn Log>, Arc::new(Still), [desk(), saaya()], wanted.engine);
+        let writing = tokio::spawn(writer.run());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = receive::router(engine.clone(), wanted.receive).merge(wanted.beside);
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move {
+            // Dropped without a word, it runs on.
+            if stopped.await.is_err() {
+                pending::<()>().await;
+            }
+        };
+        let serving = tokio::spawn(listen::serve(listener, router, wanted.limits, stopped));
+        // The writer begins by telling its log what sources there are.
+        until(async || log.appends() == 1).await;
+        Receiver { address, engine, log, stop: Some(stop), serving, writing }
+    }
+
+    pub(crate) async fn connect(&self) -> Wire {
+        Wire::open(self.address).await
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        self.connect().await.send(request).await.answer().await.expect("an answer")
+    }
+
+    /// A delivery as its provider sends it, on a connection of its own.
+    pub(crate) async fn deliver(&self, body: impl AsRef<[u8]>) -> Answer {
+        self.ask(post("/hooks/desk", &[HEADER], body)).await
+    }
+
+    pub(crate) fn stop(&mut self) {
+        let _ = self.stop.take().expect("stopped once").send(());
+    }
+}
+
+impl Troubled {
+    pub(crate) fn be(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    /// How often it was asked to take something.
+    pub(crate) fn appends(&self) -> usize {
+        self.appends.load(Ordering::SeqCst)
+    }
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("it came to be so");
+}
+
+/// An event of a session.
+pub(crate) fn event(kind: &str, session: &str) -> String {
+    format!(r#"{{"event":"{kind}","sessionId":"{session}","timestamp":"2026-05-03T08:42:11.512Z"}}"#)
+}
+
+/// The headers of a delivery of `saaya`, signed so many seconds from now.
+pub(crate) fn signed(body: &[u8], seconds: i64, secret: &str) -> Vec<(String, String)> {
+    let catalogue = Catalogue::shipped();
+    let signer = Signer::new(catalogue.get("saaya").unwrap().signature(), &[Secret::new(secret)], &Options::default());
+    let now = Timestamp::parse(NOW).unwrap().unix().0 + seconds;
+    let at = Timestamp::from_unix(now, 0, 0).unwrap();
+    signer.unwrap().sign(&Outgoing { body, ..Outgoing::default() }, at).unwrap()
+}
+
+fn desk() -> Source {
+    source("desk", "pathors", &Options { header: Some(HEADER.0.to_owned()), ..Options::default() })
+}
+
+fn saaya() -> Source {
+    source("saaya", "saaya", &Options::default())
+}
+
+fn source(name: &str, provider: &str, options: &Options) -> Source {
+    let contract = Catalogue::shipped().get(provider).unwrap().clone();
+    let verifier = Verifier::new(contract.signature(), &[Secret::new(SECRET)], options).unwrap();
+    let terms = Terms::new(&contract);
+    Source { name: name.to_owned(), contract: Arc::new(contract), terms, verify: Box::new(Signed(verifier)) }
+}
+
+struct Signed(Verifier);
+
+impl Verify for Signed {
+    fn verify(&self, headers: &[(&str, &str)], body: &[u8], now: Timestamp) -> Result<(), Denied> {
+        let request = Request { url: None, headers: headers.iter().copied(), body };
+        self.0.verify(request, now).map(drop).map_err(|refused| Denied { reason: refused.to_string() })
+    }
+}
+
+/// Time stands still.
+struct Still;
+
+#[async_trait]
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::parse(NOW).unwrap()
+    }
+
+    async fn sleep_until(&self, _at: Timestamp) {
+        pending().await
+    }
+}
+
+#[async_trait]
+impl LogRead for Troubled {
+    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
+        self.log.load(keys).await
+    }
+
+    async fn due(
+        &self,
+        after: Option<&(Timestamp, SessionKey)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
+        self.log.due(after, until, limit).await
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
+        self.log.next_due().await
+    }
+
+    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
+        self.log.notices(after, limit).await
+    }
+
+    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
+        self.log.sessions(after, limit).await
+    }
+
+    async fn last_seq(&self) -> Result<u64, LogError> {
+        self.log.last_seq().await
+    }
+
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        self.log.consumers().await
+    }
+
+    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+        self.log.refused(limit).await
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
+        self.log.sources().await
+    }
+
+    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
+        self.log.latest().await
+    }
+}
+
+#[async_trait]
+impl Log for Troubled {
+    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
+        self.appends.fetch_add(1, Ordering::SeqCst);
+        let mood = *self.mood.subscribe().wait_for(|mood| *mood != Mood::Slow).await.unwrap();
+        match mood {
+            Mood::Full => Err(LogError::Full { reason: "no room in this test".to_owned() }),
+            Mood::Stopped => Err(LogError::Stopped { reason: "this test stopped it".to_owned() }),
+            Mood::Well | Mood::Slow => self.log.append(batch).await,
+        }
+    }
+
+    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
+        self.log.mark(consumer, marks).await
+    }
+
+    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
+        self.log.remove_consumer(consumer).await
+    }
+
+    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
+        self.log.let_go(keys, gone).await
+    }
+
+    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
+        self.log.retain(keep, now).await
+    }
+}
