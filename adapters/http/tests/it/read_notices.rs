@@ -197,6 +197,6 @@ async fn dead_letters_are_listed_sent_again_and_let_be() {
     assert_eq!(world.post(retry, &json!({})).await.fine(), json!({"retried": 0}));
     assert_eq!(world.ask("POST", retry, "").await.fine(), json!({"retried": 0}));
     handover.stop().await.unwrap();
-    worker.await.unwrap();
+    worker.await.unwrap().unwrap();
     assert_eq!(world.ask("DELETE", "/v1/consumers/webhook:crm", "").await.status, 204);
 }
