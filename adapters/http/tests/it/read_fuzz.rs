@@ -1,4 +1,4 @@
-//! Whatever a stranger makes of the document: schemathesis, from PyPI, asks the router.
+//! Whatever a stranger makes of the document: schemathesis, from `PyPI`, asks the router.
 //!
 //! To install it takes minutes, so that it is done when `FINIS_SCHEMATHESIS=1` says so, or not at all when the
 //! variable says where it is; where there is no Python or no registry, that is said and nothing is tested.
