@@ -41,10 +41,9 @@ impl Clock for Hand {
     }
 }
 
-/// A log in memory that counts what is read of it, and has sessions that cannot be read.
-#[derive(Default)]
+/// A log that counts what is read of it, and has sessions that cannot be read.
 pub(crate) struct Watched {
-    log: MemoryLog,
+    log: Arc<dyn Log>,
     pub(crate) loaded: AtomicUsize,
     pub(crate) notices: AtomicUsize,
     /// A session with this id cannot be loaded.
@@ -191,7 +190,17 @@ impl World {
     }
 
     pub(crate) async fn with(set: impl FnOnce(&mut Settings)) -> World {
-        let log: Arc<Watched> = Arc::default();
+        World::over(Arc::new(MemoryLog::new()), set).await
+    }
+
+    pub(crate) async fn over(log: Arc<dyn Log>, set: impl FnOnce(&mut Settings)) -> World {
+        let log = Arc::new(Watched {
+            log,
+            loaded: AtomicUsize::new(0),
+            notices: AtomicUsize::new(0),
+            unreadable: Mutex::default(),
+            damaged: Mutex::default(),
+        });
         let clock = Arc::new(Hand(watch::Sender::new(at(EVENING))));
         let contract = Arc::new(Catalogue::shipped().get("pathors").unwrap().clone());
         let source = |name: &str| Source {
