@@ -97,9 +97,8 @@ impl<'a> Record<'a> {
         terms: &Terms,
         now: Timestamp,
     ) -> Record<'a> {
-        let verdict = judge(partial, key.subject, contract, terms, now);
-        let names = |kinds: KindSet| kinds.iter().map(|kind| contract.kind_name(kind)).collect();
-        let mut events: Vec<RecordEvent<'a>> = partial
+        let mut record = Record::without_events(key, partial, contract, terms, now);
+        record.events = partial
             .events()
             .iter()
             .map(|seen| RecordEvent {
@@ -110,9 +109,22 @@ impl<'a> Record<'a> {
                 digest: seen.known_digest(),
             })
             .collect();
-        events.sort_unstable_by(|left, right| {
+        record.events.sort_unstable_by(|left, right| {
             left.at.cmp(&right.at).then_with(|| left.kind.cmp(right.kind)).then_with(|| left.digest.cmp(&right.digest))
         });
+        record
+    }
+
+    /// The same without its events, which may be very many.
+    pub(crate) fn without_events(
+        key: Key<'a>,
+        partial: &'a Partial,
+        contract: &'a Contract,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Record<'a> {
+        let verdict = judge(partial, key.subject, contract, terms, now);
+        let names = |kinds: KindSet| kinds.iter().map(|kind| contract.kind_name(kind)).collect();
         let mut violations: Vec<&str> = verdict.broken.iter().map(|rule| contract.rules[*rule].name.as_str()).collect();
         if partial.is_crowded() {
             violations.push(TOO_MANY_EVENTS);
@@ -128,7 +140,7 @@ impl<'a> Record<'a> {
             violations,
             conflicts: Vec::new(),
             fields: Vec::new(),
-            events,
+            events: Vec::new(),
             verdict,
         };
         record.read_claims(partial, contract);

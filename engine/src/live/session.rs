@@ -226,7 +226,8 @@ impl Session {
     /// The record as it is at a later time than that of the latest entry, as JSON without events and
     /// certificate: however many events there are, it is no longer for them.
     pub(crate) fn outline_at(&self, under: Under<'_>, at: Timestamp) -> String {
-        outline(&self.read(under, at.max(self.now())))
+        let key = Key { source: &self.key.source, subject: under.subject, id: &self.key.id };
+        outline(&Record::without_events(key, &self.partial, under.contract, under.terms, at.max(self.now())))
     }
 
     /// What is known of it at a later time than that of the latest entry.

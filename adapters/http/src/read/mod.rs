@@ -3,7 +3,7 @@
 //! [`router`] answers under `/v1`, and has nothing to do with `/hooks`: it is meant for a listener of its own,
 //! on loopback unless somebody says otherwise. Every route asks for a bearer token, that of the document
 //! (`/v1/openapi.json`, `OpenAPI` 3.1) too. The document is the contract: a test holds it against the
-//! [table](routes) that the router is made of, in both directions, and real answers against its schemas.
+//! table of routes that the router is made of, in both directions, and real answers against its schemas.
 //!
 //! No request does work in proportion to the store: a page of sessions ends after so many were looked at,
 //! whether they are wanted or not, and says where to go on. What folds sessions runs on threads for that, a few
