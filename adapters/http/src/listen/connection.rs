@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -26,15 +27,18 @@ pub(super) async fn serve(
     socket: TcpStream,
     router: Router,
     limits: &Limits,
-    problems: &Sparing,
+    problems: Arc<Sparing>,
     mut stop: watch::Receiver<bool>,
 ) {
     let guard = Guard::new(socket, limits, stop.clone());
-    let refused = guard.refused();
     let (asked, stopping) = (guard.refused(), stop.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         // What is refused within a body is the handler's to answer, and no request comes after it.
-        let (refused, mut router, stopping) = (asked.get().copied(), router.clone(), stopping.clone());
+        let refused = asked.get().copied();
+        if let Some(refusal) = refused {
+            problems.tell(|unsaid| tracing::warn!(rule = refusal.rule(), unsaid, "a request was refused: {refusal}"));
+        }
+        let (mut router, stopping) = (router.clone(), stopping.clone());
         async move {
             let mut response = match refused {
                 Some(refusal) => answer(refusal),
@@ -58,9 +62,7 @@ pub(super) async fn serve(
         // for the client.
         () = is_so(&mut stop) => connection.await,
     };
-    if let Some(refusal) = refused.get() {
-        problems.tell(|unsaid| tracing::warn!(rule = refusal.rule(), unsaid, "a request was refused: {refusal}"));
-    } else if let Err(error) = ended {
+    if let Err(error) = ended {
         // The other side's doing, nearly always: it went away.
         tracing::debug!("a connection ended early: {error}");
     }
