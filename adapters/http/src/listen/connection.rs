@@ -21,6 +21,9 @@ use super::framing::Refusal;
 use super::guard::Guard;
 use crate::sparing::Sparing;
 
+/// Headers that hyper takes unless told, and for which it has room without asking for memory.
+const HEADERS_BY_DEFAULT: usize = 100;
+
 /// Serves a connection until either side ends it. When `stop` says so, what is in flight is answered, and then
 /// it ends.
 pub(super) async fn serve(
@@ -52,7 +55,10 @@ pub(super) async fn serve(
     });
     let mut builder = http1::Builder::new();
     // Whoever has no more to say may still hear. That nobody hears is noticed when it is written to.
-    builder.half_close(true).max_headers(limits.headers_max);
+    builder.half_close(true);
+    if limits.headers_max > HEADERS_BY_DEFAULT {
+        builder.max_headers(limits.headers_max);
+    }
     // The guard measures time, since it knows what is being waited for.
     builder.header_read_timeout(None);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
