@@ -31,6 +31,7 @@ mod source; // where deliveries come from
 mod stats; // what it did, in numbers
 mod writer; // the one that judges and appends
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,12 +50,20 @@ pub use source::{Denied, Misread, Source, Unverified, Verify};
 pub use stats::{DeliveryStats, NoticeStats, Stats};
 pub use writer::Writer;
 
-use crate::event::Reader;
+use crate::event::{Reader, Unreadable};
 use crate::live::{LiveArrival, SessionKey};
 use crate::log::{Delivery, Log, LogError, Refused};
 use gate::Gates;
 use stats::Counters;
 use writer::{Job, Work};
+
+thread_local! {
+    /// Room to read in, which grows once and not for every delivery.
+    static READER: RefCell<Reader> = RefCell::new(Reader::new());
+}
+
+/// Bytes of the longest body that is read there. What a longer one needs is given back.
+const READER_BODY_BYTES: usize = 16 << 10;
 
 /// Settings of an engine. Each has a default.
 #[derive(Clone, Copy, Debug)]
@@ -337,12 +346,13 @@ impl Engine {
             .verify(headers, body, self.inner.clock.now())
             .map_err(|Denied { reason }| ReceiveError::Denied { reason })?;
         let delivery = Delivery { headers: source.contract.kept_headers(headers.iter().copied()), body: body.into() };
-        let mut reader = Reader::new();
-        let work = match source.read(&mut reader, &delivery) {
-            Ok((key, event)) => {
-                let arrival = LiveArrival::new(&source.contract, &event);
-                Work::Event { key, arrival, delivery }
-            }
+        let read = |reader: &mut Reader| {
+            let (key, event) = source.read(reader, &delivery)?;
+            Ok::<_, Unreadable>((key, LiveArrival::new(&source.contract, &event)))
+        };
+        let read = if body.len() <= READER_BODY_BYTES { READER.with_borrow_mut(read) } else { read(&mut Reader::new()) };
+        let work = match read {
+            Ok((key, arrival)) => Work::Event { key, arrival, delivery },
             Err(unreadable) => {
                 let received_at = self.inner.clock.now();
                 let reason = unreadable.to_string();
