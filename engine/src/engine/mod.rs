@@ -350,7 +350,8 @@ impl Engine {
             let (key, event) = source.read(reader, &delivery)?;
             Ok::<_, Unreadable>((key, LiveArrival::new(&source.contract, &event)))
         };
-        let read = if body.len() <= READER_BODY_BYTES { READER.with_borrow_mut(read) } else { read(&mut Reader::new()) };
+        let read =
+            if body.len() <= READER_BODY_BYTES { READER.with_borrow_mut(read) } else { read(&mut Reader::new()) };
         let work = match read {
             Ok((key, arrival)) => Work::Event { key, arrival, delivery },
             Err(unreadable) => {

@@ -1,8 +1,9 @@
 //! finis over HTTP, through its public door and over real sockets.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
 
-mod listen; // connections: framing, time, numbers, the end
-mod listen_bad_inputs; // a corpus of them
+mod listen; // connections: time, numbers, order, the end
+mod listen_bad_inputs; // a corpus of them, each with its answer
 mod receive; // what becomes of a delivery, in status and words
 mod receiver; // a receiver for these tests: an engine on a log that can be in trouble
-mod said;
-mod wire; // a client that says what it wants, byte for byte // what is said by tracing
+mod said; // what is said by tracing
+mod wire; // a client that says what it wants, byte for byte

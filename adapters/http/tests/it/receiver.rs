@@ -241,7 +241,7 @@ impl Clock for Still {
     }
 
     async fn sleep_until(&self, _at: Timestamp) {
-        pending().await
+        pending::<()>().await;
     }
 }
 
