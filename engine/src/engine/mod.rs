@@ -37,6 +37,7 @@ mod stats; // what it did, in numbers
 mod viewed; // a session as somebody looks at it
 mod writer; // the one that judges and appends
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,7 +60,7 @@ pub use stats::{DeliveryStats, HandoverStats, Histogram, LostStats, NoticeStats,
 pub use viewed::Viewed;
 pub use writer::Writer;
 
-use crate::event::Reader;
+use crate::event::{Reader, Unreadable};
 use crate::live::{LiveArrival, SessionKey};
 use crate::log::{Delivery, Log, LogError, Refused};
 use gate::Gates;
@@ -67,6 +68,14 @@ use health::Pulse;
 use sources::{Present, Sources, by_name};
 use stats::Counters;
 use writer::{Answer, Job, Work};
+
+thread_local! {
+    /// Room to read in, which grows once and not for every delivery.
+    static READER: RefCell<Reader> = RefCell::new(Reader::new());
+}
+
+/// Bytes of the longest body that is read there. What a longer one needs is given back.
+const READER_BODY_BYTES: usize = 16 << 10;
 
 /// Settings of an engine. Each has a default.
 #[derive(Clone, Copy, Debug)]
@@ -202,12 +211,14 @@ impl Arriving<'_> {
     fn work(&self, source: &Source, clock: &dyn Clock) -> Box<Work> {
         let headers = source.contract.kept_headers(self.headers.iter().copied());
         let delivery = Delivery { headers, body: self.body.into() };
-        let mut reader = Reader::new();
-        Box::new(match source.read(&mut reader, &delivery) {
-            Ok((key, event)) => {
-                let arrival = LiveArrival::new(&source.contract, &event);
-                Work::Event { key, arrival, delivery }
-            }
+        let read = |reader: &mut Reader| {
+            let (key, event) = source.read(reader, &delivery)?;
+            Ok::<_, Unreadable>((key, LiveArrival::new(&source.contract, &event)))
+        };
+        let is_usual = self.body.len() <= READER_BODY_BYTES;
+        let read = if is_usual { READER.with_borrow_mut(read) } else { read(&mut Reader::new()) };
+        Box::new(match read {
+            Ok((key, arrival)) => Work::Event { key, arrival, delivery },
             Err(unreadable) => {
                 let reason = unreadable.to_string();
                 Work::Refused(Refused { source: source.name.clone(), received_at: clock.now(), reason, delivery })

@@ -57,11 +57,18 @@ impl Outcome {
     }
 }
 
-/// Sends for a while, on all connections at once.
+/// Sends for a while, on all connections at once. Time begins when all are connected.
 pub(crate) async fn run(load: Load) -> io::Result<Outcome> {
+    let mut sockets = Vec::new();
+    for _ in 0..load.connections {
+        let socket = TcpStream::connect(load.address).await?;
+        socket.set_nodelay(true)?;
+        sockets.push(socket);
+    }
     let begin = Instant::now();
     let end = begin + Duration::from_secs(load.seconds);
-    let tasks: Vec<_> = (0..load.connections).map(|place| tokio::spawn(send(load, place, begin, end))).collect();
+    let tasks = sockets.into_iter().enumerate();
+    let tasks: Vec<_> = tasks.map(|(place, socket)| tokio::spawn(send(load, place, socket, begin, end))).collect();
     let mut all = Outcome::default();
     for task in tasks {
         let one = task.await.map_err(io::Error::other)??;
@@ -73,9 +80,7 @@ pub(crate) async fn run(load: Load) -> io::Result<Outcome> {
     Ok(all)
 }
 
-async fn send(load: Load, place: usize, begin: Instant, end: Instant) -> io::Result<Outcome> {
-    let mut socket = TcpStream::connect(load.address).await?;
-    socket.set_nodelay(true)?;
+async fn send(load: Load, place: usize, mut socket: TcpStream, begin: Instant, end: Instant) -> io::Result<Outcome> {
     let mut deliveries = Deliveries::new(load.address, load.first, place as u32);
     let mut outcome = Outcome::default();
     let mut answer = Vec::with_capacity(1024);

@@ -24,6 +24,10 @@ use client::{Load, Pace};
 use figures::Figures;
 use receiver::{Kind, Receiver};
 
+/// Both receivers have it. What many threads allocate and others free is dear with the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a run is told.
 #[derive(Clone)]
 struct Options {

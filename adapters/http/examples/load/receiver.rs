@@ -152,7 +152,9 @@ pub(crate) fn run(arguments: &[String]) -> io::Result<()> {
         let (engine, writer) = Engine::new(Arc::clone(&log) as _, Arc::new(SystemClock), [source()?], settings);
         let writing = tokio::spawn(writer.run());
         let router = receive::router(engine.clone(), receive::Settings::default());
-        listen::serve(listener, router, listen::Limits::default(), stop).await?;
+        // All of them come from one address.
+        let limits = listen::Limits { connections_per_peer_max: 4096, ..listen::Limits::default() };
+        listen::serve(listener, router, limits, stop).await?;
         engine.close().await;
         writing.await?.map_err(io::Error::other)?;
         log.finish().await.map_err(io::Error::other)

@@ -163,7 +163,7 @@ impl Desk {
         let _ = socket.set_nodelay(true);
         let (router, limits) = (self.router.clone(), Arc::clone(&self.limits));
         let (problems, stop) = (Arc::clone(&self.problems), self.stop.clone());
-        let serving = async move { connection::serve(socket, router, &limits, &problems, stop).await };
+        let serving = async move { connection::serve(socket, router, &limits, problems, stop).await };
         self.connections.add(peer, serving);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -20,21 +21,27 @@ use super::framing::Refusal;
 use super::guard::Guard;
 use crate::sparing::Sparing;
 
+/// Headers that hyper takes unless told, and for which it has room without asking for memory.
+const HEADERS_BY_DEFAULT: usize = 100;
+
 /// Serves a connection until either side ends it. When `stop` says so, what is in flight is answered, and then
 /// it ends.
 pub(super) async fn serve(
     socket: TcpStream,
     router: Router,
     limits: &Limits,
-    problems: &Sparing,
+    problems: Arc<Sparing>,
     mut stop: watch::Receiver<bool>,
 ) {
     let guard = Guard::new(socket, limits, stop.clone());
-    let refused = guard.refused();
     let (asked, stopping) = (guard.refused(), stop.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         // What is refused within a body is the handler's to answer, and no request comes after it.
-        let (refused, mut router, stopping) = (asked.get().copied(), router.clone(), stopping.clone());
+        let refused = asked.get().copied();
+        if let Some(refusal) = refused {
+            problems.tell(|unsaid| tracing::warn!(rule = refusal.rule(), unsaid, "a request was refused: {refusal}"));
+        }
+        let (mut router, stopping) = (router.clone(), stopping.clone());
         async move {
             let mut response = match refused {
                 Some(refusal) => answer(refusal),
@@ -48,7 +55,10 @@ pub(super) async fn serve(
     });
     let mut builder = http1::Builder::new();
     // Whoever has no more to say may still hear. That nobody hears is noticed when it is written to.
-    builder.half_close(true).max_headers(limits.headers_max);
+    builder.half_close(true);
+    if limits.headers_max > HEADERS_BY_DEFAULT {
+        builder.max_headers(limits.headers_max);
+    }
     // The guard measures time, since it knows what is being waited for.
     builder.header_read_timeout(None);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
@@ -58,9 +68,7 @@ pub(super) async fn serve(
         // for the client.
         () = is_so(&mut stop) => connection.await,
     };
-    if let Some(refusal) = refused.get() {
-        problems.tell(|unsaid| tracing::warn!(rule = refusal.rule(), unsaid, "a request was refused: {refusal}"));
-    } else if let Err(error) = ended {
+    if let Err(error) = ended {
         // The other side's doing, nearly always: it went away.
         tracing::debug!("a connection ended early: {error}");
     }

@@ -120,7 +120,7 @@ impl<S> Guard<S> {
 
     /// Whether the other side may still be sending what nobody will read.
     fn is_sending(&self) -> bool {
-        !self.is_over && !(self.stage == Stage::Between && self.buffer.is_empty())
+        !self.is_over && (self.stage != Stage::Between || !self.buffer.is_empty())
     }
 
     /// Looks at what is here, and sets the time for what has to come.

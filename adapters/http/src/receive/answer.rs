@@ -21,7 +21,7 @@ pub(super) enum Refusal {
 
 /// What became of a delivery.
 #[derive(Serialize)]
-struct Outcome<'a> {
+struct Taken<'a> {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'a str>,
@@ -47,7 +47,7 @@ pub(super) fn receipt(receipt: &Receipt) -> Response {
     };
     // A 4xx would make a provider send it again, or give up on the address: it is safe, or never wanted again.
     let status = if reason.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
-    json(status, &Outcome { outcome, session: key.map(|key| key.id.as_str()), reason })
+    json(status, &Taken { outcome, session: key.map(|key| key.id.as_str()), reason })
 }
 
 impl Refusal {

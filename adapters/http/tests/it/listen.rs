@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::Method;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use finis_http::listen::Limits;
@@ -163,10 +164,9 @@ async fn an_answer_gets_through_to_who_still_sends() {
 
 #[tokio::test]
 async fn one_too_many_is_told() {
-    for change in [(|limits: &mut Limits| limits.connections_max = 2) as fn(&mut Limits), |limits: &mut Limits| {
-        limits.connections_per_peer_max = 2
-    }] {
-        let receiver = Receiver::open_as(limits(change)).await;
+    for (all, of_one) in [(2, 100), (100, 2)] {
+        let few = limits(|limits| (limits.connections_max, limits.connections_per_peer_max) = (all, of_one));
+        let receiver = Receiver::open_as(few).await;
         let mut served = Vec::new();
         for session in ["s-1", "s-2"] {
             let mut wire = receiver.connect().await;
@@ -273,7 +273,7 @@ impl http_body::Body for Endless {
         self: std::pin::Pin<&mut Self>,
         _cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(&[b'x'; 1 << 16])))))
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(&[b'x'; 1 << 12])))))
     }
 }
 
@@ -299,11 +299,7 @@ async fn who_takes_nothing_of_an_answer_is_left() {
 #[tokio::test]
 async fn a_handler_that_panics_takes_its_connection_alone() {
     let mut wanted = Wanted::default();
-    let panics = || async {
-        if true {
-            panic!("on purpose, in a test");
-        }
-    };
+    let panics = |method: Method| async move { assert_eq!(method, Method::PUT, "on purpose, in a test") };
     wanted.beside = Router::new().route("/panics", any(panics));
     let receiver = Receiver::open_as(wanted).await;
     let mut wire = receiver.connect().await;

@@ -3,8 +3,8 @@
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -25,7 +25,11 @@ use crate::wire::{Answer, PATIENCE, Wire, post};
 
 pub(crate) const SECRET: &str = "canary-secret-of-the-desk";
 pub(crate) const HEADER: (&str, &str) = ("x-webhook-secret", SECRET);
+/// The same, as a provider with a list of signatures shows one.
+const WHSEC: &str = "whsec_Y2FuYXJ5LXNlY3JldC1vZi10aGUtZGVzaw==";
 pub(crate) const NOW: &str = "2026-05-03T08:43:00Z";
+
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::shipped);
 
 /// What a log can be like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +68,8 @@ impl Default for Wanted {
     }
 }
 
-/// A receiver that runs, with the sources `desk` (a secret in a header) and `saaya` (signed).
+/// A receiver that runs, with the sources `desk` (a secret in a header), `saaya` (signed) and `agntix` (signed, in a
+/// list).
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     pub(crate) engine: Engine,
@@ -86,7 +91,7 @@ impl Receiver {
             appends: AtomicUsize::new(0),
         });
         let (engine, writer) =
-            Engine::new(Arc::clone(&log) as Arc<dyn Log>, Arc::new(Still), [desk(), saaya()], wanted.engine);
+            Engine::new(Arc::clone(&log) as Arc<dyn Log>, Arc::new(Still), [desk(), saaya(), agntix()], wanted.engine);
         let writing = tokio::spawn(writer.run());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -149,13 +154,52 @@ pub(crate) fn event(kind: &str, session: &str) -> String {
     format!(r#"{{"event":"{kind}","sessionId":"{session}","timestamp":"2026-05-03T08:42:11.512Z"}}"#)
 }
 
-/// The headers of a delivery of `saaya`, signed so many seconds from now.
+/// The headers that prove a delivery of `saaya`, signed so many seconds from now.
 pub(crate) fn signed(body: &[u8], seconds: i64, secret: &str) -> Vec<(String, String)> {
-    let catalogue = Catalogue::shipped();
-    let signer = Signer::new(catalogue.get("saaya").unwrap().signature(), &[Secret::new(secret)], &Options::default());
-    let now = Timestamp::parse(NOW).unwrap().unix().0 + seconds;
-    let at = Timestamp::from_unix(now, 0, 0).unwrap();
-    signer.unwrap().sign(&Outgoing { body, ..Outgoing::default() }, at).unwrap()
+    sign("saaya", body, seconds, secret)
+}
+
+fn sign(provider: &str, body: &[u8], seconds: i64, secret: &str) -> Vec<(String, String)> {
+    let signature = CATALOGUE.get(provider).unwrap().signature();
+    let signer = Signer::new(signature, &[Secret::new(secret)], &Options::default()).unwrap();
+    let at = Timestamp::from_unix(Timestamp::parse(NOW).unwrap().unix().0 + seconds, 0, 0).unwrap();
+    signer.sign(&Outgoing { body, id: Some("msg_1"), ..Outgoing::default() }, at).unwrap()
+}
+
+/// The headers that prove a delivery of a source, rightly or as a forger might try.
+pub(crate) fn proof(source: &str, how: &str, body: &[u8]) -> Vec<(String, String)> {
+    let rightly = |source: &str, body: &[u8], seconds, other: bool| match (source, other) {
+        ("desk", false) => vec![(HEADER.0.to_owned(), SECRET.to_owned())],
+        ("desk", true) => vec![(HEADER.0.to_owned(), "another".to_owned())],
+        ("agntix", _) => sign("agntix", body, seconds, if other { "whsec_b3RoZXI=" } else { WHSEC }),
+        (_, _) => sign("saaya", body, seconds, if other { "another" } else { SECRET }),
+    };
+    let mut headers = rightly(source, body, how.parse().unwrap_or(0), how == "other-secret");
+    let (_, value) = headers.last_mut().unwrap();
+    match how {
+        "absent" => headers.clear(),
+        "empty" => value.clear(),
+        "cut" => value.truncate(value.len() - 4),
+        "of-another-body" => {
+            let mut other = body.to_vec();
+            other[0] ^= 1;
+            return rightly(source, &other, 0, false);
+        }
+        "twice" => headers.push(headers.last().unwrap().clone()),
+        "as-desk" => return rightly("desk", body, 0, false),
+        // Of every alphabet, the one that is sure to differ.
+        "url-alphabet" => *value = value.replace(['+', '/', '='], "-"),
+        "in-a-list" => *value = format!("v1,AAAA v2,BBBB {value} v1,CCCC"),
+        "in-a-list-too-long" => *value = format!("{}{value}", "v1,AAAA ".repeat(500)),
+        "in-a-long-list" => *value = format!("{}{value}", "v1,AAAA ".repeat(10_000)),
+        _ => {
+            if let Some(time) = how.strip_prefix("time:") {
+                let (_, rest) = value.split_once(',').unwrap();
+                *value = format!("t={time},{rest}");
+            }
+        }
+    }
+    headers
 }
 
 fn desk() -> Source {
@@ -166,9 +210,14 @@ fn saaya() -> Source {
     source("saaya", "saaya", &Options::default())
 }
 
+fn agntix() -> Source {
+    source("agntix", "agntix", &Options::default())
+}
+
 fn source(name: &str, provider: &str, options: &Options) -> Source {
-    let contract = Catalogue::shipped().get(provider).unwrap().clone();
-    let verifier = Verifier::new(contract.signature(), &[Secret::new(SECRET)], options).unwrap();
+    let contract = CATALOGUE.get(provider).unwrap().clone();
+    let secret = if provider == "agntix" { WHSEC } else { SECRET };
+    let verifier = Verifier::new(contract.signature(), &[Secret::new(secret)], options).unwrap();
     let terms = Terms::new(&contract);
     Source { name: name.to_owned(), contract: Arc::new(contract), terms, verify: Box::new(Signed(verifier)) }
 }
@@ -192,7 +241,7 @@ impl Clock for Still {
     }
 
     async fn sleep_until(&self, _at: Timestamp) {
-        pending().await
+        pending::<()>().await;
     }
 }
 

@@ -187,6 +187,13 @@ impl View {
         tags
     }
 
+    /// Whether it knows a session. That is in memory.
+    pub(crate) fn knows(&self, tag: Tag) -> bool {
+        let shared = self.read();
+        let row = shared.layers.iter().rev().find_map(|layer| layer.sessions.get(&tag));
+        row.map_or_else(|| self.directory().page(tag).is_some(), |row| row.value.is_some())
+    }
+
     /// Where the records of a session lie; nothing of one that it does not know.
     pub(crate) fn session(&self, tag: Tag) -> Result<Option<Session>, IndexError> {
         let unreadable = || IndexError::value("a session");

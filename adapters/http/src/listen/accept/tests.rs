@@ -8,13 +8,16 @@ struct Exhausted {
 
 impl Accept for Exhausted {
     async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        let mut asked = self.asked.lock().unwrap();
-        asked.push(tokio::time::Instant::now());
-        if asked.len() <= self.errors {
-            return Err(io::Error::from_raw_os_error(24));
+        let times = {
+            let mut asked = self.asked.lock().unwrap();
+            asked.push(tokio::time::Instant::now());
+            asked.len()
+        };
+        if times > self.errors {
+            return std::future::pending().await;
         }
-        drop(asked);
-        std::future::pending().await
+        // Too many open files.
+        Err(io::Error::from_raw_os_error(24))
     }
 }
 

@@ -68,10 +68,9 @@ pub(super) fn check(head: &[u8], headers_max: usize) -> Result<Body, Refusal> {
     let mut request = Request::new(&mut headers[..headers_max.min(HEADERS_MOST)]);
     match request.parse(head) {
         Ok(Status::Complete(end)) if end == head.len() => {}
-        Ok(_) => return Err(Refusal::NotHttp),
         Err(Error::TooManyHeaders) => return Err(Refusal::TooManyHeaders),
         Err(Error::Version) => return Err(Refusal::Version),
-        Err(_) => return Err(Refusal::NotHttp),
+        Ok(_) | Err(_) => return Err(Refusal::NotHttp),
     }
     let is_one_dot_one = request.version == Some(1);
     if request.method == Some("CONNECT") {

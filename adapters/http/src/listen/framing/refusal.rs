@@ -54,7 +54,8 @@ impl Refusal {
             Refusal::TooManyHeaders => "too_many_headers",
             Refusal::HeadTimeout => "head_timeout",
             Refusal::BodyTimeout => "body_timeout",
-            Refusal::Chunk => "chunked_body",
+            // As a handler says it, when it has begun to read.
+            Refusal::Chunk => "body_broken",
         }
     }
 }
@@ -74,7 +75,7 @@ impl fmt::Display for Refusal {
             Refusal::TooManyHeaders => "there are more headers than are taken here",
             Refusal::HeadTimeout => "the headers did not come in time",
             Refusal::BodyTimeout => "the body did not come in time",
-            Refusal::Chunk => "the chunked body is not as HTTP has it",
+            Refusal::Chunk => "the body broke off, or is not as HTTP has it",
         })
     }
 }
