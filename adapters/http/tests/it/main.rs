@@ -1,0 +1,8 @@
+//! What is promised of finis over HTTP, over real sockets of loopback.
+
+mod outbound; // where requests go, and where they do not
+mod receiver; // somebody who is posted to
+mod send; // notices as webhooks
+mod send_bounds; // answers that are none
+mod send_published; // what the published packages say of our signatures
+mod world; // an engine that runs
