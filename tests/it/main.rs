@@ -30,6 +30,7 @@ mod import; // exports into a store, and out again
 mod laws; // a session is a set of events
 mod live; // deliveries in, notices out
 mod packed; // events read by comparing
+mod parked; // what a consumer did not take
 mod readme; // what the README shows
 mod rebuild; // a store judged anew, by the command
 mod receiver; // a receiver of webhooks, to be tested against

@@ -90,7 +90,7 @@ pub(super) async fn hand_over(stage: Arc<Stage>, engine: Engine, setup: Setup) {
             let stage = Arc::clone(&stage);
             move |placed: Placed| handle(Arc::clone(&stage), placed)
         };
-        match engine.deliver(who.name(), policy, handler).await {
+        match engine.deliver(who.name(), policy.clone(), handler).await {
             Ok((_handover, worker)) => {
                 // Whatever the log does not know of comes again in the next life.
                 let _ = worker.run().await;

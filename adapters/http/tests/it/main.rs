@@ -1,6 +1,7 @@
 //! What is promised of finis over HTTP, over real sockets of loopback.
 
 mod outbound; // where requests go, and where they do not
+mod outbound_corpus; // bad inputs, one file each
 mod receiver; // somebody who is posted to
 mod send; // notices as webhooks
 mod send_bounds; // answers that are none
