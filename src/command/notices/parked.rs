@@ -1,5 +1,6 @@
 //! `finis notices parked`, `retry` and `skip`: what a consumer did not take, and what becomes of it.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -115,14 +116,15 @@ async fn list(args: &Parked) -> Result<Outcome, Failure> {
         return Ok(Outcome::Fine);
     }
     let mut end = if total > 0 { "\n".to_owned() } else { String::new() };
-    end.push_str(&format!("{} parked\n", count(total, "notice")));
+    // Writing into a String does not fail.
+    let _ = writeln!(end, "{} parked", count(total, "notice"));
     closed.dedup();
     for name in closed {
-        end.push_str(&format!(
-            "{} {} is gone, and nothing is sent to it: `finis notices retry {1}` sends again\n",
-            bad("Closed:"),
-            shown(&name)
-        ));
+        let (closed, name) = (bad("Closed:"), shown(&name));
+        let _ = writeln!(
+            end,
+            "{closed} {name} is gone, and nothing is sent to it: `finis notices retry {name}` sends again"
+        );
     }
     say(&format!("{}{end}", table.take()))?;
     Ok(Outcome::Fine)

@@ -118,10 +118,8 @@ impl Receiver {
     pub(crate) async fn after(&self, count: usize) -> Vec<Seen> {
         let mut seen = self.seen.subscribe();
         let waited = tokio::time::timeout(PATIENCE, seen.wait_for(|seen| seen.len() >= count)).await;
-        match waited {
-            Ok(seen) => seen.unwrap().clone(),
-            Err(_) => panic!("of {count} requests there came {}", self.seen().len()),
-        }
+        let seen = waited.unwrap_or_else(|_| panic!("of {count} requests there came {}", self.seen().len()));
+        seen.unwrap().clone()
     }
 }
 
@@ -140,7 +138,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, seen: &watch::S
         });
         match answers(&request, before) {
             Reply::Status(code, headers) => {
-                let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+                let headers =
+                    headers.iter().fold(String::new(), |head, (name, value)| head + name + ": " + value + "\r\n");
                 // HTTP/1.1 has no body after 204.
                 let length = if code == 204 { "" } else { "content-length: 2\r\n" };
                 let body = if code == 204 { "" } else { "{}" };

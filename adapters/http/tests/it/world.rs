@@ -88,19 +88,14 @@ impl World {
 
     /// Until a consumer stands so: how far it is, how far behind, and what is parked.
     pub(crate) async fn stands(&self, consumer: &str, expected: &str) {
-        let mut last = String::new();
         let is_so = async {
-            loop {
-                last = self.standing(consumer).await;
-                if last == expected {
-                    return;
-                }
+            while self.standing(consumer).await != expected {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, is_so).await.is_err() {
-            panic!("it stands at `{}`, and not at `{expected}`", self.standing(consumer).await);
-        }
+        // Whatever became of it, this says where it stands.
+        let _ = tokio::time::timeout(PATIENCE, is_so).await;
+        assert_eq!(self.standing(consumer).await, expected, "where {consumer} stands");
     }
 
     async fn standing(&self, consumer: &str) -> String {
