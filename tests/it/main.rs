@@ -29,6 +29,7 @@ mod import; // exports into a store, and out again
 mod laws; // a session is a set of events
 mod live; // deliveries in, notices out
 mod packed; // events read by comparing
+mod parked; // what a consumer did not take
 mod quarantine; // what can be read by now
 mod readme; // what the README shows
 mod rebuild; // a store judged anew, by the command

@@ -228,6 +228,8 @@ fn is_local(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn guard(allow: &[&str]) -> Guard {
@@ -363,6 +365,40 @@ mod tests {
         assert!(admit("hooks.example.com", "10.1.0.1"));
         assert!(admit("HOOKS.internal.", "192.168.1.1"));
         assert!(!admit("hooks.example.com", "::ffff:127.0.0.1"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2_000, ..ProptestConfig::default() })]
+
+        /// Whatever is written, what is let through goes over TLS, to a port that all may go to, and to a name or an
+        /// address that is public.
+        #[test]
+        fn nothing_else_is_let_through(
+            scheme in "(https?|HTTPS|ftp|file|[a-z]{0,4}):?/{0,3}", user in "|[a-z]{0,2}:?[a-z]?@",
+            host in prop_oneof![
+                "[a-z0-9.\\-]{0,12}", "[0-9]{1,11}", "0x[0-9a-f]{1,9}(\\.[0-9]{1,3})?", "([0-9]{1,3}\\.){0,4}[0-9]{0,3}",
+                "\\[(::)?[0-9a-f:]{0,12}(\\.[0-9]{1,3}){0,3}\\]", any::<u32>().prop_map(|bits| std::net::Ipv4Addr::from(bits).to_string()),
+                any::<u128>().prop_map(|bits| format!("[{}]", std::net::Ipv6Addr::from(bits))), "\\PC{0,6}",
+            ],
+            rest in "(:[0-9]{0,6})?[/?#\\\\@]?\\PC{0,6}",
+        ) {
+            if let Ok(url) = guard(&[]).check(&format!("{scheme}{user}{host}{rest}")) {
+                prop_assert_eq!((url.scheme(), url.port_or_known_default()), ("https", Some(443)));
+                prop_assert!(url.username().is_empty() && url.password().is_none());
+                let address = match url.host() {
+                    Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+                    Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+                    Some(Host::Domain(name)) => {
+                        prop_assert!(!name.is_empty() && name.parse::<IpAddr>().is_err() && !is_local(name));
+                        None
+                    }
+                    None => return Err(TestCaseError::fail("it has no host")),
+                };
+                prop_assert!(address.is_none_or(|address| special(address).is_none()));
+                // What was let through is let through as it is meant.
+                prop_assert_eq!(guard(&[]).check(url.as_str()), Ok(url));
+            }
+        }
     }
 
     #[test]

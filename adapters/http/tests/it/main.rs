@@ -1,8 +1,12 @@
 //! finis over HTTP, through its public door and over real sockets.
+
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
 
 mod listen; // connections: time, numbers, order, the end
 mod listen_bad_inputs; // a corpus of them, each with its answer
+mod outbound; // where requests go, and where they do not
+mod outbound_corpus; // bad inputs on the way out, one file each
+mod posted_to; // somebody who is posted to
 mod read; // sessions for whoever has the token
 mod read_document; // real answers held against the document
 mod read_fuzz; // whatever a stranger makes of the document
@@ -12,5 +16,9 @@ mod read_world; // an engine that is read
 mod receive; // what becomes of a delivery, in status and words
 mod receiver; // a receiver for these tests: an engine on a log that can be in trouble
 mod said; // what is said by tracing
+mod send; // notices as webhooks
+mod send_bounds; // answers that are none
+mod send_published; // what the published packages say of our signatures
 mod watch; // what is said of it in numbers
 mod wire; // a client that says what it wants, byte for byte
+mod world; // an engine that runs

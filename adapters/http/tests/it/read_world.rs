@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use finis_engine::live::{Notice, SessionKey};
 use finis_engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Refused, Retained, SourceSettings,
-    Stored,
+    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Quarantine, Retained,
+    SourceSettings, Stored,
 };
 use finis_engine::{Clock, Engine, Receipt, Source, Terms, Timestamp, Unverified};
 use finis_http::read::{Settings, Token, router};
@@ -98,7 +98,7 @@ impl LogRead for Watched {
         self.log.consumers().await
     }
 
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
         self.log.refused(limit).await
     }
 

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use axum::Router;
 use finis_engine::live::{Notice, SessionKey};
 use finis_engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Refused, Retained, SourceSettings,
-    Stored,
+    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Quarantine, Retained,
+    SourceSettings, Stored,
 };
 use finis_engine::{Clock, Denied, Engine, Settings, Source, Terms, Timestamp, Verify};
 use finis_http::{listen, receive};
@@ -280,7 +280,7 @@ impl LogRead for Troubled {
         self.log.consumers().await
     }
 
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
         self.log.refused(limit).await
     }
 

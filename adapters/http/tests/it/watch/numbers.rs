@@ -153,7 +153,7 @@ async fn retries_parked_notices_and_lag_are_told_by_consumer() {
     let handler = |placed: Placed| async move {
         if placed.notice.kind == NoticeKind::Asset { Err("no room for recordings") } else { Ok(()) }
     };
-    let policy = Policy { tries_max: 2, backoff: Duration::from_secs(1), ..Policy::default() };
+    let policy = Policy { tries_max: 2, ..Policy::default() };
     let (_handover, worker) = world.engine.deliver("webhook:crm", policy, handler).await.unwrap();
     tokio::spawn(worker.run());
     let handovers = || world.engine.stats().handovers["webhook:crm"];

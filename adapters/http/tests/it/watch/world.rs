@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use finis_engine::live::{Notice, SessionKey};
 use finis_engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Refused, Retained, SourceSettings,
-    Stored,
+    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Quarantine, Retained,
+    SourceSettings, Stored,
 };
 use finis_engine::{Clock, Denied, Engine, Settings, Source, Terms, Timestamp, Verify};
 use finis_http::watch;
@@ -112,7 +112,7 @@ impl LogRead for Moody {
         self.log.consumers().await
     }
 
-    async fn refused(&self, limit: usize) -> Result<Vec<Refused>, LogError> {
+    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
         self.log.refused(limit).await
     }
 

@@ -1,5 +1,7 @@
 //! `finis notices`: what was said of sessions, and what is said from here on.
 
+mod parked; // what a consumer did not take
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -20,10 +22,14 @@ const PAGE: usize = 256;
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 It only looks: nothing is acknowledged by it. What was imported with --quiet-notices, or corrected by \
 `finis rebuild --apply` without --announce, was said to nobody, and is not among them; `finis show` has it.")]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    parked: Option<parked::Command>,
+
     #[command(flatten)]
     store: StoreArgs,
 
@@ -45,6 +51,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
+    if let Some(command) = &args.parked {
+        return parked::run(command);
+    }
     block_on(async {
         // A notice is told as it was said, under whatever contract.
         let mut look = args.store.look(&Catalogue::default()).await?;
