@@ -17,7 +17,9 @@ pub use histogram::Histogram;
 /// and is never proportional to sessions; how far behind each consumer is,
 /// [`Engine::consumers`](super::Engine::consumers) says.
 ///
-/// Each number is right by itself. They are not taken at one instant.
+/// Each number is right by itself. They are not taken at one instant. What is counted of commits, notices, sessions
+/// and deadlines is what the writer did; what came by a [`Filler`](super::Filler) or a [`Refold`](super::Refold) is
+/// not among it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -11,6 +11,8 @@ use super::world::until;
 
 const DASHBOARD: &str = include_str!("../../../../../docs/grafana/finis.json");
 
+const PAGE: &str = include_str!("../../../../../docs/watch.md");
+
 /// Numbers that no panel shows, and why.
 const LEFT_OUT: [(&str, &str); 0] = [];
 
@@ -100,6 +102,18 @@ async fn every_number_it_asks_for_is_told_and_every_number_told_is_asked_for() {
         let is_left_out = LEFT_OUT.iter().any(|(name, _)| name == family);
         assert_ne!(is_asked, is_left_out, "`{family}` is shown by no panel, or left out and shown");
     }
+}
+
+#[tokio::test]
+async fn the_page_about_them_names_each_number_and_no_other() {
+    let scrape = scrape().await;
+    let told = scrape.families.iter().map(|(family, about)| match about.kind.as_str() {
+        "counter" => format!("{family}_total"),
+        _ => family.clone(),
+    });
+    let named: BTreeSet<String> =
+        words(PAGE, "finis_").filter(|name| *name != "finis_http").map(str::to_owned).collect();
+    assert_eq!(named, told.collect());
 }
 
 #[test]
