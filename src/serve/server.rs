@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, watch as watched};
 
 use super::config::{Config, ConfigError};
 use super::error::ServeError;
+use crate::engine::Handover;
 use crate::engine::log::LogError;
 use crate::live::{Finis, SetSourcesError, StoreSettings, SystemClock};
 
@@ -154,16 +155,14 @@ impl Server {
         for source in config.sources.iter().filter(|source| source.recordings.is_some()) {
             tracing::warn!(source = source.name, "recordings are not fetched yet: its `recordings` does nothing");
         }
-        // They hand over until they are dropped.
-        let mut handovers = Vec::with_capacity(endpoints.len());
-        for (endpoint, client) in endpoints {
-            let name = endpoint.name().to_owned();
-            let delivering = send::deliver(finis.engine(), endpoint, client, Arc::new(SystemClock)).await;
-            let (handover, worker, _) =
-                delivering.map_err(|error| ServeError::Webhook { name, error: Box::new(error) })?;
-            finis.run(worker).await;
-            handovers.push(handover);
-        }
+        let handovers = match hand_over(&finis, endpoints).await {
+            Ok(handovers) => handovers,
+            Err(error) => {
+                // Nothing was taken yet: how that ends says nothing more.
+                let _ = finis.close().await;
+                return Err(error);
+            }
+        };
         let (stopping, stopped) = watched::channel(false);
         let is_stopping = || {
             let mut stopped = stopped.clone();
@@ -178,10 +177,10 @@ impl Server {
             limits.clone(),
             is_stopping(),
         ))];
-        if let Some((listener, mut settings)) = reading.zip(config.read.as_ref().and_then(reading_settings)) {
+        if let Some(((listener, _), mut settings)) = reading.zip(config.read.as_ref().and_then(reading_settings)) {
             settings.ending = Some(stopped.clone());
             let router = read::router(engine.clone(), settings);
-            serving.push(tokio::spawn(listen::serve(listener.0, router, limits.clone(), is_stopping())));
+            serving.push(tokio::spawn(listen::serve(listener, router, limits.clone(), is_stopping())));
         }
         if let Some((listener, _)) = watching {
             let router = watch::router(engine.clone(), watch::Settings::default());
@@ -228,6 +227,19 @@ fn endpoints(config: &Config) -> Result<Vec<(Endpoint, Client)>, ServeError> {
         webhook.build(&roots).map_err(failed)
     };
     config.webhooks.iter().map(build).collect()
+}
+
+/// Hands notices over to endpoints until what this gives is dropped.
+async fn hand_over(finis: &Finis, endpoints: Vec<(Endpoint, Client)>) -> Result<Vec<Handover>, ServeError> {
+    let mut handovers = Vec::with_capacity(endpoints.len());
+    for (endpoint, client) in endpoints {
+        let name = endpoint.name().to_owned();
+        let delivering = send::deliver(finis.engine(), endpoint, client, Arc::new(SystemClock)).await;
+        let (handover, worker, _) = delivering.map_err(|error| ServeError::Webhook { name, error: Box::new(error) })?;
+        finis.run(worker).await;
+        handovers.push(handover);
+    }
+    Ok(handovers)
 }
 
 /// Nothing without a token.

@@ -78,29 +78,24 @@ fn masked(line: &[u8]) -> Vec<u8> {
             continue;
         }
         let start = place;
+        let before = start.checked_sub(1).and_then(|before| line.get(before));
+        let is_international = before == Some(&b'+');
         let mut digits = Vec::new();
-        // People write them in groups.
         while let Some(byte) = line.get(place) {
-            let is_between = matches!(byte, b' ' | b'-' | b'.' | b'(' | b')' | b'/');
-            let goes_on = is_between && line.get(place + 1).is_some_and(u8::is_ascii_digit);
             if byte.is_ascii_digit() {
                 digits.push(place);
-            } else if !goes_on {
+            } else if !(is_international && is_between(&line[place..])) {
                 break;
             }
             place += 1;
         }
-        let before = start.checked_sub(1).and_then(|before| line.get(before));
-        let is_international = before == Some(&b'+');
-        // Groups are of international numbers: `2026-05-03 08:42` is none, nor is an address of the network.
-        let is_plain = digits.len() == place - start;
         let is_word =
             [before, line.get(place)].into_iter().flatten().any(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
         let is_number = start >= 2 && &line[start - 2..start] == b"\":";
         let is_phone = if is_international {
             (INTERNATIONAL_DIGITS_MIN..=DIGITS_MAX).contains(&digits.len())
         } else {
-            is_plain && !is_word && !is_number && (NATIONAL_DIGITS_MIN..=DIGITS_MAX).contains(&digits.len())
+            !is_word && !is_number && (NATIONAL_DIGITS_MIN..=DIGITS_MAX).contains(&digits.len())
         };
         if is_phone {
             for digit in &digits[..digits.len() - DIGITS_SHOWN] {
@@ -109,6 +104,12 @@ fn masked(line: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Whether what begins here stands between two digits of one number: people write them in groups.
+fn is_between(rest: &[u8]) -> bool {
+    let digit = rest.iter().take(3).position(u8::is_ascii_digit);
+    digit.is_some_and(|digit| rest[..digit].iter().all(|byte| b" -.()/".contains(byte)))
 }
 
 #[cfg(test)]
