@@ -82,6 +82,8 @@ fn what_was_answered_outlives_every_kill_and_is_told_once() {
         .collect();
     assert!(ended.len() > kills, "{answered:?}");
     let serving = Serving::start(scratch.finis("serve").env("WHSEC", WHSEC));
+    // Whoever is told to stop before it listens for that ends by the signal.
+    serving.address("address");
     let told = |consumer: &Consumer| -> BTreeSet<String> {
         let of = |bodies: Vec<String>| {
             let notice: Value = serde_json::from_str(&bodies[0]).unwrap();
