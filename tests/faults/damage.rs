@@ -52,7 +52,8 @@ impl Whole {
         let mut life = Life::new(folder.path(), 0);
         life.count = Some(DELIVERIES);
         life.crash_at = (!is_closed).then(|| "log.closing:1".to_owned());
-        let _ = life.start().end();
+        let (status, said) = life.start().end();
+        assert!(said.iter().any(|line| line.starts_with("kept ")), "it kept nothing: {status}: {}", said.join("\n"));
         let kept = {
             // Looking leaves traces.
             let copied = tempfile::tempdir().unwrap();
