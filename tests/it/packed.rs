@@ -274,3 +274,28 @@ fn what_stands_around_a_payload_is_as_strict() {
         assert_eq!(told, read(world.contract, &line), "{line}");
     }
 }
+
+/// A value where usually an object is, and the object after it: what is in it is read.
+#[test]
+fn an_object_where_a_value_was_is_looked_into() {
+    let world = Subject::of(crate::sessions::SMALLEST);
+    let line = |analytics: &str| {
+        format!(
+            r#"{{"event":"e.event","metadata":{{"agentId":"a","eventType":"analytics-completed","conversationType":"webcall","callId":"CALL-1","analytics":{analytics}}},"id":"i"}}"#
+        )
+    };
+    let forms = Forms::default();
+    let mut packer = Packer::new(&forms, None);
+    let lines = ["7", "null", "[]", r#"{"summary":"It rang."}"#, r#"{"summary":"Again."}"#, r#""text""#].map(line);
+    let packed = lines.each_ref().map(|line| pack(&mut packer, world.contract, line, &forms).unwrap().1);
+    let all = forms.all();
+    let mut partial = Partial::default();
+    for line in &lines {
+        let mut reader = LineReader::new(None);
+        let arrival = reader.read(line.as_bytes(), |_| Ok(((), world.contract))).unwrap();
+        partial.add(world.contract, &arrival.event, arrival.received_at);
+    }
+    let mut folder = Folder::default();
+    let mut events: Vec<Packed<'_>> = packed.iter().map(|packed| Packed::read(packed, &all)).collect();
+    assert_eq!(*folder.fold(world.contract, &mut events, true), partial);
+}

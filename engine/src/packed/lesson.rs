@@ -141,8 +141,10 @@ impl Lesson<'_> {
                     draft.fixed.push(value);
                 }
                 None => {
+                    // Where paths lead on, an object in its place would have more to say than a value.
+                    let leads_on = below.is_some_and(|below| paths.has_children(below));
                     draft.slots.extend(slot.map(|slot| (slot, draft.holes.len())));
-                    draft.holes.push(Hole { node: value, depth: depth - 1 });
+                    draft.holes.push(Hole { node: value, depth: if leads_on { 0 } else { depth - 1 } });
                 }
             }
         }
