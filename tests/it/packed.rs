@@ -275,6 +275,19 @@ fn what_stands_around_a_payload_is_as_strict() {
     }
 }
 
+/// The white space at the end of a line may be within a string that does not end, and what is said of it is the same.
+#[test]
+fn a_string_that_does_not_end_is_refused_in_the_same_words() {
+    let world = Subject::of(crate::sessions::PATHORS);
+    let forms = Forms::default();
+    let mut packer = Packer::new(&forms, None);
+    for end in ["", " ", "\t", "\r", "\t \r"] {
+        let line = format!(r#"{{"event":"session.ended","sessionId":"s-1{end}"#);
+        let told = pack(&mut packer, world.contract, &line, &forms).and_then(|(told, _)| told);
+        assert_eq!(told, read(world.contract, &line), "{line:?}");
+    }
+}
+
 /// A value where usually an object is, and the object after it: what is in it is read.
 #[test]
 fn an_object_where_a_value_was_is_looked_into() {

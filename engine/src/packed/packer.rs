@@ -78,10 +78,10 @@ impl<'f, S: Copy> Packer<'f, S> {
         line: &'r str,
         source_of: impl Fn(Option<&str>) -> Result<(S, u32, &'c Contract), String>,
     ) -> Result<PackedArrival<'r, S>, Unreadable> {
-        let line = line.trim_end_matches([' ', '\t', '\r']);
+        let (whole, line) = (line, line.trim_end_matches([' ', '\t', '\r']));
         let facts = match self.follow(line) {
             Some(facts) => facts,
-            None => self.read(line, source_of)?,
+            None => self.read(whole, line, source_of)?,
         };
         let Facts { source, received_at, at, values } = facts;
         let (known, id, values) = match values {
@@ -122,9 +122,11 @@ impl<'f, S: Copy> Packer<'f, S> {
         Some(Facts { source: self.sources[number as usize], received_at, at, values: Ok(number) })
     }
 
-    /// Packs a line by reading all of it; and learns its outline.
+    /// Packs a line by reading all of it, with the white space at its end, which may be within a string that does
+    /// not end; and learns its outline.
     fn read<'c>(
         &mut self,
+        whole: &str,
         line: &str,
         source_of: impl Fn(Option<&str>) -> Result<(S, u32, &'c Contract), String>,
     ) -> Result<Facts<S>, Unreadable> {
@@ -132,7 +134,7 @@ impl<'f, S: Copy> Packer<'f, S> {
             let (source, number, contract) = source_of(name)?;
             Ok(((source, number, contract), contract))
         };
-        let arrival = self.reader.read(line.as_bytes(), source_of)?;
+        let arrival = self.reader.read(whole.as_bytes(), source_of)?;
         let ((source, number, contract), event, received_at) = (arrival.source, arrival.event, arrival.received_at);
         let (subject, at) = (event.subject, event.at);
         let kind = match event.kind {
