@@ -64,7 +64,11 @@ impl Kind {
             return Err("what came is packed (`Content-Encoding`), and nothing is unpacked here".to_owned());
         }
         let is_known = ANY.contains(&&*content_type) || TYPES.iter().any(|(known, _)| *known == content_type);
-        if is_known { Ok(Kind { content_type }) } else { Err(format!("what came is `{content_type}`, not a recording")) }
+        if is_known {
+            Ok(Kind { content_type })
+        } else {
+            Err(format!("what came is `{content_type}`, not a recording"))
+        }
     }
 
     /// The extension of the file, with what its first bytes say.

@@ -101,13 +101,7 @@ pub enum Decision {
 ///
 /// What cannot come is not tried again. What is no recording is, and is `failed` at the end, not `missed`.
 #[must_use]
-pub fn decide(
-    tries: u32,
-    obstacle: &Obstacle,
-    began: Timestamp,
-    now: Timestamp,
-    until: Option<Timestamp>,
-) -> Decision {
+pub fn decide(tries: u32, obstacle: &Obstacle, began: Timestamp, now: Timestamp, until: Option<Timestamp>) -> Decision {
     let end = match obstacle {
         Obstacle::Never { .. } => return Decision::Failed,
         Obstacle::Other { .. } => Decision::Failed,

@@ -29,7 +29,7 @@ mod recorder; // the one who fetches
 mod sweep; // what goes with its session, or by its age
 mod tally; // how it goes, in numbers
 
-pub use archive::{Archive, ArchiveError, Came, Outcome, Places};
+pub use archive::{Archive, ArchiveError, Came, Draft, Outcome, Places};
 pub use content::Kind;
 pub use decide::{Decision, Obstacle, decide};
 pub use download::{Body, Download, Head};

@@ -366,7 +366,11 @@ fn make_folder(path: &Path) -> io::Result<()> {
     match builder.create(path) {
         Ok(()) => path.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if fs::symlink_metadata(path)?.is_dir() { Ok(()) } else { Err(error) }
+            if fs::symlink_metadata(path)?.is_dir() {
+                Ok(())
+            } else {
+                Err(error)
+            }
         }
         Err(error) => Err(error),
     }

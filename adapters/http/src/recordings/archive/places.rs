@@ -64,7 +64,9 @@ impl Places {
                 let shown = folder.display();
                 return Err(io::Error::new(
                     io::ErrorKind::NotFound,
-                    format!("recordings were kept in `{shown}`, which is not there: bring it back, or make an empty folder in its place"),
+                    format!(
+                        "recordings were kept in `{shown}`, which is not there: bring it back, or make an empty folder in its place"
+                    ),
                 ));
             }
             all.push(Archive::at(&folder));
