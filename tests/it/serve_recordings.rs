@@ -13,7 +13,7 @@ const SECRET: &str = "s3cret";
 const TOKEN: &str = "0123456789abcdef";
 const BODY: &str = "OggS, and the call";
 
-/// A host that has a recording at `/here.ogg`, and nothing elsewhere. Where it is.
+/// A host that has a recording at `/here.ogg`. Where it is.
 fn host() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -48,7 +48,6 @@ fn start(scratch: &Scratch) -> Serving {
     Serving::start(scratch.finis("serve").env("SECRET", SECRET).env("TOKEN", TOKEN))
 }
 
-/// Its time is long over, so that it is asked for once.
 fn ready(serving: &Serving, session: &str, url: &str) {
     let body = json!({
         "event": "recording.ready", "sessionId": session, "projectId": "p", "timestamp": "2026-05-03T08:42:30.114Z",
@@ -77,12 +76,12 @@ fn a_recording_is_fetched_read_shown_and_forgotten() {
         let recordings = format!("[source.desk.recordings]\n{line}allow = [\"127.0.0.1\"]\n");
         scratch.write("finis.toml", config(&recordings));
         let serving = start(&scratch);
-        let [here, gone] = ["here", "gone"].map(|name| format!("{name}-{}", line.len()));
+        let [here, refused] = ["here", "refused"].map(|name| format!("{name}-{}", line.len()));
         ready(&serving, &here, &format!("{host}/here.ogg?signature=canary"));
-        ready(&serving, &gone, &format!("{host}/gone.ogg"));
+        ready(&serving, &refused, "http://10.0.0.1/recording.ogg");
         let archived = told(&serving, &here);
         assert_eq!((&archived["outcome"], &archived["bytes"]), (&json!("archived"), &json!(BODY.len())));
-        assert_eq!(told(&serving, &gone)["outcome"], "missed");
+        assert_eq!(told(&serving, &refused)["outcome"], "failed");
         let (_, metrics) = get(&format!("http://{}/metrics", serving.address("watch")), TOKEN);
         let metrics = metrics.as_str().unwrap();
         assert!(metrics.contains("finis_recordings_total{source=\"desk\",outcome=\"archived\"} 1"), "{metrics}");
@@ -112,7 +111,7 @@ fn a_recording_is_fetched_read_shown_and_forgotten() {
     }
     // What cannot be looked for is not passed over.
     std::fs::remove_dir_all(scratch.path().join("far")).unwrap();
-    let ended = scratch.finis("forget gone-0 --yes").run();
+    let ended = scratch.finis("forget refused-0 --yes").run();
     assert_eq!(ended.code, 2);
     assert!(ended.err.contains("which is not there"), "{}", ended.err);
 }

@@ -174,22 +174,20 @@ async fn where_it_may_not_be_gone_to_nobody_is_asked() {
 #[tokio::test]
 async fn whoever_slept_through_its_time_asks_once() {
     let folder = tempfile::tempdir().unwrap();
-    let (gone, here) = (Host::new([not_found()]).await, Host::new([recording(BODY)]).await);
-    let world = World::new(folder.path()).await;
-    world.clock.advance(Duration::from_secs(3600));
-    let old = |session: &str, url: String| {
-        json!({
-            "event": "recording.ready", "sessionId": session, "projectId": "p", "timestamp": NOW, "success": true,
-            "recordingUrl": url,
-        })
-        .to_string()
-    };
-    for (session, url) in [("s-gone", gone.url()), ("s-here", here.url())] {
-        world.engine.receive("desk", &[], old(session, url).as_bytes()).await.unwrap();
-    }
+    let gone = Host::new([Act::Hang, not_found()]).await;
+    let here = Host::new([Act::Hang, recording(BODY)]).await;
+    let log: Arc<MemoryLog> = Arc::default();
+    let world = World::with(folder.path(), Wanted { log: Arc::clone(&log), ..Wanted::default() }).await;
+    world.ready("desk", "s-gone", &gone.url()).await;
+    world.ready("desk", "s-here", &here.url()).await;
+    until(async || (gone.asked(), here.asked()) == (1, 1)).await;
+    world.kill().await;
+    until(async || Archive::open(folder.path()).is_ok()).await;
+    // A quarter of an hour, to the second.
+    let world = World::with(folder.path(), Wanted { log, now: "2026-05-03T08:57:30Z", ..Wanted::default() }).await;
     assert_eq!(world.outcome("s-gone").await["outcome"], "missed");
     assert_eq!(world.outcome("s-here").await["outcome"], "archived");
-    assert_eq!((gone.asked(), here.asked()), (1, 1));
+    assert_eq!((gone.asked(), here.asked()), (2, 2));
 }
 
 #[tokio::test]

@@ -158,12 +158,13 @@ pub(crate) struct Wanted {
     pub(crate) log: Arc<MemoryLog>,
     pub(crate) rules: Rules,
     pub(crate) total: Duration,
+    pub(crate) now: &'static str,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
         let rules = Rules { allow: vec!["127.0.0.1".parse().unwrap()], ..Rules::default() };
-        Wanted { log: Arc::default(), rules, total: Duration::from_secs(300) }
+        Wanted { log: Arc::default(), rules, total: Duration::from_secs(300), now: NOW }
     }
 }
 
@@ -183,7 +184,7 @@ impl World {
     }
 
     pub(crate) async fn with(folder: &Path, wanted: Wanted) -> World {
-        let clock = Arc::new(Leaping(watch::Sender::new(Timestamp::parse(NOW).unwrap())));
+        let clock = Arc::new(Leaping(watch::Sender::new(Timestamp::parse(wanted.now).unwrap())));
         let log = Arc::clone(&wanted.log) as Arc<dyn Log>;
         let sources = ["desk", "elsewhere"].map(source);
         let (engine, writer) = Engine::new(log, Arc::clone(&clock) as Arc<dyn Clock>, sources, Settings::default());
