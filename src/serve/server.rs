@@ -162,7 +162,7 @@ impl Server {
         if let Some(retention) = config.retention {
             finis.keep_for(retention).await;
         }
-        let begun = async { Ok((hand_over(&finis, endpoints).await?, fetch(&finis, keeping).await?)) };
+        let begun = async { Ok::<_, ServeError>((hand_over(&finis, endpoints).await?, fetch(&finis, keeping).await?)) };
         let (handovers, fetching) = match begun.await {
             Ok(begun) => begun,
             Err(error) => {

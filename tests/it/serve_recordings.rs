@@ -20,11 +20,8 @@ fn host() -> String {
     // It ends with the process.
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            let lines: Vec<String> = BufReader::new(&stream)
-                .lines()
-                .map_while(Result::ok)
-                .take_while(|line| !line.is_empty())
-                .collect();
+            let lines: Vec<String> =
+                BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
             let is_here = lines.first().is_some_and(|line| line.starts_with("GET /here.ogg "));
             let (status, body) = if is_here { ("200 OK", BODY) } else { ("404 Not Found", "") };
             let length = body.len();

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use bytes::Bytes;
+use finis_engine::live::{Asset, Notice, NoticeKind};
 use finis_engine::log::MemoryLog;
+use finis_engine::{Clock, Handler as _, Placed, Then, Timestamp};
 use finis_http::outbound::Rules;
-use finis_http::recordings::{Archive, ArchiveError, Came, Places, Swept, sweep};
+use finis_http::recordings::{
+    self, Archive, ArchiveError, Body, Came, Download, Head, Obstacle, Outcome, Places, Recorder, Swept, sweep,
+};
 use finis_http::{read, watch};
 use http::Request;
 use http_body_util::BodyExt as _;
@@ -347,8 +351,8 @@ fn spoken(act: Act) -> Vec<u8> {
     bytes
 }
 
-fn now(world: &World) -> finis_engine::Timestamp {
-    finis_engine::Clock::now(&*world.clock)
+fn now(world: &World) -> Timestamp {
+    world.clock.now()
 }
 
 #[tokio::test]
@@ -427,7 +431,7 @@ async fn what_came_of_them_can_be_read_and_is_counted() {
 
     let watched = watch::Settings { recordings: Some(Arc::clone(&world.tally)), ..watch::Settings::default() };
     let router = watch::router(world.engine.clone(), watched);
-    let answer = router.oneshot(Request::get("/metrics").body(Body::empty()).unwrap()).await.unwrap();
+    let answer = router.oneshot(Request::get("/metrics").body(axum::body::Body::empty()).unwrap()).await.unwrap();
     let text = answer.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8(text.to_vec()).unwrap();
     for line in [
@@ -443,8 +447,120 @@ async fn what_came_of_them_can_be_read_and_is_counted() {
 
 async fn ask(router: &Router, path: &str) -> (u16, serde_json::Value) {
     let request = Request::get(path).header("authorization", "Bearer a-token-for-tests-only");
-    let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let answer = router.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap())
+}
+
+/// The process ends after so many steps: what the next one finds.
+#[test]
+fn whenever_a_process_ends_there_is_all_of_it_or_nothing() {
+    let whole = Came::Archived {
+        file: format!("{}.ogg", notice("s-1", 1)),
+        bytes: BODY.len() as u64,
+        sha256: BODY_SHA256.to_owned(),
+        content_type: "audio/ogg".to_owned(),
+    };
+    for steps in 0..=4 {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, id) = (key("s-1"), notice("s-1", 1));
+        let archive = Archive::open(folder.path()).unwrap();
+        let mut draft = (steps >= 1).then(|| archive.draft(&key, id).unwrap());
+        if steps >= 2 {
+            draft.as_mut().unwrap().write(BODY).unwrap();
+        }
+        if steps >= 3 {
+            let came = draft.take().unwrap().keep("ogg", "audio/ogg").unwrap();
+            assert_eq!(came, whole);
+            if steps == 4 {
+                archive.say(&key, id, &outcome(came)).unwrap();
+            }
+        }
+        // Nothing of it is cleaned up.
+        std::mem::forget(draft);
+        drop(archive);
+        let archive = Archive::open(folder.path()).unwrap();
+        assert_eq!(files(folder.path()).len(), [0, 0, 0, 1, 2][steps], "after {steps} steps");
+        let (said, unsaid) = (archive.outcome(&key, id).unwrap(), archive.unsaid(&key, id).unwrap());
+        assert_eq!(said, (steps == 4).then(|| outcome(whole.clone())), "after {steps} steps");
+        assert_eq!(unsaid, (steps >= 3).then(|| whole.clone()), "after {steps} steps");
+        // It can be written whatever was left.
+        let mut draft = archive.draft(&key, id).unwrap();
+        draft.write(BODY).unwrap();
+        drop(archive.draft(&key, id).unwrap());
+        assert_eq!(archive.erase(&key).unwrap(), u64::from(steps >= 3), "after {steps} steps");
+    }
+}
+
+fn outcome(came: Came) -> Outcome {
+    Outcome {
+        notice: notice("s-1", 1).to_string(),
+        source: "desk".to_owned(),
+        subject: "session".to_owned(),
+        session: "s-1".to_owned(),
+        field: "recording_url".to_owned(),
+        came,
+        at: Timestamp::parse(NOW).unwrap(),
+        until: None,
+    }
+}
+
+/// Promises ten bytes, and gives four.
+struct Short;
+
+struct Four(bool);
+
+impl Download for Short {
+    type Body = Four;
+
+    async fn open(&self, _: &str, _: Timestamp) -> Result<(Head, Four), Obstacle> {
+        let headers = [("content-type", "audio/ogg"), ("content-length", "10")];
+        let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        Ok((Head { headers: headers.into_iter().collect() }, Four(false)))
+    }
+}
+
+impl Body for Four {
+    async fn next(&mut self) -> Result<Option<Bytes>, Obstacle> {
+        let is_over = std::mem::replace(&mut self.0, true);
+        Ok((!is_over).then(|| Bytes::from_static(b"OggS")))
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_says_until_when_it_is_tried_for_a_day() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = World::new(other.path()).await;
+    let archive = Archive::open(folder.path()).unwrap();
+    let source = recordings::Source { archive: archive.clone(), download: Short, bytes_max: BYTES_MAX };
+    let sources = BTreeMap::from([("desk".to_owned(), source)]);
+    let recorder = Recorder::new(world.engine.clone(), sources, Arc::clone(&world.clock) as Arc<dyn Clock>);
+    let asset = Asset { field: "recording_url".to_owned(), value: "\"https://example.com/a\"".to_owned(), until: None };
+    let placed = Placed {
+        seq: 7,
+        notice: Notice {
+            id: notice("s-1", 1),
+            key: key("s-1"),
+            kind: NoticeKind::Asset,
+            revision: 1,
+            record: String::new(),
+            events: 1,
+            changes: Vec::new(),
+            asset: Some(asset),
+        },
+    };
+    let now = now(&world);
+    for (tries, again) in [(1, 1), (6, 60), (12, 12 * 3600), (13, 0)] {
+        let wanting = recorder.handle(placed.clone()).await.unwrap_err();
+        let failure = recorder.failed(wanting, tries, now);
+        assert!(failure.reason.contains("it ended in the middle"), "{failure:?}");
+        assert_eq!(failure.then, Then::At(now.plus(Duration::from_secs(again))));
+        assert_eq!(files(folder.path()).len(), 0);
+    }
+    // The thirteenth was the last: what came of it is said.
+    recorder.handle(placed).await.unwrap();
+    let outcomes = archive.outcomes(&key("s-1")).unwrap();
+    assert_eq!(outcomes.len(), 1);
+    assert_eq!(outcomes[0].came, Came::Failed { reason: "it ended in the middle".to_owned() });
 }
