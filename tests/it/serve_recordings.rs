@@ -22,7 +22,7 @@ fn host() -> String {
         for mut stream in listener.incoming().map_while(Result::ok) {
             let lines: Vec<String> =
                 BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
-            let is_here = lines.first().is_some_and(|line| line.starts_with("GET /here.ogg "));
+            let is_here = lines.first().is_some_and(|line| line.starts_with("GET /here.ogg"));
             let (status, body) = if is_here { ("200 OK", BODY) } else { ("404 Not Found", "") };
             let length = body.len();
             let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: audio/ogg\r\n");
