@@ -9,32 +9,33 @@ pub(super) const FIRST_BYTES: usize = 64;
 /// Bytes of a type that are remembered.
 const TYPE_BYTES_MAX: usize = 100;
 
-/// Types that a recording may have, and the extension of its file: nothing else ever stands there.
+/// Types that a recording may have, and the extension of its file: nothing else ever stands there. What a type is
+/// usually called comes before its other names.
 const TYPES: &[(&str, &str)] = &[
-    ("application/ogg", "ogg"),
     ("audio/aac", "aac"),
     ("audio/amr", "amr"),
     ("audio/basic", "au"),
     ("audio/flac", "flac"),
-    ("audio/l16", "pcm"),
-    ("audio/m4a", "m4a"),
-    ("audio/mp3", "mp3"),
+    ("audio/x-flac", "flac"),
     ("audio/mp4", "m4a"),
+    ("audio/m4a", "m4a"),
+    ("audio/x-m4a", "m4a"),
     ("audio/mpeg", "mp3"),
+    ("audio/mp3", "mp3"),
     ("audio/ogg", "ogg"),
+    ("application/ogg", "ogg"),
     ("audio/opus", "opus"),
     ("audio/pcm", "pcm"),
-    ("audio/vnd.wave", "wav"),
+    ("audio/l16", "pcm"),
     ("audio/wav", "wav"),
     ("audio/wave", "wav"),
-    ("audio/webm", "webm"),
-    ("audio/x-flac", "flac"),
-    ("audio/x-m4a", "m4a"),
+    ("audio/vnd.wave", "wav"),
     ("audio/x-wav", "wav"),
+    ("audio/webm", "webm"),
+    ("video/webm", "webm"),
     ("video/mp4", "mp4"),
     ("video/ogg", "ogv"),
     ("video/quicktime", "mov"),
-    ("video/webm", "webm"),
 ];
 
 /// What stores say that know no type.
