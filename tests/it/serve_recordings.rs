@@ -79,9 +79,13 @@ fn a_recording_is_fetched_read_shown_and_forgotten() {
         let archived = told(&serving, &here);
         assert_eq!((&archived["outcome"], &archived["bytes"]), (&json!("archived"), &json!(BODY.len())));
         assert_eq!(told(&serving, &refused)["outcome"], "failed");
-        let (_, metrics) = get(&format!("http://{}/metrics", serving.address("watch")), TOKEN);
-        let metrics = metrics.as_str().unwrap();
-        assert!(metrics.contains("finis_recordings_total{source=\"desk\",outcome=\"archived\"} 1"), "{metrics}");
+        // It is counted once it is said.
+        let metrics = format!("http://{}/metrics", serving.address("watch"));
+        until("a recording that is counted", || {
+            let (_, text) = get(&metrics, TOKEN);
+            let line = "finis_recordings_total{source=\"desk\",outcome=\"archived\"} 1";
+            text.as_str().is_some_and(|text| text.lines().any(|known| known == line)).then_some(())
+        });
 
         // Another folder needs a restart.
         scratch.write("finis.toml", config("[source.desk.recordings]\nfolder = \"other\"\n"));

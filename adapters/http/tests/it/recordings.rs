@@ -429,6 +429,8 @@ async fn what_came_of_them_can_be_read_and_is_counted() {
     }
     assert!(!validator.is_valid(&json!({"recordings": [{"outcome": "archived"}]})));
 
+    // It is counted once it is said.
+    world.dealt_with().await;
     let watched = watch::Settings { recordings: Some(Arc::clone(&world.tally)), ..watch::Settings::default() };
     let router = watch::router(world.engine.clone(), watched);
     let answer = router.oneshot(Request::get("/metrics").body(axum::body::Body::empty()).unwrap()).await.unwrap();
