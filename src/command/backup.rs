@@ -10,12 +10,13 @@ use serde_json::json;
 
 use super::store::{StoreArgs, block_on};
 use super::words::{aside, bad, bytes, count, deliveries, heading, number, shown};
-use super::{Failure, Outcome, say, warn};
+use super::{Failure, Outcome, recordings, say, warn};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Works while another process has the store: the journal alone is read, up to the end of a commit. The copy is made \
-durable, read again, and compared; the index is not in it, since the journal has everything. A backup is a store: \
+durable, read again, and compared; the index is not in it, since the journal has everything, nor are recordings. A \
+backup is a store: \
 `finis sessions --store DIR` looks into it.")]
 pub(crate) struct BackupArgs {
     #[command(flatten)]
@@ -65,7 +66,12 @@ pub(crate) fn backup(args: &BackupArgs) -> Result<Outcome, Failure> {
     }
     let copied = copied(&args.store.store, &args.to)?;
     let title = format!("{}  {} {} {}", heading("Backed up"), args.store.name(), aside("to"), name(&args.to));
-    tell(&title, &args.to, &copied, args.json, "")
+    let folders = recordings::folders(&args.store.store)?;
+    let then = match folders.as_slice() {
+        [] => String::new(),
+        folders => format!("Recordings are not in it: copy {} beside it.\n", shown(&folders.join(", "))),
+    };
+    tell(&title, &args.to, &copied, args.json, &then)
 }
 
 pub(crate) fn restore(args: &RestoreArgs) -> Result<Outcome, Failure> {

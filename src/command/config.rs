@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use finis::engine::{Source, StartAt, SubjectId, print_span};
-use finis::serve::{Config, SourceConfig, print_size};
+use finis::serve::recordings::Places;
+use finis::serve::{Config, Recordings, SourceConfig, print_size};
 use serde_json::{Value, json};
 
 use super::table::Table;
@@ -120,7 +121,7 @@ fn in_words(config: &Config) -> Result<String, Failure> {
             if kinds.len() == all { "all".to_owned() } else { kinds.join(" ") },
             print_span(built.terms.grace(subject)),
             built.terms.stall(subject).map_or_else(|| "-".to_owned(), print_span),
-            source.recordings.as_ref().map_or_else(|| "-".to_owned(), |kept| kept.folder.display().to_string()),
+            source.recordings.as_ref().map_or_else(|| "-".to_owned(), |kept| kept_in(config, kept)),
         ]);
     }
     let sources = table.take();
@@ -152,6 +153,12 @@ fn in_words(config: &Config) -> Result<String, Failure> {
         let _ = write!(out, "\n{}\n", aside("Add a source: [source.NAME] with `provider` and a secret."));
     }
     Ok(out)
+}
+
+/// Where recordings of a source are kept.
+fn kept_in(config: &Config, kept: &Recordings) -> String {
+    let folder = kept.folder.clone().unwrap_or_else(|| Places::usual(&config.store));
+    folder.display().to_string()
 }
 
 /// Every limit by the name that the file has for it.
@@ -193,7 +200,13 @@ fn as_json(config: &Config) -> Result<Value, Failure> {
                 "subscribe": subscribed(built),
                 "grace": print_span(built.terms.grace(SubjectId::MAIN)),
                 "stall": built.terms.stall(SubjectId::MAIN).map(print_span),
-                "recordings": source.recordings.as_ref().map(|kept| kept.folder.display().to_string()),
+                "recordings": source.recordings.as_ref().map(|kept| json!({
+                    "folder": kept_in(config, kept),
+                    "bytes_max": kept.bytes_max(),
+                    "time_max": print_span(kept.time_max()),
+                    "keep": kept.keep.map(print_span),
+                    "allowed": kept.allow.len(),
+                })),
             })
         })
         .collect();

@@ -9,13 +9,14 @@ use serde_json::json;
 
 use super::store::{ReadArgs, block_on, check_name, now};
 use super::words::{aside, bad, count, deliveries, heading, shown};
-use super::{Failure, Outcome, say, warn};
+use super::{Failure, Outcome, recordings, say, warn};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 What the store says of the session is overwritten: payloads and headers of its events, records of its notices, \
 and refused deliveries in quarantine that name it. Its notices keep ids and places in the outbox; whoever is \
-told of one from now on hears `forgotten`. Whatever comes of the session again is not kept.
+told of one from now on hears `forgotten`. Whatever comes of the session again is not kept. Recordings that \
+`finis serve` keeps of it are removed, as files are.
 
 The reason for which a notice was parked is replaced, and what it said before goes with the part of the journal \
 that it stands in. Nothing is erased elsewhere: not in backups, exports and logs, not in what was set aside, and \
@@ -77,9 +78,12 @@ async fn find(args: &Args, log: &EmbeddedLog, catalogue: &finis::providers::Cata
 }
 
 async fn forget(args: &Args, log: &EmbeddedLog, known: &Known) -> Result<Outcome, Failure> {
+    // Of what was forgotten before, too: that may not have come so far.
+    let recordings = || recordings::erase(&args.read.store.store, known.keys.iter().chain(&known.before));
     if known.is_nothing() {
+        let recordings = recordings()?;
         say(&if args.json {
-            as_json(args, known)
+            as_json(args, known, recordings)
         } else {
             format!("{} was forgotten before\n", shown(&args.session))
         })?;
@@ -89,12 +93,18 @@ async fn forget(args: &Args, log: &EmbeddedLog, known: &Known) -> Result<Outcome
         say("Nothing was erased.\n")?;
         return Ok(Outcome::Fine);
     }
+    // They first: without the session, nobody would look for them.
+    let recordings = recordings()?;
     known.forget(log, now()).await?;
     let elsewhere = "Copies elsewhere are not erased: backups, exports, logs, and what others were told.";
     let told = if args.json {
-        as_json(args, known)
+        as_json(args, known, recordings)
     } else {
-        format!("{}\n{}\n", what("Erased", args, known), aside(elsewhere))
+        let recordings = match recordings {
+            0 => String::new(),
+            number => format!("  recordings  {number}\n"),
+        };
+        format!("{}{recordings}\n{}\n", what("Erased", args, known), aside(elsewhere))
     };
     say(&told)?;
     let Some(first) = known.unreadable.first() else { return Ok(Outcome::Fine) };
@@ -146,7 +156,7 @@ fn names(known: &Known) -> String {
     }
 }
 
-fn as_json(args: &Args, known: &Known) -> String {
+fn as_json(args: &Args, known: &Known, recordings: u64) -> String {
     let keys = known.keys.iter().map(|key| json!({"source": key.source, "subject": key.subject}));
     let told = json!({
         "session": args.session,
@@ -156,6 +166,7 @@ fn as_json(args: &Args, known: &Known) -> String {
         "notices": known.notices,
         "refused": known.refused.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "reasons": known.parked.len(),
+        "recordings": recordings,
     });
     format!("{told:#}\n")
 }

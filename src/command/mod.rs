@@ -15,6 +15,7 @@ mod output; // files that are whole or not there
 mod quarantine; // what was refused
 mod rebuild; // a store judged anew
 mod reconcile; // exports into records
+mod recordings; // those of a store, wherever they are
 #[cfg(all(feature = "serve", unix))]
 mod reload; // a server that reads its file again
 #[cfg(feature = "serve")]

@@ -6,8 +6,9 @@ use finis::engine::live::{Change, Notice, SessionKey};
 use finis::engine::log::Arrivals;
 use finis::engine::{By, Channel, Outcome as CallOutcome, Status, Timestamp, print_span};
 use finis::store::{Look, Step, Viewed, What};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::recordings::{self, Shown};
 use super::store::{ReadArgs, block_on, check_source};
 use super::words::{aside, bad, count, doubtful, heading, number, shown};
 use super::{Failure, Outcome, say, say_lines};
@@ -24,7 +25,7 @@ Entries stand in the order in which they count: by the receiver's time, or by th
 was imported without one. Of an event that came several times, the first counts; how often it came and when, \
 the first 16 times and the last, changes nothing and stands beside it. What came at the same instant came once. \
 While somebody has the store, or after it was not closed, the last of it may be missing. With --json there is \
-a line for each entry, and a last one for where the session stands.")]
+a line for each entry and each recording, and a last one for where the session stands.")]
 pub(crate) struct Args {
     #[command(flatten)]
     read: ReadArgs,
@@ -49,15 +50,16 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         let mut out = String::new();
         for (place, key) in find(args, &look).await?.iter().enumerate() {
             let viewed = look.session(key).await?;
+            let recordings = recordings::of(&args.read.store.store, key)?;
             if args.json {
-                viewed.timeline_json().iter().for_each(|line| out.extend([line.as_str(), "\n"]));
+                write_json(&mut out, &viewed, &recordings);
                 continue;
             }
             if place > 0 {
                 out.push('\n');
             }
             // Writing into a String does not fail.
-            let _ = write(&mut out, key, &viewed);
+            let _ = write(&mut out, key, &viewed).and_then(|()| write_recordings(&mut out, &recordings));
         }
         if args.json {
             say_lines(&out)?;
@@ -123,6 +125,27 @@ fn write(out: &mut String, key: &SessionKey, viewed: &Viewed<'_>) -> std::fmt::R
         doubles => format!(", {}", count(doubles, "double")),
     };
     writeln!(out, "\n{}{doubles}, {} said", count(events as u64, "event"), count(notices as u64, "notice"))
+}
+
+/// Where the session stands comes last.
+fn write_json(out: &mut String, viewed: &Viewed<'_>, recordings: &[Shown]) {
+    let mut lines = viewed.timeline_json();
+    let last = lines.pop();
+    let said =
+        recordings.iter().map(|recording| json!({ "entry": "recording", "recording": recording.json }).to_string());
+    lines.into_iter().chain(said).chain(last).for_each(|line| out.extend([line.as_str(), "\n"]));
+}
+
+fn write_recordings(out: &mut String, recordings: &[Shown]) -> std::fmt::Result {
+    if recordings.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", heading("Recordings"))?;
+    for Shown { at, outcome, what, .. } in recordings {
+        let word = if *outcome == "archived" { heading(outcome) } else { bad(outcome) };
+        writeln!(out, "  {at:<30}  {word}  {}", shown(what))?;
+    }
+    Ok(())
 }
 
 fn write_step(out: &mut String, step: &Step, viewed: &Viewed<'_>) -> std::fmt::Result {

@@ -26,6 +26,11 @@ pub enum ServeError {
         /// Why.
         error: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Recordings cannot be kept, or fetched.
+    Recordings {
+        /// Why.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Connections were cut off: what they brought may have been taken, and nobody was told.
     Connections(io::Error),
     /// The store stopped taking anything.
@@ -41,6 +46,7 @@ impl fmt::Display for ServeError {
             }
             ServeError::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
             ServeError::Webhook { name, .. } => write!(f, "webhook `{name}`"),
+            ServeError::Recordings { error } => error.fmt(f),
             ServeError::Connections(error) => error.fmt(f),
             ServeError::Log(error) => error.fmt(f),
         }
@@ -53,6 +59,7 @@ impl std::error::Error for ServeError {
             // What it says is said already.
             ServeError::Open(error) => error.source(),
             ServeError::Webhook { error, .. } => Some(&**error),
+            ServeError::Recordings { error } => error.source(),
             _ => None,
         }
     }

@@ -15,6 +15,7 @@ mod config; // what a server is told
 #[cfg(unix)]
 mod control; // what it is told while it runs
 mod error; // why it does not
+mod keeping; // recordings, where sources have them kept
 mod server; // the parts, put together
 
 pub use config::{

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, watch as watched};
 
 use super::config::{Config, ConfigError};
 use super::error::ServeError;
+use super::keeping::{self, Fetching, Keeping};
 use crate::engine::Handover;
 use crate::engine::log::LogError;
 use crate::live::{Finis, SetSourcesError, StoreSettings, SystemClock};
@@ -26,6 +27,7 @@ pub struct Server {
     reading: Option<(TcpListener, SocketAddr)>,
     watching: Option<(TcpListener, SocketAddr)>,
     endpoints: Vec<(Endpoint, Client)>,
+    keeping: Option<Keeping>,
     reload: Reload,
 }
 
@@ -98,8 +100,16 @@ impl Server {
         let store = StoreSettings::default();
         let finis = Finis::open_as(&config.store, store, setups, &config.catalogue, config.limits.engine).await;
         let finis = finis.map_err(ServeError::Open)?;
+        let keeping = match keep_recordings(&config).await {
+            Ok(keeping) => keeping,
+            Err(error) => {
+                // Nothing was taken yet: how that ends says nothing more.
+                let _ = finis.close().await;
+                return Err(error);
+            }
+        };
         let reload = Reload { finis: finis.clone(), present: Arc::new(Mutex::new(config.clone())) };
-        Ok(Server { config, finis, hooks, address, reading, watching, endpoints, reload })
+        Ok(Server { config, finis, hooks, address, reading, watching, endpoints, keeping, reload })
     }
 
     /// Where deliveries come in: with the port that was chosen, when none was told.
@@ -144,7 +154,7 @@ impl Server {
     /// # Errors
     /// When the store stopped, or connections had to be cut off. Nothing that was answered is lost by that.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
-        let Server { config, finis, hooks, reading, watching, endpoints, reload, .. } = self;
+        let Server { config, finis, hooks, reading, watching, endpoints, keeping, reload, .. } = self;
         #[cfg(unix)]
         let control = super::control::Control::open(&config.store, reload);
         #[cfg(not(unix))]
@@ -152,11 +162,9 @@ impl Server {
         if let Some(retention) = config.retention {
             finis.keep_for(retention).await;
         }
-        for source in config.sources.iter().filter(|source| source.recordings.is_some()) {
-            tracing::warn!(source = source.name, "recordings are not fetched yet: its `recordings` does nothing");
-        }
-        let handovers = match hand_over(&finis, endpoints).await {
-            Ok(handovers) => handovers,
+        let begun = async { Ok::<_, ServeError>((hand_over(&finis, endpoints).await?, fetch(&finis, keeping).await?)) };
+        let (handovers, fetching) = match begun.await {
+            Ok(begun) => begun,
             Err(error) => {
                 // Nothing was taken yet: how that ends says nothing more.
                 let _ = finis.close().await;
@@ -179,11 +187,12 @@ impl Server {
         ))];
         if let Some(((listener, _), mut settings)) = reading.zip(config.read.as_ref().and_then(reading_settings)) {
             settings.ending = Some(stopped.clone());
+            settings.recordings = keeping::places(&config.store);
             let router = read::router(engine.clone(), settings);
             serving.push(tokio::spawn(listen::serve(listener, router, limits.clone(), is_stopping())));
         }
         if let Some((listener, _)) = watching {
-            let router = watch::router(engine.clone(), watch::Settings::default());
+            let router = watch::router(engine.clone(), watch_settings(fetching.as_ref()));
             serving.push(tokio::spawn(listen::serve(listener, router, limits.clone(), is_stopping())));
         }
         let broken = tokio::select! {
@@ -198,7 +207,7 @@ impl Server {
             let outcome = serving.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
             served = served.and(outcome);
         }
-        drop(handovers);
+        drop((handovers, fetching));
         #[cfg(unix)]
         drop(control);
         let closed = finis.close().await;
@@ -240,6 +249,28 @@ async fn hand_over(finis: &Finis, endpoints: Vec<(Endpoint, Client)>) -> Result<
         handovers.push(handover);
     }
     Ok(handovers)
+}
+
+/// Opens the folders of recordings, on a thread that may wait for disks.
+async fn keep_recordings(config: &Config) -> Result<Option<Keeping>, ServeError> {
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || Keeping::open(&config)).await;
+    opened.unwrap_or_else(|error| Err(ServeError::Recordings { error: Box::new(error) }))
+}
+
+/// Fetches recordings until what this gives is dropped.
+async fn fetch(finis: &Finis, keeping: Option<Keeping>) -> Result<Option<Fetching>, ServeError> {
+    match keeping {
+        Some(keeping) => keeping.start(finis).await.map(Some),
+        None => {
+            keeping::stop(finis).await;
+            Ok(None)
+        }
+    }
+}
+
+fn watch_settings(fetching: Option<&Fetching>) -> watch::Settings {
+    watch::Settings { recordings: fetching.map(|fetching| Arc::clone(&fetching.tally)), ..watch::Settings::default() }
 }
 
 /// Nothing without a token.
@@ -289,7 +320,12 @@ impl Reload {
         let reloaded = Reloaded::of(&present, &config);
         let setups = config.sources.iter().map(super::SourceConfig::setup);
         self.finis.set_sources(setups, &config.catalogue).await.map_err(ReloadError::Sources)?;
-        let Config { contracts, catalogue, sources, .. } = config;
+        let Config { contracts, catalogue, mut sources, .. } = config;
+        for source in &mut sources {
+            // They stay as they were until it is started again, and that is said until then.
+            let before = present.sources.iter().find(|before| before.name == source.name);
+            source.recordings = before.and_then(|before| before.recordings.clone());
+        }
         (present.contracts, present.catalogue, present.sources) = (contracts, catalogue, sources);
         Ok(reloaded)
     }

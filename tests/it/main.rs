@@ -45,6 +45,8 @@ mod serve_dev; // a server without a file
 mod serve_examples; // finis in programs of others
 #[cfg(unix)]
 mod serve_kill; // a server that is killed, again and again
+#[cfg(unix)]
+mod serve_recordings; // recordings, fetched, kept and forgotten
 mod serving; // a server that runs, and who it tells
 mod sessions; // sessions of every provider, to agree, differ or clash
 mod simulate; // worlds by the command

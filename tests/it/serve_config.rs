@@ -46,7 +46,9 @@ fn unknown_keys_are_refused_with_the_nearest_that_there_is() {
     );
     check(
         &format!("{DESK}[source.desk.recordings]\nfolder = \"r\"\nbytes = 1\n"),
-        &["finis.toml:7: unknown key `source.desk.recordings.bytes`: there are `allow`, `bytes_max`, `folder`"],
+        &[
+            "finis.toml:7: unknown key `source.desk.recordings.bytes`: there are `allow`, `bytes_max`, `folder`, `keep`, `time_max`",
+        ],
     );
 }
 

@@ -28,6 +28,7 @@ mod size; // amounts of bytes
 mod source; // one source
 mod webhook; // one endpoint
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -259,11 +260,17 @@ impl Config {
             ("limits", self.limits != other.limits),
             ("retention", self.retention != other.retention),
             ("webhook", self.webhooks != other.webhooks),
+            ("source.NAME.recordings", recordings(self) != recordings(other)),
             ("log", self.log != other.log),
         ];
         let changed = parts.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name);
         changed.filter(|name| !other.overruled.contains(name)).collect()
     }
+}
+
+/// How recordings are kept, by the names of sources.
+fn recordings(config: &Config) -> BTreeMap<&str, &Recordings> {
+    config.sources.iter().filter_map(|source| Some((source.name.as_str(), source.recordings.as_ref()?))).collect()
 }
 
 impl Default for LogConfig {

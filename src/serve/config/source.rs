@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use finis_http::outbound::Allowed;
+use finis_http::outbound::{Allowed, Client, Guard, Limits, Roots, Rules, SetupError};
 use finis_providers::Catalogue;
 use finis_providers::signature::Secret;
 
@@ -11,6 +11,12 @@ use super::LONGEST;
 use super::hidden::{self, Hidden, Surroundings};
 use super::section::{Section, nearest};
 use crate::live::{SourceError, SourceSetup};
+
+/// Bytes of the longest recording, unless told: hours of a call.
+const BYTES_MAX: usize = 256 << 20;
+
+/// How long one try to fetch a recording may take, unless told.
+const TIME_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// A source, as the file has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,19 +39,48 @@ pub struct SourceConfig {
     pub grace: Option<Duration>,
     /// How long to wait, after the last event of a session, for its end.
     pub stall: Option<Duration>,
-    /// Where its recordings are kept; nowhere unless told.
+    /// How its recordings are kept; not at all unless told.
     pub recordings: Option<Recordings>,
 }
 
-/// Where recordings are kept.
+/// How recordings are fetched and kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recordings {
-    /// The folder.
-    pub folder: PathBuf,
-    /// Bytes of the longest.
+    /// The folder, when it is not that of the store.
+    pub folder: Option<PathBuf>,
+    /// Bytes of the longest, when not 256 MiB.
     pub bytes_max: Option<usize>,
+    /// How long one try may take, when not 5 minutes.
+    pub time_max: Option<Duration>,
+    /// For how long they are kept, when they are not only to go with their session.
+    pub keep: Option<Duration>,
     /// Hosts and networks that may be fetched from though they are private.
     pub allow: Vec<Allowed>,
+}
+
+impl Recordings {
+    /// Bytes of the longest.
+    #[must_use]
+    pub fn bytes_max(&self) -> u64 {
+        self.bytes_max.unwrap_or(BYTES_MAX) as u64
+    }
+
+    /// How long one try may take.
+    #[must_use]
+    pub fn time_max(&self) -> Duration {
+        self.time_max.unwrap_or(TIME_MAX)
+    }
+
+    /// What fetches them, and goes nowhere else than it may.
+    ///
+    /// # Errors
+    /// When there cannot be such a client.
+    pub fn client(&self, roots: &Roots) -> Result<Client, SetupError> {
+        let guard = Guard::new(&Rules { allow: self.allow.clone(), ..Rules::default() });
+        let limits = Limits { total: self.time_max(), answer_bytes_max: self.bytes_max(), ..Limits::default() };
+        let limits = Limits { connect: limits.connect.min(limits.total), ..limits };
+        Client::new(guard, limits, roots)
+    }
 }
 
 impl SourceConfig {
@@ -100,7 +135,7 @@ pub(super) fn source(
         subscribe: subscribe.map(|kinds| kinds.into_iter().map(|kind| kind.value.to_owned()).collect()),
         grace: section.span("grace", Duration::ZERO..=LONGEST),
         stall: section.span("stall", Duration::from_secs(1)..=LONGEST),
-        recordings: section.section("recordings").and_then(|section| recordings(&section, around)),
+        recordings: section.section("recordings").map(|section| recordings(&section, around)),
     };
     let Some(provider) = provider else {
         if !section.has("provider") {
@@ -136,13 +171,14 @@ fn remedied(words: &str) -> String {
     words.replacen("give one,", "give one by `secret_env = \"NAME\"` or `secret_file = \"PATH\"`,", 1)
 }
 
-fn recordings(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Option<Recordings> {
-    let folder = section.text("folder").map(|at| around.path(at.value));
-    if folder.is_none() && !section.has("folder") {
-        section.fault("it does not say where they are kept: write `folder = \"recordings\"`");
-    }
-    let bytes_max = section.size("bytes_max", 1 << 10..=1 << 40);
-    let allow = super::webhook::allowed(section);
+fn recordings(section: &Section<'_, '_>, around: &Surroundings<'_>) -> Recordings {
+    let told = Recordings {
+        folder: section.text("folder").map(|at| around.path(at.value)),
+        bytes_max: section.size("bytes_max", 1 << 10..=1 << 40),
+        time_max: section.span("time_max", Duration::from_secs(1)..=Duration::from_secs(60 * 60)),
+        keep: section.span("keep", Duration::from_secs(60 * 60)..=LONGEST),
+        allow: super::webhook::allowed(section),
+    };
     section.finish();
-    Some(Recordings { folder: folder?, bytes_max, allow })
+    told
 }

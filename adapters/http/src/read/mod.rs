@@ -15,6 +15,7 @@ mod cursor; // where a page begins
 mod notices; // what was said, and that it is dealt with
 mod parameters; // what is asked, in queries and paths
 mod problem; // why there is no answer
+mod recordings; // what came of the recordings of a session
 mod routes; // every route there is
 mod sessions; // sessions, a page of them
 mod single; // one session: record, timeline, deliveries
@@ -31,6 +32,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use finis_engine::Engine;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
+
+use crate::recordings::Archive;
 
 pub use token::{Token, TokenError};
 
@@ -53,6 +56,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// Streams end when this becomes true, or whoever says so is gone. Without it they end with the engine.
     pub ending: Option<watch::Receiver<bool>>,
+    /// Where recordings are looked for. Nowhere unless set.
+    pub recordings: Vec<Archive>,
 }
 
 impl Settings {
@@ -66,6 +71,7 @@ impl Settings {
             streams_max: 64,
             heartbeat: Duration::from_secs(15),
             ending: None,
+            recordings: Vec::new(),
         }
     }
 
@@ -95,6 +101,7 @@ struct Shared {
     streams: Arc<Semaphore>,
     heartbeat: Duration,
     ending: Option<watch::Receiver<bool>>,
+    recordings: Vec<Archive>,
 }
 
 /// A router that answers what is asked of an engine. To be served, merged or nested within a tokio runtime.
@@ -106,6 +113,7 @@ pub fn router(engine: Engine, settings: Settings) -> Router {
         streams: Arc::new(Semaphore::new(settings.streams_max.min(Semaphore::MAX_PERMITS))),
         heartbeat: settings.heartbeat,
         ending: settings.ending,
+        recordings: settings.recordings,
     });
     let routes = routes::ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, route.method()));
     routes

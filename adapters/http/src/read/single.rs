@@ -68,7 +68,7 @@ pub(super) async fn delivery(
     shared.look(key(source, &asked, id), delivery).await
 }
 
-fn key(source: String, asked: &Parameters, id: String) -> SessionKey {
+pub(super) fn key(source: String, asked: &Parameters, id: String) -> SessionKey {
     SessionKey { source, subject: asked.text("subject").unwrap_or(SESSION).to_owned(), id }
 }
 
@@ -89,7 +89,7 @@ fn delivered(entry: &EventEntry) -> Option<String> {
 
 impl Shared {
     /// Answers with the JSON that somebody makes of a session.
-    async fn look(
+    pub(super) async fn look(
         &self,
         key: SessionKey,
         look: impl FnOnce(&Viewed<'_>) -> Result<String, Problem> + Send + 'static,

@@ -15,6 +15,7 @@ mod mask; // numbers of telephones, kept out of logs
 mod ready; // whether deliveries should be sent here
 mod scrape; // the numbers as text
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -30,13 +31,14 @@ use serde::Serialize;
 pub use mask::{Masked, mask};
 pub use ready::{Problem, problems};
 
+use crate::recordings::Tally;
 use scrape::Scrape;
 
 /// The media type of `/metrics`.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Settings of what is watched. Each has a default.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How long the log may take to say what it is asked at a scrape; what it does not say by then is left out. 2
     /// seconds unless set.
@@ -47,6 +49,8 @@ pub struct Settings {
     pub busy_max: Duration,
     /// For how long it counts as a problem that the log had no room. 10 seconds unless set.
     pub refusal_counts_for: Duration,
+    /// How it goes with recordings; without it nothing is said of them.
+    pub recordings: Option<Arc<Tally>>,
 }
 
 impl Default for Settings {
@@ -56,6 +60,7 @@ impl Default for Settings {
             consumers_max: 100,
             busy_max: Duration::from_secs(10),
             refusal_counts_for: Duration::from_secs(10),
+            recordings: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The numbers as text.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use finis_engine::{Engine, Histogram, LostStats, Progress, SourceStats, Stats};
@@ -10,6 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Settings;
+use crate::recordings::Counts;
 
 /// Microseconds in a second.
 const MICROS: f64 = 1e6;
@@ -24,6 +26,8 @@ pub(super) struct Scrape {
     /// Nothing when the log did not answer in time.
     consumers: Option<Vec<Progress>>,
     consumers_max: usize,
+    /// Nothing where none are fetched.
+    recordings: BTreeMap<String, Counts>,
 }
 
 /// A number with its labels.
@@ -41,6 +45,7 @@ impl Scrape {
             waiting: waiting.flatten(),
             consumers,
             consumers_max: settings.consumers_max,
+            recordings: settings.recordings.as_ref().map(|tally| tally.counts()).unwrap_or_default(),
         }
     }
 
@@ -217,6 +222,30 @@ impl Scrape {
         )
     }
 
+    fn recordings(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let rows = self.recordings.iter().flat_map(|(name, counts)| {
+            let outcomes = counts.by_outcome().into_iter();
+            outcomes.map(|(outcome, number)| (vec![("source", name.as_str()), ("outcome", outcome)], number))
+        });
+        counter(
+            to,
+            "recordings",
+            "Recordings by source and by what came of them, since the process began: missed are those whose address \
+             died before all of it came.",
+            rows,
+        )?;
+        let by_source = |number: fn(&Counts) -> u64| {
+            self.recordings.iter().map(move |(name, counts)| (vec![("source", name.as_str())], number(counts)))
+        };
+        counter(
+            to,
+            "recording_retries",
+            "Tries to fetch a recording that failed, and after which another was to come.",
+            by_source(|counts| counts.retries),
+        )?;
+        counter(to, "recording_bytes", "Bytes of the recordings that were kept.", by_source(|counts| counts.bytes))
+    }
+
     fn consumers(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let consumers = self.consumers.as_deref().unwrap_or_default();
         let rows = |number: fn(&Progress) -> u64| {
@@ -253,6 +282,9 @@ impl Collector for Scrape {
         self.notices(to)?;
         self.handovers(to)?;
         self.consumers(to)?;
+        if !self.recordings.is_empty() {
+            self.recordings(to)?;
+        }
         let is_up = self.consumers.is_some();
         gauge(to, "log_up", "1 when the log answered in time at this scrape, else 0.", [alone(u64::from(is_up))])?;
         gauge(

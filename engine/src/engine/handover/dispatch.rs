@@ -5,11 +5,13 @@
 //! log has: nothing here is needed for that.
 //!
 //! Each session is a lane. Of a lane one notice at a time is under way, the first that is open, and none that
-//! stands behind a parked one: so the order within a session holds. Lanes know nothing of each other.
+//! stands behind a parked one: so the order within a session holds. Lanes know nothing of each other. Where no
+//! order is wanted, each notice has a lane of its own.
 //!
 //! What is tried again much later is parked, too, with the time: the log then remembers it, and the mark goes on
 //! over it. It is handed over when its time has come, as the first of its lane, and parked again if it fails.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Policy;
@@ -23,7 +25,7 @@ use crate::timestamp::Timestamp;
 pub(super) struct Dispatch {
     policy: Policy,
     lanes: BTreeMap<SessionKey, Lane>,
-    /// Of which session each notice is that is queued, parked or under way.
+    /// In which lane each notice is that is queued, parked or under way.
     keys: BTreeMap<u64, SessionKey>,
     /// Heads of lanes that may go now.
     ready: BTreeSet<u64>,
@@ -119,6 +121,7 @@ impl Dispatch {
 
     /// A notice that is parked.
     pub(super) fn park(&mut self, seq: u64, key: &SessionKey, cause: &Cause) {
+        let key = &*self.lane_key(seq, key);
         self.parked += usize::from(self.lane(seq, key).parked.insert(seq));
         match cause {
             Cause::Later { tries, again, .. } => {
@@ -132,6 +135,7 @@ impl Dispatch {
 
     /// A notice that was parked, and is to be handed over again; unless one before it was parked meanwhile.
     pub(super) fn release(&mut self, seq: u64, key: &SessionKey) -> Offered {
+        let key = &*self.lane_key(seq, key);
         self.queue(seq, key)
     }
 
@@ -155,6 +159,7 @@ impl Dispatch {
         if self.early.remove(&seq) {
             return Offered::Settled;
         }
+        let key = &*self.lane_key(seq, key);
         let offered = self.queue(seq, key);
         if matches!(offered, Offered::Queued) {
             self.open.insert(seq);
@@ -290,7 +295,7 @@ impl Dispatch {
         marks
     }
 
-    /// Of which session each notice is that is parked.
+    /// In which lane each notice is that is parked.
     pub(super) fn parked_keys(&self) -> BTreeMap<u64, SessionKey> {
         let parked = self.lanes.iter().flat_map(|(key, lane)| lane.parked.iter().map(move |seq| (*seq, key.clone())));
         parked.collect()
@@ -384,6 +389,14 @@ impl Dispatch {
             Some(at) => drop(self.waiting.insert((at, head))),
             None => drop(self.ready.insert(head)),
         }
+    }
+
+    /// In which lane a notice waits: that of its session, or one of its own.
+    fn lane_key<'k>(&self, seq: u64, key: &'k SessionKey) -> Cow<'k, SessionKey> {
+        if self.policy.in_order {
+            return Cow::Borrowed(key);
+        }
+        Cow::Owned(SessionKey { source: String::new(), subject: String::new(), id: seq.to_string() })
     }
 
     fn lane(&mut self, seq: u64, key: &SessionKey) -> &mut Lane {

@@ -101,7 +101,7 @@ fn policies() -> impl Strategy<Value = Policy> {
         |(at_once_max, tries_max, window_max, parked_max, schedule, has_aside)| {
             let aside_after = has_aside.then_some(LONG);
             let start = StartAt::Oldest;
-            Policy { start, at_once_max, tries_max, schedule, aside_after, window_max, parked_max }
+            Policy { start, at_once_max, in_order: true, tries_max, schedule, aside_after, window_max, parked_max }
         },
     )
 }
@@ -393,4 +393,27 @@ proptest! {
         let dealt: BTreeSet<u64> = world.succeeded.union(&world.skipped).copied().collect();
         prop_assert_eq!(dealt, (1..=world.last()).collect::<BTreeSet<u64>>());
     }
+}
+
+/// Two notices of one session, of which the first fails until much later: what is handed over meanwhile.
+#[track_caller]
+fn check_order(in_order: bool, expected: &[u64]) {
+    let now = Timestamp::from_unix(1_800_000_000, 0, 0).unwrap();
+    let key = SessionKey { source: "desk".to_owned(), subject: "session".to_owned(), id: "s".to_owned() };
+    let policy = Policy { in_order, aside_after: Some(LONG), ..Policy::default() };
+    let mut dispatch = Dispatch::new(policy, 0);
+    dispatch.offer(1, &key);
+    dispatch.offer(2, &key);
+    assert_eq!(dispatch.next(now), Some(1));
+    let _ = dispatch.fail(1, &Failure::new("not yet", Then::At(now.plus(LONG))), now);
+    let handed_over: Vec<u64> = std::iter::from_fn(|| dispatch.next(now)).collect();
+    assert_eq!(handed_over, expected);
+    // What was set aside comes again in its time.
+    assert_eq!(dispatch.next(now.plus(LONG)), Some(1));
+}
+
+#[test]
+fn within_a_session_none_overtakes_unless_no_order_is_wanted() {
+    check_order(true, &[]);
+    check_order(false, &[2]);
 }

@@ -37,6 +37,9 @@ pub struct Policy {
     pub start: StartAt,
     /// Notices that are handed over at the same time, each of another session. 16 unless set.
     pub at_once_max: usize,
+    /// Notices of one session come one after the other, and what fails holds up those behind it. Set unless told
+    /// otherwise; without it none waits for another, of its session or not.
+    pub in_order: bool,
     /// How often a notice is tried before it is parked. 8 unless set; 0 counts as 1.
     pub tries_max: u32,
     /// How long to wait between two tries. From one second on, twice as long each time, up to 5 minutes,
@@ -60,6 +63,7 @@ impl Default for Policy {
         Policy {
             start: StartAt::Oldest,
             at_once_max: 16,
+            in_order: true,
             tries_max: 8,
             schedule: Schedule::default(),
             aside_after: None,
