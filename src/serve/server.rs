@@ -260,13 +260,11 @@ async fn keep_recordings(config: &Config) -> Result<Option<Keeping>, ServeError>
 
 /// Fetches recordings until what this gives is dropped.
 async fn fetch(finis: &Finis, keeping: Option<Keeping>) -> Result<Option<Fetching>, ServeError> {
-    match keeping {
-        Some(keeping) => keeping.start(finis).await.map(Some),
-        None => {
-            keeping::stop(finis).await;
-            Ok(None)
-        }
-    }
+    let Some(keeping) = keeping else {
+        keeping::stop(finis).await;
+        return Ok(None);
+    };
+    keeping.start(finis).await.map(Some)
 }
 
 fn watch_settings(fetching: Option<&Fetching>) -> watch::Settings {
