@@ -260,13 +260,11 @@ async fn keep_recordings(config: &Config) -> Result<Option<Keeping>, ServeError>
 
 /// Fetches recordings until what this gives is dropped.
 async fn fetch(finis: &Finis, keeping: Option<Keeping>) -> Result<Option<Fetching>, ServeError> {
-    match keeping {
-        Some(keeping) => keeping.start(finis).await.map(Some),
-        None => {
-            keeping::stop(finis).await;
-            Ok(None)
-        }
+    if let Some(keeping) = keeping {
+        return keeping.start(finis).await.map(Some);
     }
+    keeping::stop(finis).await;
+    Ok(None)
 }
 
 fn watch_settings(fetching: Option<&Fetching>) -> watch::Settings {
