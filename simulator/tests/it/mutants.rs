@@ -31,7 +31,7 @@ fn planted(name: &str, patch: &str) -> BTreeMap<String, (String, String)> {
         for hunk in hunks {
             let side = |left_out: char| -> String {
                 let lines = hunk.lines().skip(1).filter(|line| !line.starts_with(left_out));
-                lines.map(|line| format!("{}\n", line.get(1..).unwrap_or_default())).collect()
+                lines.flat_map(|line| [line.get(1..).unwrap_or_default(), "\n"]).collect()
             };
             let (old, new) = (side('+'), side('-'));
             assert_eq!(after.matches(&old).count(), 1, "`{name}` does not fit `{path}` any more: make it anew\n{old}");

@@ -221,7 +221,11 @@ impl Runs {
         if self.played == 0 {
             return Ok(());
         }
-        write_counts(out, "Mishaps    of the receiver, while the engine played", &self.mishaps)?;
+        // All of them, as of faults: there are few.
+        writeln!(out, "\n{}{}", heading("Mishaps"), aside("    of the receiver, while the engine played"))?;
+        for (name, times) in &self.mishaps {
+            writeln!(out, "  {name:<10} {:>8}", number(*times))?;
+        }
         if self.broken.is_empty() {
             return writeln!(out, "\n{}  all are held in {}", heading("Promises "), count(self.played, "run"));
         }
