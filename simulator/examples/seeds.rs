@@ -59,7 +59,7 @@ fn run() -> Result<bool, String> {
     let (started, mut tally) = (Instant::now(), Tally::default());
     for seed in from..from + seeds {
         let contract = contracts[(seed % contracts.len() as u64) as usize];
-        let story = Story::swarm(contract, seed).map_err(|error| error.to_string())?;
+        let (story, befell) = Story::swarm_tallied(contract, seed).map_err(|error| error.to_string())?;
         let played = run::play(&story, contract, &mut |_| {}).map_err(|error| error.to_string())?;
         let broken = oracle::judge(&story, contract, &played);
         if !broken.is_empty() {
@@ -77,11 +77,9 @@ fn run() -> Result<bool, String> {
             return Ok(false);
         }
         tally.sessions += story.sessions().len();
-        for (_, arrival) in story.arrivals() {
-            tally.deliveries += 1;
-            for fault in &arrival.is.faults {
-                *tally.faults.entry(*fault).or_default() += 1;
-            }
+        tally.deliveries += story.arrivals().count();
+        for (fault, times) in befell.faults {
+            *tally.faults.entry(fault).or_default() += times;
         }
         for (_, mishap) in story.mishaps() {
             *tally.mishaps.entry(mishap.trouble()).or_default() += 1;

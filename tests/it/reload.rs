@@ -2,6 +2,7 @@
 //! what comes of closing and opening again.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -9,31 +10,63 @@ use std::time::Duration;
 use finis::engine::live::NoticeKind;
 use finis::engine::log::{Log, LogError, LogRead, MemoryLog};
 use finis::engine::{Denied, Engine, Receipt, ReceiveError, Settings, Source, Terms, Timestamp, Unverified, Verify};
+use finis_simulator::faults::{Chance, Faults};
+use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::Index;
 
 use crate::refold::{CONTRACTS, source, state};
+use crate::sessions::{PATHORS, arrivals, clashing};
 use crate::world::{EVENING, Frail, Hand, Running, at, key, kinds, payload, said};
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Step {
-    /// So much later, an event of this kind of a session comes.
-    Comes(u64, char, usize),
+    /// So many seconds later, this comes.
+    Comes(u64, Vec<u8>),
     /// Its source is read under this contract from here on.
     Changes(usize),
     /// There is no source.
     Vanishes,
 }
 
+/// As a person reads what is left when it fails.
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Comes(later, body) => write!(f, "{later} s later {}", String::from_utf8_lossy(body)),
+            Step::Changes(number) => write!(f, "contract {number}"),
+            Step::Vanishes => f.write_str("no source"),
+        }
+    }
+}
+
+/// What is drawn of a step: when, and which of what comes of the sessions.
+#[derive(Clone, Debug)]
+enum Drawn {
+    Comes(u64, Index),
+    Changes(usize),
+    Vanishes,
+}
+
+/// What comes of a few sessions of a world, in any order and some more than once, with changes between. Some of
+/// it no contract reads. What is shrunk is which of it comes, and when; the sessions stay.
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let later = prop_oneof![1..5_u64, 1..150_u64, 1..9000_u64];
-    let comes = (later, select(vec!['E', 'C', 'F', 'G', 'T', 'R', '?']), 0..4_usize);
-    let step = prop_oneof![
-        4 => comes.prop_map(|(later, kind, id)| Step::Comes(later, kind, id)),
-        1 => (0..CONTRACTS.len()).prop_map(Step::Changes),
-        1 => Just(Step::Vanishes),
+    let drawn = prop_oneof![
+        4 => (later, any::<Index>()).prop_map(|(later, which)| Drawn::Comes(later, which)),
+        1 => (0..CONTRACTS.len()).prop_map(Drawn::Changes),
+        1 => Just(Drawn::Vanishes),
     ];
-    prop::collection::vec(step, 1..24)
+    (any::<u64>().no_shrink(), vec(drawn, 1..24)).prop_map(|(seed, drawn)| {
+        let faults = Faults { corrupt: Chance::percent(10), ..clashing() };
+        let came = arrivals(PATHORS, seed, 1 + seed % 4, Duration::from_secs(60), &faults);
+        let step = |drawn| match drawn {
+            Drawn::Comes(later, which) => Step::Comes(later, which.get(&came).body.clone()),
+            Drawn::Changes(number) => Step::Changes(number),
+            Drawn::Vanishes => Step::Vanishes,
+        };
+        drawn.into_iter().map(step).collect()
+    })
 }
 
 fn start(log: &Arc<MemoryLog>, clock: &Arc<Hand>, source: Option<Source>) -> Running {
@@ -53,15 +86,10 @@ async fn play(log: &Arc<MemoryLog>, steps: &[Step], anew: bool) -> Vec<Result<Re
     let mut outcomes = Vec::new();
     for step in steps {
         let changed = match step {
-            Step::Comes(later, kind, id) => {
+            Step::Comes(later, body) => {
                 let now = clock.0.borrow().plus(Duration::from_secs(*later));
-                let body = match kind {
-                    // No contract reads it.
-                    '?' => format!(r#"{{"event":"session.ended","sessionId":"s-{id}","timestamp":{later}}}"#),
-                    kind => payload(*kind, &format!("s-{id}"), &now.to_string()),
-                };
                 clock.0.send_replace(now);
-                outcomes.push(running.engine.receive("pathors", &[], body.as_bytes()).await);
+                outcomes.push(running.engine.receive("pathors", &[], body).await);
                 seen(&running).await;
                 continue;
             }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use finis_simulator::mishaps::TROUBLES;
+use finis_simulator::oracle::PROMISES;
 use serde_json::{Value, json};
 
 use crate::door::Scratch;
@@ -154,6 +156,34 @@ fn the_engine_plays_worlds_in_which_the_receiver_has_mishaps() {
 }
 
 #[test]
+fn each_mishap_has_a_dial_of_its_own() {
+    let scratch = Scratch::new();
+    let mishaps = |options: &str| -> BTreeSet<String> {
+        let report = scratch.finis(&format!("simulate --sessions 60 --json {options}")).fine().json();
+        report["played"]["mishaps"].as_object().unwrap().keys().cloned().collect()
+    };
+    for mishap in TROUBLES {
+        let name = mishap.name();
+        assert_eq!(mishaps(&format!("--mishap {name}=20%")), [name.to_owned()].into());
+    }
+    assert_eq!(mishaps("--mishap kill=20% --mishap slow=10%"), ["kill".to_owned(), "slow".to_owned()].into());
+    let all = mishaps("--mishaps hostile");
+    let without = mishaps("--mishaps hostile --mishap stumble=0");
+    assert!(all.contains("stumble") && all.difference(&without).eq(["stumble"]), "{all:?} {without:?}");
+}
+
+#[test]
+fn what_is_promised_is_told_with_what_was_held() {
+    let scratch = Scratch::new();
+    let told = scratch.finis("simulate --sessions 5 --mishaps none").fine().out;
+    let held = told.split("Promises   all are held\n").nth(1).unwrap();
+    assert!(held.contains("  what is acknowledged is kept\n"), "{told}");
+    assert_eq!(held.lines().count(), PROMISES.len());
+    let report = scratch.finis("simulate --sessions 5 --mishaps none --json").fine().json();
+    assert_eq!(report["played"]["promised"].as_array().unwrap().len(), PROMISES.len());
+}
+
+#[test]
 fn a_story_with_mishaps_is_played_again_with_them() {
     let scratch = Scratch::new();
     scratch.finis("simulate --sessions 6 --faults hostile --out kept").fine();
@@ -239,6 +269,11 @@ fn what_cannot_be_is_refused_with_what_can() {
         ("--rate 0", "`0` is no rate"),
         ("--sessions 0", "0 is not in 1..="),
         ("--shrink", "--expect"),
+        ("--mishaps bad", "`bad` is no set: one of none, calm, ordinary, hostile, swarm is"),
+        ("--mishap kill", "`kill` names no mishap: write `kill=1%`"),
+        ("--mishap flood=1%", "`flood` is no mishap: one of kill, crash, restart"),
+        ("--mishap kill=2", "`2` is more than always"),
+        ("--storm-after 1500ms", "`1500ms` is not a number of whole seconds"),
         ("--secret s3cret", "--secret: "),
     ] {
         let ended = scratch.finis(&format!("simulate {options}")).run();

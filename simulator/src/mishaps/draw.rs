@@ -1,5 +1,7 @@
 //! Dials, and what chance makes of them.
 
+use std::str::FromStr;
+
 use finis_engine::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +75,8 @@ pub enum Trouble {
     Reread,
 }
 
-const TROUBLES: [Trouble; 13] = [
+/// Every mishap there is.
+pub const TROUBLES: [Trouble; 13] = [
     Trouble::Kill,
     Trouble::Crash,
     Trouble::Restart,
@@ -88,6 +91,38 @@ const TROUBLES: [Trouble; 13] = [
     Trouble::Unpark,
     Trouble::Reread,
 ];
+
+impl Trouble {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Trouble::Kill => "kill",
+            Trouble::Crash => "crash",
+            Trouble::Restart => "restart",
+            Trouble::Fail => "fail",
+            Trouble::Slow => "slow",
+            Trouble::Full => "full",
+            Trouble::Stumble => "stumble",
+            Trouble::Clock => "clock",
+            Trouble::Forget => "forget",
+            Trouble::Retain => "retain",
+            Trouble::Rewind => "rewind",
+            Trouble::Unpark => "unpark",
+            Trouble::Reread => "reread",
+        }
+    }
+}
+
+impl FromStr for Trouble {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Trouble, String> {
+        let trouble = TROUBLES.into_iter().find(|trouble| trouble.name() == text);
+        let names = || TROUBLES.map(Trouble::name).join(", ");
+        trouble.ok_or_else(|| format!("`{text}` is no mishap: one of {} is", names()))
+    }
+}
 
 impl Mishap {
     /// What it is one of.
@@ -160,11 +195,17 @@ impl Mishaps {
         mishaps
     }
 
+    /// Turns the dial of one mishap. All others do as they did.
+    #[must_use]
+    pub fn with(mut self, trouble: Trouble, chance: Chance) -> Mishaps {
+        *self.dial(trouble) = chance;
+        self
+    }
+
     /// Turns the dial of one mishap to zero. All others do as they did.
     #[must_use]
-    pub fn without(mut self, trouble: Trouble) -> Mishaps {
-        *self.dial(trouble) = Chance::NEVER;
-        self
+    pub fn without(self, trouble: Trouble) -> Mishaps {
+        self.with(trouble, Chance::NEVER)
     }
 
     fn dial(&mut self, trouble: Trouble) -> &mut Chance {

@@ -11,7 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use draw::milliseconds;
-pub use draw::{Mishaps, Trouble};
+pub use draw::{Mishaps, TROUBLES, Trouble};
 
 /// Something that goes wrong with the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -79,6 +79,27 @@ pub enum Promise {
     Offline,
 }
 
+/// Everything that is promised. All of it is judged of every run.
+pub const PROMISES: [Promise; 17] = [
+    Promise::NoPanic,
+    Promise::Finishes,
+    Promise::Kept,
+    Promise::Answered,
+    Promise::Posted,
+    Promise::Proof,
+    Promise::Record,
+    Promise::Said,
+    Promise::Numbered,
+    Promise::Outbox,
+    Promise::Told,
+    Promise::InOrder,
+    Promise::NotAgain,
+    Promise::Time,
+    Promise::Deadlines,
+    Promise::LetGo,
+    Promise::Offline,
+];
+
 /// A promise that was not held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {

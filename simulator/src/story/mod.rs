@@ -20,7 +20,7 @@ pub use setup::{Setup, SetupError};
 use theme::Theme;
 
 use crate::arrival::Arrival;
-use crate::faults::Faults;
+use crate::faults::{Faults, Tally};
 use crate::mishaps::{Mishap, Mishaps};
 use crate::random::{Purpose, Random};
 use crate::script::{Head, Script};
@@ -72,10 +72,22 @@ impl Story {
         seed: u64,
         setup: Setup,
     ) -> Result<Story, SetupError> {
+        Story::tallied(world, contract, faults, mishaps, seed, setup).map(|(story, _)| story)
+    }
+
+    /// As [`Story::new`], with how often each fault befell something, also what never came.
+    fn tallied(
+        world: &World<'_>,
+        contract: &Contract,
+        faults: &Faults,
+        mishaps: &Mishaps,
+        seed: u64,
+        setup: Setup,
+    ) -> Result<(Story, Tally), SetupError> {
         let origin = setup.origin(contract, SOURCE)?;
-        let script = Script::new(world, faults, seed, origin);
+        let (script, tally) = Script::tallied(world, faults, seed, origin);
         let drawn = mishaps.draw(&script.arrivals, seed);
-        Ok(Story::of(script, setup, drawn))
+        Ok((Story::of(script, setup, drawn), tally))
     }
 
     /// A small story by chance alone: a few sessions, some faults, some mishaps, tight bounds. Thousands of
@@ -84,6 +96,14 @@ impl Story {
     /// # Errors
     /// When the contract has no world.
     pub fn swarm(contract: &Contract, seed: u64) -> Result<Story, SetupError> {
+        Story::swarm_tallied(contract, seed).map(|(story, _)| story)
+    }
+
+    /// As [`Story::swarm`], with how often each fault befell something, also what never came.
+    ///
+    /// # Errors
+    /// When the contract has no world.
+    pub fn swarm_tallied(contract: &Contract, seed: u64) -> Result<(Story, Tally), SetupError> {
         let random = &mut Random::new(seed, Purpose::Setup, 1, 0);
         let sessions = 1 + random.below(10);
         // From all at once to a minute apart.
@@ -92,7 +112,7 @@ impl Story {
         let world = world.map_err(SetupError::World)?;
         let (mut setup, mut mishaps) = (Setup::swarm(contract, seed), Mishaps::swarm(seed));
         Theme::swarm(seed).set(seed, &mut setup, &mut mishaps);
-        Story::new(&world, contract, &Faults::swarm(seed), &mishaps, seed, setup)
+        Story::tallied(&world, contract, &Faults::swarm(seed), &mishaps, seed, setup)
     }
 
     /// A script with mishaps put in, each at its instant and before what comes then.

@@ -8,6 +8,7 @@ mod conclusions; // what a receiver says, against what was posted
 mod contracts; // contracts that are tried
 mod faults; // each dial does what it says
 mod grace; // how long to wait, against the live engine
+mod mutants; // faults planted by hand
 mod oracles; // what an oracle has to see
 mod run; // the real engine, played
 mod scripts; // arrivals written out

@@ -29,10 +29,10 @@ pub(crate) struct Dials {
     #[arg(long, value_name = "CHANCE", value_parser = chance)]
     outage: Option<Chance>,
     /// How long such a stretch is, as 1h
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
     outage_every: Option<Duration>,
     /// How long an outage lasts
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
     outage_lasts: Option<Duration>,
 
     /// How long a delivery usually takes, as 100ms
@@ -59,14 +59,14 @@ pub(crate) struct Dials {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     storm_copies: Option<u32>,
     /// How much later
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
     storm_after: Option<Duration>,
 
     /// How often somebody sends a delivery again, headers and all
     #[arg(long, value_name = "CHANCE", value_parser = chance)]
     resent: Option<Chance>,
     /// How much later
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
     resent_after: Option<Duration>,
 
     /// How often something else comes under the same kind and time
@@ -77,7 +77,7 @@ pub(crate) struct Dials {
     #[arg(long, value_name = "CHANCE", value_parser = chance)]
     correction: Option<Chance>,
     /// How much later
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
     correction_after: Option<Duration>,
 
     /// How far the provider's clock is ahead, as 90s; behind, as -90s
@@ -87,7 +87,7 @@ pub(crate) struct Dials {
     #[arg(long, value_name = "CHANCE", value_parser = chance)]
     skew_step: Option<Chance>,
     /// How long such a stretch is
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = whole_seconds)]
     skew_step_every: Option<Duration>,
     /// How far it is off then at most, either way
     #[arg(long, value_name = "TIME", value_parser = span)]
@@ -183,7 +183,7 @@ impl Dials {
     /// Lengths and numbers: as given; else as the set has them; else, of a dial that is on, as in `hostile`.
     fn set_spans(&self, faults: &mut Faults) {
         let usual = Preset::Hostile.faults();
-        let seconds = |span: Option<Duration>| span.map(|span| span.as_millis().div_ceil(1000) as u64);
+        let seconds = |span: Option<Duration>| span.map(|span| span.as_secs());
         let millis = |span: Option<Duration>| span.map(|span| span.as_millis() as u64);
         let is_on = |chance: Chance| chance != Chance::NEVER;
         let (outage, tail, step) = (is_on(faults.outage.chance), is_on(faults.delay.tail), is_on(faults.skew.step));
@@ -245,6 +245,17 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
     if span > LONGEST { Err(format!("`{text}` is longer than a century")) } else { Ok(span) }
 }
 
+/// As [`span`], where nothing is finer than a second.
+fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let span = span(text)?;
+    let is_whole = span.subsec_nanos() == 0;
+    if is_whole {
+        Ok(span)
+    } else {
+        Err(format!("`{text}` is not a number of whole seconds, and nothing finer is kept"))
+    }
+}
+
 fn signed_ms(text: &str) -> Result<i64, String> {
     let (sign, text) = text.strip_prefix('-').map_or((1, text), |text| (-1, text));
     // At most a century.
@@ -270,5 +281,12 @@ mod tests {
         assert_eq!(signed_ms("-90s"), Ok(-90_000));
         assert_eq!(signed_ms("1500ms"), Ok(1_500));
         assert!(signed_ms("--1s").is_err());
+    }
+
+    #[test]
+    fn a_dial_of_whole_seconds_takes_nothing_finer() {
+        assert_eq!(whole_seconds("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(whole_seconds("2000ms"), Ok(Duration::from_secs(2)));
+        assert!(whole_seconds("1500ms").unwrap_err().contains("whole seconds"));
     }
 }

@@ -151,10 +151,12 @@ impl Args {
     /// of its own is played with these, and one that has a setup of its own under that.
     fn play(&self, script: &Script, story: Option<Story>, judging: &Judging) -> Result<Option<Play>, Failure> {
         let seed = script.head.seed;
-        let story = match (story, self.play.mishaps) {
-            (Some(story), Some(set)) if story.mishaps().next().is_none() => play::story(script, story.setup, set, seed),
+        let story = match (story, self.play.mishaps(seed)) {
+            (Some(story), Some(mishaps)) if story.mishaps().next().is_none() => {
+                play::story(script, story.setup, mishaps, seed)
+            }
             (Some(story), _) => story,
-            (None, Some(set)) => play::story(script, play::setup(judging), set, seed),
+            (None, Some(mishaps)) => play::story(script, play::setup(judging), mishaps, seed),
             (None, None) => return Ok(None),
         };
         if self.against.signing(judging)?.is_some() {
@@ -171,11 +173,7 @@ impl Args {
         let outcome = offline::reconcile(&made.script, judging, as_of)?;
         let play = self.play(&made.script, story, judging)?;
         if let Some(path) = &self.out {
-            match play.as_ref().and_then(|play| play.smallest.as_ref()).filter(|_| !is_file(path)) {
-                // What it was asked for is in the seed.
-                Some(smallest) => smallest.save(path, judging.contract(), as_of)?,
-                None => save(&self.writable(&made.script, judging)?, judging, Some(as_of), path)?,
-            }
+            self.keep(&made.script, play.as_ref(), judging, as_of, path)?;
         }
         let run = Run { made, judging, as_of, outcome: &outcome, play: play.as_ref() };
         say(&if self.json { format!("{:#}\n", run.json()) } else { run.text() })?;
@@ -190,17 +188,32 @@ impl Args {
             let made = self.make(seed, judging)?;
             let as_of = self.as_of(&made.script, judging);
             let outcome = offline::reconcile(&made.script, judging, as_of)?;
-            if let Some(folder) = &self.out {
-                let script = self.writable(&made.script, judging)?;
-                save(&script, judging, Some(as_of), &folder.join(format!("seed-{seed}")))?;
-            }
             let play = self.play(&made.script, None, judging)?;
+            if let Some(folder) = &self.out {
+                self.keep(&made.script, play.as_ref(), judging, as_of, &folder.join(format!("seed-{seed}")))?;
+            }
             runs.add(&Run { made: &made, judging, as_of, outcome: &outcome, play: play.as_ref() });
             progress.fetch_add(1, Ordering::Relaxed);
         }
         drop(watch);
         say(&if self.json { format!("{:#}\n", runs.json()) } else { runs.text() })?;
         Ok(if runs.agrees() { Outcome::Fine } else { Outcome::Objection })
+    }
+
+    /// Keeps a world, or the smallest story of it that breaks a promise, where one was broken.
+    fn keep(
+        &self,
+        script: &Script,
+        play: Option<&Play>,
+        judging: &Judging,
+        as_of: Timestamp,
+        path: &Path,
+    ) -> Result<(), Failure> {
+        match play.and_then(|play| play.smallest.as_ref()).filter(|_| !is_file(path)) {
+            // What it was asked for is in the seed.
+            Some(smallest) => Ok(smallest.save(path, judging.contract(), as_of)?),
+            None => save(&self.writable(script, judging)?, judging, Some(as_of), path),
+        }
     }
 
     /// The script as it may be written down: secrets are in no file.

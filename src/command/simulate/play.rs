@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
 use finis::engine::Contract;
-use finis_simulator::mishaps::{Mishap, Mishaps};
-use finis_simulator::oracle::{self, Broken, Promise};
+use finis_simulator::faults::Chance;
+use finis_simulator::mishaps::{Mishaps, Trouble};
+use finis_simulator::oracle::{self, Broken, PROMISES, Promise};
 use finis_simulator::run;
 use finis_simulator::script::Script;
 use finis_simulator::shrink::{self, Bounds};
@@ -17,8 +18,8 @@ use serde_json::{Value, json};
 
 use super::super::Failure;
 use super::super::reconcile::Watch;
-use super::super::words::{bad, count, heading, number, shown};
-use super::dials::Set;
+use super::super::words::{aside, bad, count, heading, number, shown};
+use super::dials::{Set, chance};
 use super::worlds::Judging;
 
 /// What goes wrong with the receiver.
@@ -28,7 +29,26 @@ pub(crate) struct PlayArgs {
     /// Play it with the engine itself in virtual time, and let this go wrong with the receiver: none, calm, ordinary,
     /// hostile, or swarm, which is some of hostile by chance
     #[arg(long, value_name = "SET", conflicts_with_all = ["against", "advise"])]
-    pub(crate) mishaps: Option<Set>,
+    mishaps: Option<Set>,
+
+    /// The same for one mishap, as kill=5%, in place of what the set says; without a set it is the only one
+    #[arg(long, value_name = "NAME=CHANCE", value_parser = chance_of, conflicts_with_all = ["against", "advise"])]
+    mishap: Vec<(Trouble, Chance)>,
+}
+
+impl PlayArgs {
+    /// What goes wrong with the receiver; nothing when it is not to be played.
+    pub(crate) fn mishaps(&self, seed: u64) -> Option<Mishaps> {
+        if self.mishaps.is_none() && self.mishap.is_empty() {
+            return None;
+        }
+        let set = match self.mishaps {
+            None | Some(Set::None) => Mishaps::none(),
+            Some(Set::Preset(preset)) => Mishaps::preset(preset),
+            Some(Set::Swarm) => Mishaps::swarm(seed),
+        };
+        Some(self.mishap.iter().fold(set, |set, (trouble, chance)| set.with(*trouble, *chance)))
+    }
 }
 
 /// What came of it.
@@ -49,13 +69,8 @@ pub(crate) fn setup(judging: &Judging) -> Setup {
     Setup { subscribed: terms.subscribed.clone(), grace: terms.grace, stall: terms.stall, ..Setup::default() }
 }
 
-/// A script with mishaps of a set.
-pub(crate) fn story(script: &Script, setup: Setup, set: Set, seed: u64) -> Story {
-    let mishaps = match set {
-        Set::None => Mishaps::none(),
-        Set::Preset(preset) => Mishaps::preset(preset),
-        Set::Swarm => Mishaps::swarm(seed),
-    };
+/// A script with mishaps of a seed.
+pub(crate) fn story(script: &Script, setup: Setup, mishaps: Mishaps, seed: u64) -> Story {
     let drawn = mishaps.draw(&script.arrivals, seed);
     Story::of(script.clone(), setup, drawn)
 }
@@ -68,7 +83,7 @@ pub(crate) fn play(story: &Story, judging: &Judging) -> Result<Play, Failure> {
     let smallest = broken.first().map(|first| smallest(story, contract, first.promise));
     let mut mishaps = BTreeMap::new();
     for (_, mishap) in story.mishaps() {
-        *mishaps.entry(name(mishap)).or_default() += 1;
+        *mishaps.entry(mishap.trouble().name()).or_default() += 1;
     }
     Ok(Play { mishaps, notices: played.kept.last_seq, broken, smallest })
 }
@@ -82,22 +97,10 @@ fn smallest(story: &Story, contract: &Contract, promise: Promise) -> Story {
     })
 }
 
-fn name(mishap: &Mishap) -> &'static str {
-    match mishap {
-        Mishap::Kill { .. } => "kill",
-        Mishap::Crash { .. } => "crash",
-        Mishap::Restart { .. } => "restart",
-        Mishap::Fail { .. } => "fail",
-        Mishap::Slow { .. } => "slow",
-        Mishap::Full { .. } => "full",
-        Mishap::Stumble { .. } => "stumble",
-        Mishap::Clock { .. } => "clock",
-        Mishap::Forget { .. } => "forget",
-        Mishap::Retain { .. } => "retain",
-        Mishap::Rewind { .. } => "rewind",
-        Mishap::Unpark { .. } => "unpark",
-        Mishap::Reread { .. } => "reread",
-    }
+/// `kill=5%`.
+fn chance_of(text: &str) -> Result<(Trouble, Chance), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` names no mishap: write `kill=1%`"))?;
+    Ok((name.parse()?, chance(value)?))
 }
 
 impl Play {
@@ -111,7 +114,8 @@ impl Play {
         }
         writeln!(out, "  notices    {} said", number(self.notices))?;
         if self.broken.is_empty() {
-            return writeln!(out, "\n{}  all are held", heading("Promises "));
+            writeln!(out, "\n{}  all are held", heading("Promises "))?;
+            return PROMISES.iter().try_for_each(|promise| writeln!(out, "  {}", aside(&promise.to_string())));
         }
         let line = format!("{} broken", number(self.broken.len() as u64));
         writeln!(out, "\n{}  {}", heading("Promises "), bad(&line))?;
@@ -119,11 +123,14 @@ impl Play {
             let of = session.as_ref().map(|session| format!(", of {session}")).unwrap_or_default();
             writeln!(out, "  {}", shown(&format!("{promise}{of}: {detail}")))?;
         }
-        if let Some(smallest) = &self.smallest {
-            writeln!(out, "\n{}  that breaks the first of them", heading("Smallest "))?;
-            out.push_str(&smallest.timeline(judging.contract()));
-        }
+        out.push_str(&self.smallest(judging).unwrap_or_default());
         Ok(())
+    }
+
+    /// How the smallest story goes that breaks a promise, for a person.
+    pub(crate) fn smallest(&self, judging: &Judging) -> Option<String> {
+        let told = self.smallest.as_ref().map(|smallest| smallest.timeline(judging.contract()));
+        told.map(|told| format!("\n{}  that breaks the first of them\n{told}", heading("Smallest ")))
     }
 
     /// For a machine.
@@ -132,6 +139,6 @@ impl Play {
         let broken: Vec<Value> = broken
             .map(|broken| json!({"promise": broken.promise, "session": broken.session, "detail": broken.detail}))
             .collect();
-        json!({"mishaps": self.mishaps, "notices": self.notices, "broken": broken})
+        json!({"mishaps": self.mishaps, "notices": self.notices, "promised": PROMISES, "broken": broken})
     }
 }

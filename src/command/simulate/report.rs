@@ -164,6 +164,8 @@ pub(super) struct Runs {
     mishaps: BTreeMap<String, u64>,
     /// Seeds of runs in which a promise was broken.
     broken: Vec<u64>,
+    /// Of the first of them, how the smallest story goes that breaks it.
+    smallest: Option<String>,
 }
 
 impl Runs {
@@ -187,6 +189,7 @@ impl Runs {
             }
             if !play.broken.is_empty() {
                 self.broken.push(run.made.script.head.seed);
+                self.smallest = self.smallest.take().or_else(|| play.smallest(run.judging));
             }
         }
     }
@@ -218,12 +221,18 @@ impl Runs {
         if self.played == 0 {
             return Ok(());
         }
-        write_counts(out, "Mishaps    of the receiver, while the engine played", &self.mishaps)?;
+        // All of them, as of faults: there are few.
+        writeln!(out, "\n{}{}", heading("Mishaps"), aside("    of the receiver, while the engine played"))?;
+        for (name, times) in &self.mishaps {
+            writeln!(out, "  {name:<10} {:>8}", number(*times))?;
+        }
         if self.broken.is_empty() {
             return writeln!(out, "\n{}  all are held in {}", heading("Promises "), count(self.played, "run"));
         }
         let line = format!("broken in {} of {}", number(self.broken.len() as u64), count(self.played, "run"));
-        write_seeds(out, "Promises ", &line, &self.broken)
+        write_seeds(out, "Promises ", &line, &self.broken)?;
+        out.push_str(self.smallest.as_deref().unwrap_or_default());
+        Ok(())
     }
 
     /// For a machine.
