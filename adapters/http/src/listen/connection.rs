@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,9 +16,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::Service as _;
 
-use super::Limits;
 use super::framing::Refusal;
 use super::guard::Guard;
+use super::{Limits, Tally};
+use crate::problem::problem;
 use crate::sparing::Sparing;
 
 /// Headers that hyper takes unless told, and for which it has room without asking for memory.
@@ -31,10 +32,12 @@ pub(super) async fn serve(
     router: Router,
     limits: &Limits,
     problems: Arc<Sparing>,
+    tally: &Tally,
     mut stop: watch::Receiver<bool>,
 ) {
     let guard = Guard::new(socket, limits, stop.clone());
-    let (asked, stopping) = (guard.refused(), stop.clone());
+    let refused = guard.refused();
+    let (asked, stopping) = (Arc::clone(&refused), stop.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         // What is refused within a body is the handler's to answer, and no request comes after it.
         let refused = asked.get().copied();
@@ -68,6 +71,10 @@ pub(super) async fn serve(
         // for the client.
         () = is_so(&mut stop) => connection.await,
     };
+    // Here, where it is known whether it came within a head or within a body.
+    if let Some(refusal) = refused.get() {
+        tally.refused(*refusal);
+    }
     if let Err(error) = ended {
         // The other side's doing, nearly always: it went away.
         tracing::debug!("a connection ended early: {error}");
@@ -81,9 +88,7 @@ async fn is_so(stop: &mut watch::Receiver<bool>) {
 
 /// What the sender of no request is told.
 fn answer(refusal: Refusal) -> Response<Body> {
-    // Both are words of ours, without anything to escape.
-    let text = format!(r#"{{"error":"{}","message":"{refusal}"}}"#, refusal.rule());
-    let close = (header::CONNECTION, HeaderValue::from_static("close"));
-    let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    (refusal.status(), [json, close], text).into_response()
+    let mut response = problem(refusal.status(), refusal.rule(), &refusal.to_string());
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }

@@ -2,7 +2,7 @@
 //!
 //! | route | says |
 //! |---|---|
-//! | `GET /metrics` | the numbers of [`Stats`](finis_engine::Stats), how many sessions wait and how far each consumer is, as `OpenMetrics` text |
+//! | `GET /metrics` | the numbers of [`Stats`](finis_engine::Stats), how many sessions wait, how far each consumer is, what endpoints answer and what listeners turn away, as `OpenMetrics` text |
 //! | `GET /healthz` | that the process lives: 200 as long as it answers |
 //! | `GET /readyz` | whether deliveries should be sent here: 200, or 503 with what is wrong, as JSON |
 //!
@@ -15,6 +15,7 @@ mod mask; // numbers of telephones, kept out of logs
 mod ready; // whether deliveries should be sent here
 mod scrape; // the numbers as text
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -27,6 +28,8 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::Serialize;
 
+use crate::{listen, send};
+
 pub use mask::{Masked, mask};
 pub use ready::{Problem, problems};
 
@@ -36,7 +39,7 @@ use scrape::Scrape;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Settings of what is watched. Each has a default.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How long the log may take to say what it is asked at a scrape; what it does not say by then is left out. 2
     /// seconds unless set.
@@ -47,6 +50,10 @@ pub struct Settings {
     pub busy_max: Duration,
     /// For how long it counts as a problem that the log had no room. 10 seconds unless set.
     pub refusal_counts_for: Duration,
+    /// Endpoints that notices are posted to, by name, with what is counted of each. None unless set.
+    pub endpoints: Vec<(String, Arc<send::Tally>)>,
+    /// Listeners, by name, with what each turned away. None unless set.
+    pub listeners: Vec<(&'static str, Arc<listen::Tally>)>,
 }
 
 impl Default for Settings {
@@ -56,6 +63,8 @@ impl Default for Settings {
             consumers_max: 100,
             busy_max: Duration::from_secs(10),
             refusal_counts_for: Duration::from_secs(10),
+            endpoints: Vec::new(),
+            listeners: Vec::new(),
         }
     }
 }
@@ -66,13 +75,13 @@ pub fn router(engine: Engine, settings: Settings) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(Watched { engine, settings })
+        .with_state(Watched { engine, settings: Arc::new(settings) })
 }
 
 #[derive(Clone)]
 struct Watched {
     engine: Engine,
-    settings: Settings,
+    settings: Arc<Settings>,
 }
 
 impl Watched {

@@ -10,6 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Settings;
+use crate::send::Sent;
 
 /// Microseconds in a second.
 const MICROS: f64 = 1e6;
@@ -24,6 +25,10 @@ pub(super) struct Scrape {
     /// Nothing when the log did not answer in time.
     consumers: Option<Vec<Progress>>,
     consumers_max: usize,
+    /// Endpoints by name.
+    endpoints: Vec<(String, Sent)>,
+    /// Listeners by name: connections that were too many, and requests by the rule that they broke.
+    listeners: Vec<(&'static str, u64, Vec<(&'static str, u64)>)>,
 }
 
 /// A number with its labels.
@@ -41,6 +46,12 @@ impl Scrape {
             waiting: waiting.flatten(),
             consumers,
             consumers_max: settings.consumers_max,
+            endpoints: settings.endpoints.iter().map(|(name, tally)| (name.clone(), tally.sent())).collect(),
+            listeners: settings
+                .listeners
+                .iter()
+                .map(|(name, tally)| (*name, tally.connections(), tally.requests().collect()))
+                .collect(),
         }
     }
 
@@ -242,6 +253,43 @@ impl Scrape {
             self.consumers.as_ref().map(|consumers| alone(consumers.len() as u64)),
         )
     }
+
+    fn endpoints(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let rows = |number: fn(&Sent) -> u64| {
+            self.endpoints.iter().map(move |(name, sent)| (vec![("endpoint", name.as_str())], number(sent)))
+        };
+        counter(to, "webhook_posts", "How often a notice was posted to an endpoint.", rows(|sent| sent.posted))?;
+        let by_outcome = self.endpoints.iter().flat_map(|(name, sent)| {
+            let outcomes = [("taken", sent.taken), ("again", sent.again), ("dead", sent.dead), ("closed", sent.closed)];
+            outcomes.map(|(outcome, number)| (vec![("endpoint", name.as_str()), ("outcome", outcome)], number))
+        });
+        counter(
+            to,
+            "webhook_outcomes",
+            "What became of notices that were posted: taken, to be posted again, dead letters, or refused by an \
+             endpoint that is gone.",
+            by_outcome,
+        )
+    }
+
+    fn listeners(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let connections = self.listeners.iter().map(|(name, count, _)| (vec![("listener", *name)], *count));
+        counter(
+            to,
+            "connections_refused",
+            "Connections that were turned away because there were too many.",
+            connections,
+        )?;
+        let requests = self.listeners.iter().flat_map(|(name, _, rules)| {
+            rules.iter().map(|(rule, count)| (vec![("listener", *name), ("rule", *rule)], *count))
+        });
+        counter(
+            to,
+            "requests_refused",
+            "Requests that were none, or did not come in time, by the rule that they broke.",
+            requests,
+        )
+    }
 }
 
 impl Collector for Scrape {
@@ -253,6 +301,8 @@ impl Collector for Scrape {
         self.notices(to)?;
         self.handovers(to)?;
         self.consumers(to)?;
+        self.endpoints(to)?;
+        self.listeners(to)?;
         let is_up = self.consumers.is_some();
         gauge(to, "log_up", "1 when the log answered in time at this scrape, else 0.", [alone(u64::from(is_up))])?;
         gauge(
