@@ -167,7 +167,7 @@ impl Desk {
         let _ = socket.set_nodelay(true);
         let (router, limits) = (self.router.clone(), Arc::clone(&self.limits));
         let (problems, tally, stop) = (Arc::clone(&self.problems), Arc::clone(&self.tally), self.stop.clone());
-        let serving = async move { connection::serve(socket, router, &limits, problems, &tally, stop).await };
+        let serving = async move { connection::serve(socket, router, &limits, problems, tally, stop).await };
         self.connections.add(peer, serving);
     }
 }

@@ -32,12 +32,11 @@ pub(super) async fn serve(
     router: Router,
     limits: &Limits,
     problems: Arc<Sparing>,
-    tally: &Tally,
+    tally: Arc<Tally>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let guard = Guard::new(socket, limits, stop.clone());
-    let refused = guard.refused();
-    let (asked, stopping) = (Arc::clone(&refused), stop.clone());
+    let guard = Guard::new(socket, limits, tally, stop.clone());
+    let (asked, stopping) = (guard.refused(), stop.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         // What is refused within a body is the handler's to answer, and no request comes after it.
         let refused = asked.get().copied();
@@ -71,10 +70,6 @@ pub(super) async fn serve(
         // for the client.
         () = is_so(&mut stop) => connection.await,
     };
-    // Here, where it is known whether it came within a head or within a body.
-    if let Some(refusal) = refused.get() {
-        tally.refused(*refusal);
-    }
     if let Err(error) = ended {
         // The other side's doing, nearly always: it went away.
         tracing::debug!("a connection ended early: {error}");

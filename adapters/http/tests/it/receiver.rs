@@ -25,7 +25,7 @@ use crate::wire::{Answer, PATIENCE, Wire, post};
 
 pub(crate) const SECRET: &str = "canary-secret-of-the-desk";
 /// What `saaya` signed with before, and may still sign with.
-const SECRET_BEFORE: &str = "canary-secret-of-before";
+const SECRET_BEFORE: &str = "whsec_Y2FuYXJ5LXNlY3JldC1vZi1iZWZvcmU=";
 pub(crate) const HEADER: (&str, &str) = ("x-webhook-secret", SECRET);
 /// The same, as a provider with a list of signatures shows one.
 const WHSEC: &str = "whsec_Y2FuYXJ5LXNlY3JldC1vZi10aGUtZGVzaw==";
