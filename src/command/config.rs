@@ -29,9 +29,7 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: &Command) -> Result<Outcome, Failure> {
     let Command::Check { config: path, json } = command;
-    if let Err(error) = std::fs::metadata(path) {
-        return Err(Failure(format!("cannot read `{}`: {error}", path.display())));
-    }
+    super::find_config(path)?;
     match Config::read(path) {
         Ok(config) if *json => say(&format!("{:#}\n", as_json(&config)?)).map(|()| Outcome::Fine),
         Ok(config) => say(&in_words(&config)?).map(|()| Outcome::Fine),
@@ -127,7 +125,7 @@ fn in_words(config: &Config) -> Result<String, Failure> {
     let sources = table.take();
     out.push_str(if sources.is_empty() { "  none: nothing can come in\n" } else { &sources });
 
-    let mut table = Table::new(["  name", "consumer", "url", ">secrets", ">at once", ">attempt", "waits"]);
+    let mut table = Table::new(["  name", "consumer", "url", ">secrets", ">at once", ">one try", "waits"]);
     for webhook in &config.webhooks {
         let waits = |waits: &Vec<_>| waits.iter().map(|wait| print_span(*wait)).collect::<Vec<_>>().join(" ");
         table.add([
@@ -135,8 +133,8 @@ fn in_words(config: &Config) -> Result<String, Failure> {
             format!("webhook:{}", webhook.name),
             webhook.url.clone(),
             webhook.secrets.len().to_string(),
-            webhook.concurrency.map_or_else(|| "-".to_owned(), |count| count.to_string()),
-            webhook.timeout.map_or_else(|| "-".to_owned(), print_span),
+            webhook.at_once().to_string(),
+            print_span(webhook.one_try().total),
             webhook.schedule.as_ref().map_or_else(|| "as published".to_owned(), waits),
         ]);
     }
@@ -218,8 +216,8 @@ fn as_json(config: &Config) -> Result<Value, Failure> {
             "secrets": webhook.secrets.len(),
             "allowed": webhook.allow.len(),
             "start": if webhook.start == StartAt::Now { "now" } else { "oldest" },
-            "concurrency": webhook.concurrency,
-            "timeout": webhook.timeout.map(print_span),
+            "concurrency": webhook.at_once(),
+            "timeout": print_span(webhook.one_try().total),
             "schedule": webhook.schedule.as_ref().map(|waits| waits.iter().map(|wait| print_span(*wait)).collect::<Vec<_>>()),
         })
     });

@@ -157,6 +157,19 @@ fn warn(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// Whether there is a file that a server is told by; and what to do, when there is none.
+#[cfg(feature = "serve")]
+fn find_config(path: &std::path::Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let file = path.display();
+    Err(Failure(format!(
+        "there is no `{file}`: write one, as docs/serve.md has it, or name it with --config; \
+         to try finis without one, `finis serve --dev`"
+    )))
+}
+
 /// Runs what the command line asks for.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();

@@ -29,6 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
 }
 
 fn store_of(path: &Path) -> Result<PathBuf, Failure> {
+    super::find_config(path)?;
     // What is wrong with it the server would only say again.
     Config::read(path).map(|config| config.store).map_err(|error| Failure(format!("not reloaded:\n{error}")))
 }

@@ -44,6 +44,12 @@ impl fmt::Display for ServeError {
             ServeError::Listen { address, error } if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(f, "cannot listen on {address}: somebody does already; stop it, or choose another port")
             }
+            ServeError::Listen { address, error } if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                write!(f, "cannot listen on {address}: this machine has no such address; name one that it has")
+            }
+            ServeError::Listen { address, error } if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(f, "cannot listen on {address}: this user may not; choose a port from 1024 on")
+            }
             ServeError::Listen { address, error } => write!(f, "cannot listen on {address}: {error}"),
             ServeError::Webhook { name, .. } => write!(f, "webhook `{name}`"),
             ServeError::Recordings { error } => error.fmt(f),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use finis_http::outbound::{Client, Roots};
 use finis_http::read::{self, Token};
 use finis_http::send::{self, Endpoint};
-use finis_http::{listen, receive, watch};
+use finis_http::{listen, receive, watch, with_problems};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch as watched};
 
@@ -163,7 +163,7 @@ impl Server {
             finis.keep_for(retention).await;
         }
         let begun = async { Ok::<_, ServeError>((hand_over(&finis, endpoints).await?, fetch(&finis, keeping).await?)) };
-        let (handovers, fetching) = match begun.await {
+        let ((handovers, endpoints), fetching) = match begun.await {
             Ok(begun) => begun,
             Err(error) => {
                 // Nothing was taken yet: how that ends says nothing more.
@@ -178,22 +178,29 @@ impl Server {
             async move { drop(stopped.wait_for(|is| *is).await) }
         };
         let engine = finis.engine().clone();
-        let limits = &config.limits.listen;
-        let mut serving = vec![tokio::spawn(listen::serve(
-            hooks,
-            receive::router(engine.clone(), config.limits.receive),
-            limits.clone(),
-            is_stopping(),
-        ))];
+        let mut serving = Vec::new();
+        let mut listeners = Vec::new();
+        let mut serve = |name, listener, router| {
+            let tally = Arc::<listen::Tally>::default();
+            listeners.push((name, Arc::clone(&tally)));
+            let limits = config.limits.listen.clone();
+            let router = with_problems(router);
+            serving.push(tokio::spawn(listen::serve_counted(listener, router, limits, tally, is_stopping())));
+        };
+        serve("hooks", hooks, receive::router(engine.clone(), config.limits.receive));
         if let Some(((listener, _), mut settings)) = reading.zip(config.read.as_ref().and_then(reading_settings)) {
             settings.ending = Some(stopped.clone());
             settings.recordings = keeping::places(&config.store);
-            let router = read::router(engine.clone(), settings);
-            serving.push(tokio::spawn(listen::serve(listener, router, limits.clone(), is_stopping())));
+            serve("read", listener, read::router(engine.clone(), settings));
         }
         if let Some((listener, _)) = watching {
-            let router = watch::router(engine.clone(), watch_settings(fetching.as_ref()));
-            serving.push(tokio::spawn(listen::serve(listener, router, limits.clone(), is_stopping())));
+            // Of itself it says nothing: whoever is turned away there asks again.
+            let recordings = fetching.as_ref().map(|fetching| Arc::clone(&fetching.tally));
+            let listeners = listeners.clone();
+            let settings = watch::Settings { recordings, endpoints, listeners, ..watch::Settings::default() };
+            let router = with_problems(watch::router(engine.clone(), settings));
+            let limits = config.limits.listen.clone();
+            serving.push(tokio::spawn(listen::serve(listener, router, limits, is_stopping())));
         }
         let broken = tokio::select! {
             () = stop => None,
@@ -225,6 +232,9 @@ impl fmt::Debug for Server {
     }
 }
 
+/// Who hands notices over, and what is counted of each endpoint.
+type Sending = (Vec<Handover>, Vec<(String, Arc<send::Tally>)>);
+
 /// Where notices go, each with its own client.
 fn endpoints(config: &Config) -> Result<Vec<(Endpoint, Client)>, ServeError> {
     if config.webhooks.is_empty() {
@@ -238,17 +248,19 @@ fn endpoints(config: &Config) -> Result<Vec<(Endpoint, Client)>, ServeError> {
     config.webhooks.iter().map(build).collect()
 }
 
-/// Hands notices over to endpoints until what this gives is dropped.
-async fn hand_over(finis: &Finis, endpoints: Vec<(Endpoint, Client)>) -> Result<Vec<Handover>, ServeError> {
-    let mut handovers = Vec::with_capacity(endpoints.len());
+/// Hands notices over to endpoints until the handovers are dropped, and counts what comes of it by endpoint.
+async fn hand_over(finis: &Finis, endpoints: Vec<(Endpoint, Client)>) -> Result<Sending, ServeError> {
+    let (mut handovers, mut tallies) = (Vec::new(), Vec::new());
     for (endpoint, client) in endpoints {
         let name = endpoint.name().to_owned();
         let delivering = send::deliver(finis.engine(), endpoint, client, Arc::new(SystemClock)).await;
-        let (handover, worker, _) = delivering.map_err(|error| ServeError::Webhook { name, error: Box::new(error) })?;
+        let failed = |error| ServeError::Webhook { name: name.clone(), error: Box::new(error) };
+        let (handover, worker, tally) = delivering.map_err(failed)?;
         finis.run(worker).await;
         handovers.push(handover);
+        tallies.push((name, tally));
     }
-    Ok(handovers)
+    Ok((handovers, tallies))
 }
 
 /// Opens the folders of recordings, on a thread that may wait for disks.
@@ -265,10 +277,6 @@ async fn fetch(finis: &Finis, keeping: Option<Keeping>) -> Result<Option<Fetchin
         return Ok(None);
     };
     keeping.start(finis).await.map(Some)
-}
-
-fn watch_settings(fetching: Option<&Fetching>) -> watch::Settings {
-    watch::Settings { recordings: fetching.map(|fetching| Arc::clone(&fetching.tally)), ..watch::Settings::default() }
 }
 
 /// Nothing without a token.
@@ -353,10 +361,11 @@ impl Reloaded {
 
     fn log(&self) {
         let Reloaded { added, changed, removed, unchanged, needs_restart } = self;
+        let some = |names: &Vec<String>| (!names.is_empty()).then(|| names.join(" "));
         tracing::info!(
-            added = added.join(" "),
-            changed = changed.join(" "),
-            removed = removed.join(" "),
+            added = some(added),
+            changed = some(changed),
+            removed = some(removed),
             unchanged = unchanged.len(),
             "reloaded"
         );
@@ -376,6 +385,9 @@ impl fmt::Display for Reloaded {
             if !names.is_empty() {
                 write!(f, "; {what} {}", names.join(", "))?;
             }
+        }
+        if added.is_empty() && changed.is_empty() && removed.is_empty() {
+            f.write_str(", as before")?;
         }
         if !needs_restart.is_empty() {
             let tables: Vec<String> = needs_restart.iter().map(|name| format!("[{name}]")).collect();

@@ -195,6 +195,24 @@ fn who_has_the_token_reads_and_who_is_named_is_told() {
     assert!(status == 200 && numbers.as_str().unwrap().contains("source=\"desk\""), "{numbers}");
 
     let (id, bodies) = until("a notice", || consumer.taken().into_iter().next());
+    // Whatever is refused on the way is counted where it was.
+    assert_eq!(deliver(&serving, "desk", &"a".repeat(2 << 20)).0, 413);
+    until("the numbers of all of it", || {
+        let (_, numbers) = get(&format!("http://{watch}/metrics"), "");
+        let numbers = numbers.as_str().unwrap();
+        let has = |line: &str| numbers.lines().any(|said| said == line);
+        (has("finis_webhook_posts_total{endpoint=\"crm\"} 1")
+            && has("finis_webhook_outcomes_total{endpoint=\"crm\",outcome=\"taken\"} 1")
+            && has("finis_deliveries_total{source=\"desk\",fate=\"too_large\"} 1")
+            && has("finis_connections_refused_total{listener=\"read\"} 0")
+            && has("finis_requests_refused_total{listener=\"hooks\",rule=\"not_http\"} 0"))
+        .then_some(())
+    });
+    for url in [serving.url("/elsewhere"), format!("http://{watch}/"), format!("{sessions}/a/b/c/d/e/f")] {
+        let (status, answer) = get(&url, TOKEN);
+        assert_eq!((status, answer["error"].as_str()), (404, Some("not_found")), "{url}: {answer}");
+    }
+    assert_eq!(get(&serving.url("/hooks/desk"), "").1["error"], "method_not_allowed");
     let notice: Value = serde_json::from_str(&bodies[0]).unwrap();
     assert_eq!((notice["kind"].as_str(), notice["id"].as_str()), (Some("complete"), Some(id.as_str())));
     serving.stop();

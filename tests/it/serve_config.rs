@@ -85,9 +85,9 @@ fn a_secret_never_stands_in_the_file_and_is_never_shown() {
         "[source.desk]\nprovider = \"pathors\"\nheader = \"x-secret\"\nsecret_env = [\"MISSING\", \"EMPTY\", \"s3cret-canary\"]\nsecret_file = \"secret\"\n",
         &[
             "finis.toml:4: `source.desk.secret_env`: the variable `MISSING` is not set: set it before finis is started",
-            "finis.toml:4: `source.desk.secret_env`: the variable `EMPTY` is empty",
+            "finis.toml:4: `source.desk.secret_env`: the variable `EMPTY` is empty: set it before finis is started",
             "finis.toml:4: `source.desk.secret_env`: this is no name of a variable: name the variable that has the secret, not the secret",
-            "finis.toml:5: `source.desk.secret_file`: cannot read `/nowhere/secret`: No such file or directory (os error 2)",
+            "finis.toml:5: `source.desk.secret_file`: there is no file `/nowhere/secret`: write the secret into it, or name the one that has it",
         ],
     );
     let config = parse(DESK).unwrap();
@@ -303,5 +303,5 @@ fn config_check_says_what_was_understood() {
     assert_eq!(ended.json()["faults"][0]["line"], 2);
     let ended = finis("config check --config none.toml").run();
     assert_eq!(ended.code, 2);
-    assert!(ended.err.contains("cannot read `none.toml`"), "{}", ended.err);
+    assert!(ended.err.contains("there is no `none.toml`: write one"), "{}", ended.err);
 }

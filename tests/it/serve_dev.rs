@@ -71,7 +71,7 @@ fn a_shell_takes_it_as_it_stands_and_its_folder_is_used_again() {
     assert!(serving.out.all().iter().any(|line| line.contains(secret.trim_end())));
     // Whoever changes the file has it taken.
     let ended = scratch.finis("reload --config finis-dev/finis.toml").fine();
-    assert_eq!(ended.out, "Reloaded   1 source\n");
+    assert_eq!(ended.out, "Reloaded   1 source, as before\n");
     serving.stop();
 
     let serving = dev();

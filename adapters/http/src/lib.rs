@@ -21,9 +21,12 @@
 
 pub mod listen;
 pub mod outbound;
+mod problem; // why there is no answer, in one form
 pub mod read;
 pub mod receive;
 pub mod recordings;
 pub mod send;
 mod sparing; // log lines, not too many
 pub mod watch;
+
+pub use problem::with_problems;

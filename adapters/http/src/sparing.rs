@@ -21,8 +21,8 @@ struct Stretch {
 }
 
 impl Sparing {
-    /// Calls `say` if there may be a line now, with how many were held back since the last.
-    pub(crate) fn tell(&self, say: impl FnOnce(u64)) {
+    /// Calls `say` if there may be a line now, with how many were held back since the last, when any were.
+    pub(crate) fn tell(&self, say: impl FnOnce(Option<u64>)) {
         let now = Instant::now();
         let unsaid = {
             // Numbers alone: each change leaves them whole.
@@ -37,7 +37,7 @@ impl Sparing {
             stretch.said += 1;
             std::mem::take(&mut stretch.unsaid)
         };
-        say(unsaid);
+        say((unsaid > 0).then_some(unsaid));
     }
 }
 
@@ -54,6 +54,6 @@ mod tests {
         tokio::time::advance(STRETCH).await;
         sparing.tell(|unsaid| said.push(unsaid));
         assert_eq!(said.len() as u32, LINES_MAX + 1);
-        assert_eq!(said.last(), Some(&7));
+        assert_eq!((said[0], said.last()), (None, Some(&Some(7))));
     }
 }

@@ -60,7 +60,9 @@ fn make(folder: &Path, file: &Path, provider: &str) -> Result<(), Failure> {
     })?;
     let cannot = |path: &Path| {
         let path = path.display().to_string();
-        move |error: std::io::Error| Failure(format!("cannot write `{path}`: {error}"))
+        move |error: std::io::Error| {
+            Failure(format!("cannot write `{path}`: {error}; begin in a folder that you may write to"))
+        }
     };
     fs::create_dir_all(folder).map_err(cannot(folder))?;
     let place = folder.join("secret");

@@ -61,13 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
 }
 
 fn config(args: &Args) -> Result<Config, Failure> {
-    if !args.config.exists() {
-        let file = args.config.display();
-        return Err(Failure(format!(
-            "there is no `{file}`: write one, as docs/serve.md has it, or name it with --config; \
-             to try finis without one, `finis serve --dev`"
-        )));
-    }
+    super::find_config(&args.config)?;
     let config = Config::read(&args.config).map_err(|error| Failure(format!("cannot serve:\n{error}")))?;
     if config.sources.is_empty() {
         warn("there is no source, so nothing can come in: add one and `finis reload`");

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::section::{At, Section};
@@ -85,14 +86,24 @@ fn variable(name: &str, around: &Surroundings<'_>) -> Result<String, String> {
     match (around.variable)(name).map(OsString::into_string) {
         None => Err(format!("the variable `{name}` is not set: set it before finis is started")),
         Some(Err(_)) => Err(format!("the variable `{name}` is not UTF-8")),
-        Some(Ok(text)) if text.is_empty() => Err(format!("the variable `{name}` is empty")),
+        Some(Ok(text)) if text.is_empty() => {
+            Err(format!("the variable `{name}` is empty: set it before finis is started"))
+        }
         Some(Ok(text)) => Ok(text),
     }
 }
 
 fn content(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let cannot = |error: std::io::Error| format!("cannot read `{shown}`: {error}");
+    let cannot = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!("there is no file `{shown}`: write the secret into it, or name the one that has it")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("`{shown}` may not be read by this user: let whoever runs finis read it")
+        }
+        _ => format!("cannot read `{shown}`: {error}"),
+    };
     if std::fs::metadata(path).map_err(cannot)?.len() > SECRET_BYTES_MAX {
         return Err(format!("`{shown}` is longer than any secret"));
     }
@@ -100,7 +111,7 @@ fn content(path: &Path) -> Result<String, String> {
     let text = String::from_utf8(bytes).map_err(|_| format!("`{shown}` is not UTF-8"))?;
     // Editors end a file with a line break.
     let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-    if text.is_empty() { Err(format!("`{shown}` is empty")) } else { Ok(text.to_owned()) }
+    if text.is_empty() { Err(format!("`{shown}` is empty: write the secret into it")) } else { Ok(text.to_owned()) }
 }
 
 /// The same, where there has to be at least one.

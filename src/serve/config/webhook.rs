@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use finis_engine::{StartAt, parse_span};
 use finis_http::outbound::{Allowed, Client, Guard, Limits, Roots, Rules, SetupError};
-use finis_http::send::{Endpoint, EndpointError, Signature};
+use finis_http::send::{CONCURRENCY, Endpoint, EndpointError, Signature};
 use finis_providers::signature::Secret;
 
 use super::hidden::{self, Hidden, Surroundings};
@@ -36,23 +36,30 @@ pub struct WebhookConfig {
 }
 
 impl WebhookConfig {
+    /// Notices that are posted at one time.
+    #[must_use]
+    pub fn at_once(&self) -> usize {
+        self.concurrency.unwrap_or(CONCURRENCY)
+    }
+
+    /// What one try may take.
+    #[must_use]
+    pub fn one_try(&self) -> Limits {
+        let limits = Limits::default();
+        let total = self.timeout.unwrap_or(limits.total);
+        Limits { total, connect: limits.connect.min(total), ..limits }
+    }
+
     /// The endpoint, and a client that goes nowhere else than it may.
     ///
     /// # Errors
     /// When there cannot be such a client. That its URL and its secrets are fit was seen when the file was read.
     pub fn build(&self, roots: &Roots) -> Result<(Endpoint, Client), WebhookError> {
-        let mut limits = Limits::default();
-        if let Some(timeout) = self.timeout {
-            limits.total = timeout;
-            limits.connect = limits.connect.min(timeout);
-        }
-        let client = Client::new(self.guard(), limits, roots).map_err(WebhookError::Client)?;
+        let client = Client::new(self.guard(), self.one_try(), roots).map_err(WebhookError::Client)?;
         let secrets = self.secrets();
         let mut endpoint = Endpoint::new(&self.name, &self.url, &secrets, &client).map_err(WebhookError::Endpoint)?;
         endpoint.start = self.start;
-        if let Some(concurrency) = self.concurrency {
-            endpoint.concurrency = concurrency;
-        }
+        endpoint.concurrency = self.at_once();
         if let Some(schedule) = &self.schedule {
             endpoint.delays.clone_from(schedule);
         }

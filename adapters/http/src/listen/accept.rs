@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::{Limits, connection, turned_away};
+use super::{Limits, Tally, connection, turned_away};
 use crate::sparing::Sparing;
 
 /// How long is waited at first when no connection can be taken, and at most.
@@ -86,6 +86,7 @@ pub(super) async fn run(
     mut accept: impl Accept,
     router: Router,
     limits: Limits,
+    tally: Arc<Tally>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (stopping, watched) = watch::channel(false);
@@ -95,6 +96,7 @@ pub(super) async fn run(
         stop: watched,
         connections: Connections::default(),
         problems: Arc::default(),
+        tally,
         turning_away: Arc::new(Semaphore::new(turned_away::AT_ONCE)),
     };
     let mut back_off = None;
@@ -147,6 +149,7 @@ struct Desk {
     stop: watch::Receiver<bool>,
     connections: Connections,
     problems: Arc<Sparing>,
+    tally: Arc<Tally>,
     turning_away: Arc<Semaphore>,
 }
 
@@ -155,6 +158,7 @@ impl Desk {
     fn let_in(&mut self, socket: TcpStream, peer: SocketAddr) {
         let peer = counted_as(peer.ip());
         if !self.connections.has_room(peer, &self.limits) {
+            self.tally.turned_away();
             self.problems.tell(|unsaid| tracing::warn!(unsaid, "a connection was turned away: there are too many"));
             turned_away::tell(socket, &self.turning_away);
             return;
@@ -162,8 +166,8 @@ impl Desk {
         // An answer is one small piece: without this it may wait for one of the client's.
         let _ = socket.set_nodelay(true);
         let (router, limits) = (self.router.clone(), Arc::clone(&self.limits));
-        let (problems, stop) = (Arc::clone(&self.problems), self.stop.clone());
-        let serving = async move { connection::serve(socket, router, &limits, problems, stop).await };
+        let (problems, tally, stop) = (Arc::clone(&self.problems), Arc::clone(&self.tally), self.stop.clone());
+        let serving = async move { connection::serve(socket, router, &limits, problems, tally, stop).await };
         self.connections.add(peer, serving);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,9 +16,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::Service as _;
 
-use super::Limits;
 use super::framing::Refusal;
 use super::guard::Guard;
+use super::{Limits, Tally};
+use crate::problem::problem;
 use crate::sparing::Sparing;
 
 /// Headers that hyper takes unless told, and for which it has room without asking for memory.
@@ -31,9 +32,10 @@ pub(super) async fn serve(
     router: Router,
     limits: &Limits,
     problems: Arc<Sparing>,
+    tally: Arc<Tally>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let guard = Guard::new(socket, limits, stop.clone());
+    let guard = Guard::new(socket, limits, tally, stop.clone());
     let (asked, stopping) = (guard.refused(), stop.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         // What is refused within a body is the handler's to answer, and no request comes after it.
@@ -81,9 +83,7 @@ async fn is_so(stop: &mut watch::Receiver<bool>) {
 
 /// What the sender of no request is told.
 fn answer(refusal: Refusal) -> Response<Body> {
-    // Both are words of ours, without anything to escape.
-    let text = format!(r#"{{"error":"{}","message":"{refusal}"}}"#, refusal.rule());
-    let close = (header::CONNECTION, HeaderValue::from_static("close"));
-    let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    (refusal.status(), [json, close], text).into_response()
+    let mut response = problem(refusal.status(), refusal.rule(), &refusal.to_string());
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }

@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, Sleep};
 
-use super::Limits;
 use super::framing::{Framing, HeadLimits, Refusal, Stage, Step};
+use super::{Limits, Tally};
 
 /// Bytes that are read from the socket at a time.
 const READ_BYTES: usize = 8 << 10;
@@ -39,6 +39,7 @@ pub(super) struct Guard<S> {
     buffer: BytesMut,
     ready: usize,
     refused: Refused,
+    tally: Arc<Tally>,
     /// What is left of the request of our own making.
     last: &'static [u8],
     stage: Stage,
@@ -92,7 +93,7 @@ impl Deadline {
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(socket: S, limits: &Limits, stop: watch::Receiver<bool>) -> Guard<S> {
+    pub(super) fn new(socket: S, limits: &Limits, tally: Arc<Tally>, stop: watch::Receiver<bool>) -> Guard<S> {
         let head = HeadLimits { bytes_max: limits.head_bytes_max, headers_max: limits.headers_max };
         let mut reading = Deadline::default();
         reading.set(limits.head);
@@ -103,6 +104,7 @@ impl<S> Guard<S> {
             buffer: BytesMut::new(),
             ready: 0,
             refused: Refused::default(),
+            tally,
             last: &[],
             stage: Stage::Between,
             is_first: true,
@@ -151,7 +153,14 @@ impl<S> Guard<S> {
     fn refuse(&mut self, refusal: Refusal) {
         // Nothing is refused after that.
         let _ = self.refused.set(refusal);
+        self.tally.refused(refusal);
         self.last = LAST_REQUEST;
+    }
+
+    /// A body that is refused ends for whoever reads it, who then answers.
+    fn refuse_body(&self, kind: io::ErrorKind, refusal: Refusal) -> io::Error {
+        self.tally.refused(refusal);
+        io::Error::new(kind, refusal)
     }
 }
 
@@ -176,7 +185,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             let was_in_body = this.stage == Stage::Body;
             if let Err(refusal) = this.look() {
                 if was_in_body {
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, refusal)));
+                    return Poll::Ready(Err(this.refuse_body(io::ErrorKind::InvalidData, refusal)));
                 }
                 this.refuse(refusal);
                 continue;
@@ -204,7 +213,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                         Stage::Between => return Poll::Ready(Ok(())),
                         Stage::Head => this.refuse(Refusal::HeadTimeout),
                         Stage::Body => {
-                            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, Refusal::BodyTimeout)));
+                            return Poll::Ready(Err(this.refuse_body(io::ErrorKind::TimedOut, Refusal::BodyTimeout)));
                         }
                     }
                 }

@@ -16,13 +16,17 @@ mod accept; // connections, as they come
 mod connection; // one of them
 mod framing; // where a request ends, and what is none
 mod guard; // framing and time, between a socket and hyper
+mod tally; // what was turned away
 mod turned_away; // those that are too many
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+
+pub use tally::Tally;
 
 /// What a connection may take. Each limit has a default.
 #[derive(Clone, Debug)]
@@ -91,5 +95,19 @@ pub async fn serve(
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    accept::run(listener, router, limits, stop).await
+    accept::run(listener, router, limits, Arc::default(), stop).await
+}
+
+/// As [`serve`], and counts in `tally` what it turns away.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_counted(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    tally: Arc<Tally>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    accept::run(listener, router, limits, tally, stop).await
 }

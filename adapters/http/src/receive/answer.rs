@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use finis_engine::log::LogError;
 use finis_engine::{Receipt, ReceiveError};
 use finis_providers::signature::Refused;
 use serde::Serialize;
+
+use crate::problem::{json, problem};
 
 /// Why a delivery was not taken.
 pub(super) enum Refusal {
@@ -27,13 +29,6 @@ struct Taken<'a> {
     session: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-}
-
-/// Which rule was broken.
-#[derive(Serialize)]
-struct Problem<'a> {
-    error: &'static str,
-    message: &'a str,
 }
 
 /// The answer to a delivery that was taken.
@@ -78,7 +73,7 @@ impl Refusal {
 
     pub(super) fn answer(&self, retry_after: Duration) -> Response {
         let (status, error, message) = self.rule();
-        let mut response = json(status, &Problem { error, message });
+        let mut response = problem(status, error, message);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             // Whole seconds: rounded up, and never "at once".
             let seconds = retry_after.as_millis().div_ceil(1000).max(1);
@@ -90,7 +85,7 @@ impl Refusal {
     }
 
     /// One line for the operator. It names no source that is not configured: that is a stranger's text.
-    pub(super) fn log(&self, unsaid: u64) {
+    pub(super) fn log(&self, unsaid: Option<u64>) {
         let (_, rule, _) = self.rule();
         match self {
             Refusal::Receive(ReceiveError::UnknownSource { .. }) => {
@@ -100,10 +95,4 @@ impl Refusal {
             Refusal::BodyTimeout | Refusal::BodyBroken => tracing::warn!(rule, unsaid, "a delivery was refused"),
         }
     }
-}
-
-fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    // Strings alone: these are always JSON.
-    let text = serde_json::to_string(value).unwrap_or_default();
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
 }

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -31,6 +32,7 @@ use http_body::Body as _;
 
 use crate::sparing::Sparing;
 use answer::Refusal;
+use body::Whole;
 use room::Room;
 
 /// How deliveries are taken. Each setting has a default.
@@ -122,9 +124,17 @@ async fn hook(State(receiver): State<Arc<Receiver>>, Path(source): Path<String>,
 impl Receiver {
     async fn take(&self, source: &str, request: Request) -> Result<Response, Refusal> {
         let (parts, body) = request.into_parts();
-        self.room.look(&self.engine, body.size_hint().lower())?;
         // Held until the answer is known: the queue has the body for as long.
-        let body = body::read(body, self.engine.body_bytes_max(), &self.room).await?;
+        let body = match self.body(body).await {
+            Ok(body) => body,
+            Err(refusal) => {
+                // The engine never hears of it otherwise, and its numbers would say that nobody was turned away.
+                if let Refusal::Receive(why) = &refusal {
+                    self.engine.turned_away(source, why);
+                }
+                return Err(refusal);
+            }
+        };
         let headers = readable(&parts.headers);
         let outcome = self.engine.try_receive(source, &headers, &body).await;
         match outcome {
@@ -136,6 +146,12 @@ impl Receiver {
                 Err(Refusal::Receive(error))
             }
         }
+    }
+
+    /// The whole body, when there is room for it.
+    async fn body(&self, body: Body) -> Result<Whole<'_>, Refusal> {
+        self.room.look(&self.engine, body.size_hint().lower())?;
+        body::read(body, self.engine.body_bytes_max(), &self.room).await
     }
 }
 

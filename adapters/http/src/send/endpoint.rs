@@ -16,6 +16,9 @@ const ASIDE_AFTER: Duration = Duration::from_secs(60);
 /// Bytes that the name of an endpoint may have.
 const NAME_BYTES_MAX: usize = 64;
 
+/// Notices that are posted to an endpoint at the same time, unless set.
+pub const CONCURRENCY: usize = 8;
+
 /// An endpoint, and how notices are sent to it. What cannot work is refused when it is made, and not at the
 /// first notice.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ pub struct Endpoint {
     pub(super) signature: Signature,
     /// Where one begins that is new. With the oldest notice, unless set.
     pub start: StartAt,
-    /// Notices that are posted at the same time, each of another session. 8 unless set; 0 counts as 1.
+    /// Notices that are posted at the same time, each of another session. [`CONCURRENCY`] unless set; 0 counts as 1.
     pub concurrency: usize,
     /// How long to wait after the first try that failed, after the second, and so on. [`PUBLISHED`] unless set.
     pub delays: Vec<Duration>,
@@ -95,7 +98,7 @@ impl Endpoint {
             url: url.to_owned(),
             signature,
             start: StartAt::Oldest,
-            concurrency: 8,
+            concurrency: CONCURRENCY,
             delays: PUBLISHED.to_vec(),
             parked_max: 10_000,
         })

@@ -30,7 +30,7 @@ mod sign; // who says so
 mod tally; // how it went, in numbers
 
 pub use decide::{Answered, Decision, RETRY_AFTER_MAX, decide, retry_after};
-pub use endpoint::{Endpoint, EndpointError, consumer_name};
+pub use endpoint::{CONCURRENCY, Endpoint, EndpointError, consumer_name};
 pub use sender::{Chance, Rejected, Sender, deliver};
 pub use sign::Signature;
 pub use tally::{Sent, Tally};

@@ -2,7 +2,7 @@
 //!
 //! | route | says |
 //! |---|---|
-//! | `GET /metrics` | the numbers of [`Stats`](finis_engine::Stats), how many sessions wait and how far each consumer is, as `OpenMetrics` text |
+//! | `GET /metrics` | the numbers of [`Stats`](finis_engine::Stats), how many sessions wait, how far each consumer is, what endpoints answer and what listeners turn away, as `OpenMetrics` text |
 //! | `GET /healthz` | that the process lives: 200 as long as it answers |
 //! | `GET /readyz` | whether deliveries should be sent here: 200, or 503 with what is wrong, as JSON |
 //!
@@ -28,6 +28,8 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::Serialize;
 
+use crate::{listen, send};
+
 pub use mask::{Masked, mask};
 pub use ready::{Problem, problems};
 
@@ -51,6 +53,10 @@ pub struct Settings {
     pub refusal_counts_for: Duration,
     /// How it goes with recordings; without it nothing is said of them.
     pub recordings: Option<Arc<Tally>>,
+    /// Endpoints that notices are posted to, by name, with what is counted of each. None unless set.
+    pub endpoints: Vec<(String, Arc<send::Tally>)>,
+    /// Listeners, by name, with what each turned away. None unless set.
+    pub listeners: Vec<(&'static str, Arc<listen::Tally>)>,
 }
 
 impl Default for Settings {
@@ -61,6 +67,8 @@ impl Default for Settings {
             busy_max: Duration::from_secs(10),
             refusal_counts_for: Duration::from_secs(10),
             recordings: None,
+            endpoints: Vec::new(),
+            listeners: Vec::new(),
         }
     }
 }
@@ -71,13 +79,13 @@ pub fn router(engine: Engine, settings: Settings) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(Watched { engine, settings })
+        .with_state(Watched { engine, settings: Arc::new(settings) })
 }
 
 #[derive(Clone)]
 struct Watched {
     engine: Engine,
-    settings: Settings,
+    settings: Arc<Settings>,
 }
 
 impl Watched {

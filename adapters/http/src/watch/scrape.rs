@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Settings;
 use crate::recordings::Counts;
+use crate::send::Sent;
 
 /// Microseconds in a second.
 const MICROS: f64 = 1e6;
@@ -28,6 +29,19 @@ pub(super) struct Scrape {
     consumers_max: usize,
     /// Nothing where none are fetched.
     recordings: BTreeMap<String, Counts>,
+    /// Endpoints by name.
+    endpoints: Vec<(String, Sent)>,
+    listeners: Vec<TurnedAway>,
+}
+
+/// What a listener turned away.
+#[derive(Debug)]
+struct TurnedAway {
+    listener: &'static str,
+    /// Connections that were too many.
+    connections: u64,
+    /// Requests, by the rule that they broke.
+    requests: Vec<(&'static str, u64)>,
 }
 
 /// A number with its labels.
@@ -46,6 +60,16 @@ impl Scrape {
             consumers,
             consumers_max: settings.consumers_max,
             recordings: settings.recordings.as_ref().map(|tally| tally.counts()).unwrap_or_default(),
+            endpoints: settings.endpoints.iter().map(|(name, tally)| (name.clone(), tally.sent())).collect(),
+            listeners: settings
+                .listeners
+                .iter()
+                .map(|(listener, tally)| TurnedAway {
+                    listener,
+                    connections: tally.connections(),
+                    requests: tally.requests().collect(),
+                })
+                .collect(),
         }
     }
 
@@ -271,6 +295,43 @@ impl Scrape {
             self.consumers.as_ref().map(|consumers| alone(consumers.len() as u64)),
         )
     }
+
+    fn endpoints(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let rows = |number: fn(&Sent) -> u64| {
+            self.endpoints.iter().map(move |(name, sent)| (vec![("endpoint", name.as_str())], number(sent)))
+        };
+        counter(to, "webhook_posts", "How often a notice was posted to an endpoint.", rows(|sent| sent.posted))?;
+        let by_outcome = self.endpoints.iter().flat_map(|(name, sent)| {
+            let outcomes = [("taken", sent.taken), ("again", sent.again), ("dead", sent.dead), ("closed", sent.closed)];
+            outcomes.map(|(outcome, number)| (vec![("endpoint", name.as_str()), ("outcome", outcome)], number))
+        });
+        counter(
+            to,
+            "webhook_outcomes",
+            "What became of notices that were posted: taken, to be posted again, dead letters, or refused by an \
+             endpoint that is gone.",
+            by_outcome,
+        )
+    }
+
+    fn listeners(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let connections = self.listeners.iter().map(|away| (vec![("listener", away.listener)], away.connections));
+        counter(
+            to,
+            "connections_refused",
+            "Connections that were turned away because there were too many.",
+            connections,
+        )?;
+        let requests = self.listeners.iter().flat_map(|away| {
+            away.requests.iter().map(|(rule, count)| (vec![("listener", away.listener), ("rule", *rule)], *count))
+        });
+        counter(
+            to,
+            "requests_refused",
+            "Requests that were none, or did not come in time, by the rule that they broke.",
+            requests,
+        )
+    }
 }
 
 impl Collector for Scrape {
@@ -285,6 +346,8 @@ impl Collector for Scrape {
         if !self.recordings.is_empty() {
             self.recordings(to)?;
         }
+        self.endpoints(to)?;
+        self.listeners(to)?;
         let is_up = self.consumers.is_some();
         gauge(to, "log_up", "1 when the log answered in time at this scrape, else 0.", [alone(u64::from(is_up))])?;
         gauge(

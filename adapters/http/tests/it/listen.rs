@@ -54,6 +54,21 @@ async fn half_a_head_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn what_is_no_request_is_counted_by_its_rule() {
+    let receiver = Receiver::open_as(limits(|limits| limits.body = SHORT)).await;
+    let mut wire = receiver.connect().await;
+    wire.send(good("s-1")).await.answer().await.unwrap();
+    let answer = wire.send("GET / HTTP/1.1\nhost: a\n\n").await.answer().await.unwrap();
+    assert_eq!(answer.text("error"), "bare_line_feed");
+    // Within a body it is the handler that answers, and it is counted all the same.
+    let slow = receiver.ask("POST /hooks/desk HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf").await;
+    assert_eq!((slow.status, slow.text("error").as_str()), (408, "body_timeout"));
+    let expected = |rule: &str| u64::from(["bare_line_feed", "body_timeout"].contains(&rule));
+    until(async || receiver.tally.requests().all(|(rule, count)| count == expected(rule))).await;
+    assert_eq!(receiver.tally.requests().count(), 13);
+}
+
+#[tokio::test]
 async fn a_second_head_has_its_own_time() {
     let receiver = Receiver::open_as(limits(|limits| limits.head = Duration::from_millis(300))).await;
     let mut wire = receiver.connect().await;
@@ -175,6 +190,7 @@ async fn one_too_many_is_told() {
         }
         let mut third = receiver.connect().await;
         let answer = third.send(good("s-3")).await.answer().await.unwrap();
+        assert_eq!(receiver.tally.connections(), 1);
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
         assert!(third.ends().await);
         assert_eq!(served[0].send(good("s-3")).await.answer().await.unwrap().status, 200);
@@ -187,12 +203,14 @@ async fn one_too_many_is_told() {
     }
 }
 
+/// `FINIS_CONNECTIONS=10000 cargo test -p finis-http --test it silent_ones` opens that many; each is an open file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_silent_ones_do_no_harm() {
+    let all: usize = std::env::var("FINIS_CONNECTIONS").map_or(1_000, |all| all.parse().expect("a number"));
     let wanted = limits(|limits| (limits.connections_max, limits.head) = (400, Duration::from_millis(500)));
     let receiver = Receiver::open_as(wanted).await;
     let mut silent = Vec::new();
-    for _ in 0..1000 {
+    for _ in 0..all {
         silent.push(receiver.connect().await);
     }
     // While these last, others are turned away; and then they are gone.

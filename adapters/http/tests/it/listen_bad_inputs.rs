@@ -12,7 +12,7 @@ use finis_engine::log::LogRead as _;
 use finis_engine::{Receipt, ReceiveError};
 use serde::Deserialize;
 
-use crate::receiver::{HEADER, Receiver, SECRET, Wanted, proof, until};
+use crate::receiver::{Receiver, SECRET, Wanted, proof, until};
 use crate::said::said;
 use crate::wire::{Answer, post};
 
@@ -28,6 +28,9 @@ struct Case {
     /// A body that was posted before.
     #[serde(default)]
     before: Vec<Piece>,
+    /// Whose that was.
+    #[serde(default = "desk")]
+    before_source: String,
     /// `desk` (a secret in a header), `saaya` (one signature), `agntix` (a list of them).
     #[serde(default = "desk")]
     source: String,
@@ -135,7 +138,11 @@ impl Case {
     async fn over_a_socket(&self, name: &str) -> Option<Answer> {
         let receiver = Receiver::open_as(self.receiver()).await;
         if !self.before.is_empty() {
-            assert_eq!(receiver.deliver(bytes(&self.before)).await.status, 200, "{name}, before");
+            let before = bytes(&self.before);
+            let headers = proof(&self.before_source, "rightly", &before);
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let answer = receiver.ask(post(&format!("/hooks/{}", self.before_source), &headers, before)).await;
+            assert_eq!((answer.status, answer.text("outcome").as_str()), (200, "stored"), "{name}, before");
         }
         let mut wire = receiver.connect().await;
         if let Some(pieces) = &self.wire {
@@ -178,7 +185,10 @@ impl Case {
     async fn in_process(&self, body: &[u8]) -> String {
         let receiver = Receiver::open_as(self.receiver()).await;
         if !self.before.is_empty() {
-            receiver.engine.receive("desk", &[HEADER], &bytes(&self.before)).await.unwrap();
+            let before = bytes(&self.before);
+            let headers = proof(&self.before_source, "rightly", &before);
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            receiver.engine.receive(&self.before_source, &headers, &before).await.unwrap();
         }
         let headers = self.headers(body);
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -239,15 +239,19 @@ async fn only_what_is_posted_to_a_hook_is_a_delivery() {
         let request = format!("{method} /hooks/desk HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
         let mut wire = receiver.connect().await;
         wire.send(request).await;
-        let answer = wire.answer().await.unwrap();
+        let answer = if method == "HEAD" { wire.answer_to_head().await } else { wire.answer().await };
+        let answer = answer.unwrap();
         assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")), "{method}");
+        if method != "HEAD" {
+            assert_eq!(answer.text("error"), "method_not_allowed", "{method}");
+        }
         assert!(wire.ends().await);
     }
     for path in
         ["/", "/hooks", "/hooks/", "/hooks/desk/", "/hooks/desk/..", "/hooks/a/b", "//hooks/desk", "/Hooks/desk"]
     {
         let answer = receiver.ask(post(path, &[HEADER], event("session.ended", "s-1"))).await;
-        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(said(&answer), (404, "not_found".to_owned()), "{path}");
     }
     // Two ways to write one path.
     for path in ["/hooks/desk?a=b", "/hooks/%64esk"] {
@@ -275,4 +279,51 @@ async fn a_hundred_at_once_are_one() {
         (outcomes[0].as_str(), outcomes[98].as_str(), outcomes[99].as_str()),
         ("duplicate", "duplicate", "stored")
     );
+}
+
+#[tokio::test]
+async fn who_is_turned_away_before_the_engine_is_counted_at_its_source() {
+    let engine = Settings { body_bytes_max: 300, ..Settings::default() };
+    let receiver = Receiver::open_as(Wanted { engine, ..Wanted::default() }).await;
+    let long = "a".repeat(301);
+    assert_eq!(receiver.deliver(&long).await.status, 413);
+    // In chunks nothing is promised: it is noticed on the way.
+    let chunks =
+        format!("POST /hooks/desk HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n12d\r\n{long}\r\n0\r\n\r\n");
+    assert_eq!(receiver.ask(chunks).await.status, 413);
+    assert_eq!(receiver.ask(post("/hooks/nobody", &[HEADER], &long)).await.status, 413);
+    let stats = receiver.engine.stats();
+    assert_eq!(stats.sources["desk"].deliveries.too_large, 2);
+    assert_eq!(stats.stray.too_large, 1);
+
+    receiver.log.be(Mood::Full);
+    for _ in 0..2 {
+        // The first finds it out, and the second is told before its body is read.
+        assert_eq!(said(&receiver.deliver(event("session.ended", "s-1")).await), (503, "full".to_owned()));
+    }
+    assert_eq!(receiver.engine.stats().sources["desk"].deliveries.failed, 2);
+}
+
+/// `FINIS_SESSIONS=100000 cargo test -p finis-http --test it distinct_sessions` takes that many.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_number_of_distinct_sessions_takes_bounded_memory() {
+    let all: usize = std::env::var("FINIS_SESSIONS").map_or(2_000, |all| all.parse().expect("a number"));
+    let engine = Settings { sessions_max: 500, ..Settings::default() };
+    let receiver = Receiver::open_as(Wanted { engine, ..Wanted::default() }).await;
+    let mut wires = Vec::new();
+    for _ in 0..50 {
+        wires.push(receiver.connect().await);
+    }
+    for first in (0..all).step_by(wires.len()) {
+        for (more, wire) in wires.iter_mut().enumerate() {
+            wire.send(post("/hooks/desk", &[HEADER], event("session.ended", &format!("s-{}", first + more)))).await;
+        }
+        for wire in &mut wires {
+            assert_eq!(said(&wire.answer().await.unwrap()), (200, "stored".to_owned()));
+        }
+        let held = receiver.engine.stats().sessions;
+        assert!(held <= 500 + wires.len(), "{held} sessions are in memory");
+    }
+    let began = receiver.engine.stats().sources["desk"].sessions.began;
+    assert_eq!(began, all.next_multiple_of(wires.len()) as u64);
 }

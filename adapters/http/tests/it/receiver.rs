@@ -14,7 +14,7 @@ use finis_engine::log::{
     SourceSettings, Stored,
 };
 use finis_engine::{Clock, Denied, Engine, Settings, Source, Terms, Timestamp, Verify};
-use finis_http::{listen, receive};
+use finis_http::{listen, receive, with_problems};
 use finis_providers::Catalogue;
 use finis_providers::signature::{Options, Outgoing, Request, Secret, Signer, Verifier};
 use tokio::net::TcpListener;
@@ -24,6 +24,8 @@ use tokio::task::JoinHandle;
 use crate::wire::{Answer, PATIENCE, Wire, post};
 
 pub(crate) const SECRET: &str = "canary-secret-of-the-desk";
+/// What `saaya` signed with before, and may still sign with.
+const SECRET_BEFORE: &str = "whsec_Y2FuYXJ5LXNlY3JldC1vZi1iZWZvcmU=";
 pub(crate) const HEADER: (&str, &str) = ("x-webhook-secret", SECRET);
 /// The same, as a provider with a list of signatures shows one.
 const WHSEC: &str = "whsec_Y2FuYXJ5LXNlY3JldC1vZi10aGUtZGVzaw==";
@@ -74,6 +76,7 @@ pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     pub(crate) engine: Engine,
     pub(crate) log: Arc<Troubled>,
+    pub(crate) tally: Arc<listen::Tally>,
     stop: Option<oneshot::Sender<()>>,
     pub(crate) serving: JoinHandle<io::Result<()>>,
     pub(crate) writing: JoinHandle<Result<(), LogError>>,
@@ -95,7 +98,7 @@ impl Receiver {
         let writing = tokio::spawn(writer.run());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = receive::router(engine.clone(), wanted.receive).merge(wanted.beside);
+        let router = with_problems(receive::router(engine.clone(), wanted.receive).merge(wanted.beside));
         let (stop, stopped) = oneshot::channel();
         let stopped = async move {
             // Dropped without a word, it runs on.
@@ -103,10 +106,11 @@ impl Receiver {
                 pending::<()>().await;
             }
         };
-        let serving = tokio::spawn(listen::serve(listener, router, wanted.limits, stopped));
+        let tally = Arc::default();
+        let serving = tokio::spawn(listen::serve_counted(listener, router, wanted.limits, Arc::clone(&tally), stopped));
         // The writer begins by telling its log what sources there are.
         until(async || log.appends() == 1).await;
-        Receiver { address, engine, log, stop: Some(stop), serving, writing }
+        Receiver { address, engine, log, tally, stop: Some(stop), serving, writing }
     }
 
     pub(crate) async fn connect(&self) -> Wire {
@@ -186,6 +190,12 @@ pub(crate) fn proof(source: &str, how: &str, body: &[u8]) -> Vec<(String, String
             return rightly(source, &other, 0, false);
         }
         "twice" => headers.push(headers.last().unwrap().clone()),
+        "secret-of-before" => return sign(source, body, 0, SECRET_BEFORE),
+        "in-capitals" => {
+            let (time, digits) = value.rsplit_once('=').unwrap();
+            *value = format!("{time}={}", digits.to_uppercase());
+        }
+        "no-break-space-behind" => value.push('\u{a0}'),
         "as-desk" => return rightly("desk", body, 0, false),
         // Of every alphabet, the one that is sure to differ.
         "url-alphabet" => *value = value.replace(['+', '/', '='], "-"),
@@ -217,7 +227,10 @@ fn agntix() -> Source {
 fn source(name: &str, provider: &str, options: &Options) -> Source {
     let contract = CATALOGUE.get(provider).unwrap().clone();
     let secret = if provider == "agntix" { WHSEC } else { SECRET };
-    let verifier = Verifier::new(contract.signature(), &[Secret::new(secret)], options).unwrap();
+    // The one that was before is still good there.
+    let before = (provider == "saaya").then(|| Secret::new(SECRET_BEFORE));
+    let secrets: Vec<Secret> = before.into_iter().chain([Secret::new(secret)]).collect();
+    let verifier = Verifier::new(contract.signature(), &secrets, options).unwrap();
     let terms = Terms::new(&contract);
     Source { name: name.to_owned(), contract: Arc::new(contract), terms, verify: Box::new(Signed(verifier)) }
 }

@@ -57,7 +57,12 @@ impl Wire {
 
     /// The next answer; nothing when the connection ends before it.
     pub(crate) async fn answer(&mut self) -> Option<Answer> {
-        timeout(PATIENCE, self.read()).await.expect("an answer, or an end")
+        timeout(PATIENCE, self.read(true)).await.expect("an answer, or an end")
+    }
+
+    /// The next answer to a `HEAD`: it says how long its body would be, and has none.
+    pub(crate) async fn answer_to_head(&mut self) -> Option<Answer> {
+        timeout(PATIENCE, self.read(false)).await.expect("an answer, or an end")
     }
 
     /// Whether it ends here, without another byte.
@@ -69,9 +74,9 @@ impl Wire {
         self.socket.read_buf(&mut self.rest).await
     }
 
-    async fn read(&mut self) -> Option<Answer> {
+    async fn read(&mut self, has_body: bool) -> Option<Answer> {
         loop {
-            if let Some((answer, end)) = parse(&self.rest) {
+            if let Some((answer, end)) = parse(&self.rest, has_body) {
                 self.rest.drain(..end);
                 // That it may go on is no answer.
                 if answer.status != 100 {
@@ -87,7 +92,7 @@ impl Wire {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<(Answer, usize)> {
+fn parse(bytes: &[u8], has_body: bool) -> Option<(Answer, usize)> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).expect("a head is text");
     let mut lines = head.split("\r\n");
@@ -99,7 +104,7 @@ fn parse(bytes: &[u8]) -> Option<(Answer, usize)> {
     let headers: Vec<_> = headers.filter(|(name, _)| name != "date").collect();
     let length =
         headers.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value.parse().expect("a length"));
-    let (begin, length) = (end + 4, length.unwrap_or(0));
+    let (begin, length) = (end + 4, length.filter(|_| has_body).unwrap_or(0));
     let body = bytes.get(begin..begin + length)?;
     let body = String::from_utf8(body.to_vec()).expect("text");
     Some((Answer { status, headers, body }, begin + length))

@@ -319,16 +319,30 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OpenError::Held { folder, pid: Some(pid) } => {
-                write!(f, "cannot open the log at `{folder}`: held by process {pid}; stop it first")
+                write!(
+                    f,
+                    "cannot open the store at `{folder}`: held by process {pid}; stop it, or choose another folder"
+                )
             }
             OpenError::Held { folder, pid: None } => {
-                write!(f, "cannot open the log at `{folder}`: held by another process; stop it first")
+                write!(
+                    f,
+                    "cannot open the store at `{folder}`: held by another process; stop it, or choose another folder"
+                )
             }
             OpenError::Journal(error) => error.fmt(f),
             OpenError::Newer { place } => {
                 write!(f, "the record at {place} of the journal was written by a later finis: upgrade finis")
             }
             OpenError::Index { reason } => write!(f, "the index cannot be made: {reason}"),
+            OpenError::Io { doing, path, error } if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(f, "cannot {doing} `{path}`: let this user write there, or choose another folder for the store")
+            }
+            OpenError::Io { doing, path, error }
+                if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) =>
+            {
+                write!(f, "cannot {doing} `{path}`: a store is a folder, and a file is there; choose another place")
+            }
             OpenError::Io { doing, path, .. } => write!(f, "cannot {doing} `{path}`"),
         }
     }

@@ -26,7 +26,7 @@ async fn without_open_files_it_asks_less_and_less_often() {
     let asked = Arc::default();
     let accept = Exhausted { errors: 10, asked: Arc::clone(&asked) };
     let stop = tokio::time::sleep(Duration::from_secs(60));
-    run(accept, Router::new(), Limits::default(), stop).await.unwrap();
+    run(accept, Router::new(), Limits::default(), Arc::default(), stop).await.unwrap();
     let asked = asked.lock().unwrap();
     // The last is at the stop.
     assert_eq!(asked.len(), 12);

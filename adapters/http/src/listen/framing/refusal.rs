@@ -23,6 +23,23 @@ pub(in crate::listen) enum Refusal {
 }
 
 impl Refusal {
+    /// All there are.
+    pub(in crate::listen) const ALL: [Refusal; 13] = [
+        Refusal::NotHttp,
+        Refusal::Version,
+        Refusal::Connect,
+        Refusal::LineFeed,
+        Refusal::Host,
+        Refusal::Length,
+        Refusal::LengthAndEncoding,
+        Refusal::Encoding,
+        Refusal::HeadTooLarge,
+        Refusal::TooManyHeaders,
+        Refusal::HeadTimeout,
+        Refusal::BodyTimeout,
+        Refusal::Chunk,
+    ];
+
     pub(in crate::listen) fn status(self) -> StatusCode {
         match self {
             Refusal::NotHttp
