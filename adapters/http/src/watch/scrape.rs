@@ -1,6 +1,7 @@
 //! The numbers as text.
 
 use std::fmt;
+use std::sync::Arc;
 
 use finis_engine::{Engine, Histogram, LostStats, Progress, SourceStats, Stats};
 use prometheus_client::collector::Collector;
@@ -10,6 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Settings;
+use crate::listen;
 use crate::send::Sent;
 
 /// Microseconds in a second.
@@ -27,8 +29,8 @@ pub(super) struct Scrape {
     consumers_max: usize,
     /// Endpoints by name.
     endpoints: Vec<(String, Sent)>,
-    /// Listeners by name: connections that were too many, and requests by the rule that they broke.
-    listeners: Vec<(&'static str, u64, Vec<(&'static str, u64)>)>,
+    /// Listeners by name.
+    listeners: Vec<(&'static str, Arc<listen::Tally>)>,
 }
 
 /// A number with its labels.
@@ -47,11 +49,7 @@ impl Scrape {
             consumers,
             consumers_max: settings.consumers_max,
             endpoints: settings.endpoints.iter().map(|(name, tally)| (name.clone(), tally.sent())).collect(),
-            listeners: settings
-                .listeners
-                .iter()
-                .map(|(name, tally)| (*name, tally.connections(), tally.requests().collect()))
-                .collect(),
+            listeners: settings.listeners.clone(),
         }
     }
 
@@ -273,15 +271,15 @@ impl Scrape {
     }
 
     fn listeners(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let connections = self.listeners.iter().map(|(name, count, _)| (vec![("listener", *name)], *count));
+        let connections = self.listeners.iter().map(|(name, tally)| (vec![("listener", *name)], tally.connections()));
         counter(
             to,
             "connections_refused",
             "Connections that were turned away because there were too many.",
             connections,
         )?;
-        let requests = self.listeners.iter().flat_map(|(name, _, rules)| {
-            rules.iter().map(|(rule, count)| (vec![("listener", *name), ("rule", *rule)], *count))
+        let requests = self.listeners.iter().flat_map(|(name, tally)| {
+            tally.requests().map(move |(rule, count)| (vec![("listener", *name), ("rule", rule)], count))
         });
         counter(
             to,
