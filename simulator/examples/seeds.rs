@@ -1,9 +1,10 @@
 //! Plays stories by chance, one for each seed, and holds the engine to what it promises.
 //!
 //! ```text
-//! cargo run --release -p finis-simulator --example seeds -- [SEEDS [FROM [bare]]]
+//! cargo run --release -p finis-simulator --example seeds -- [SEEDS [FROM [bare|all]]]
 //! ```
 //!
+//! Each story has a random subset of faults and mishaps; with `all`, every one of them.
 //! Ends with 1 when a promise was broken, after the first of its seeds, and shows the smallest story that still
 //! breaks it; not when it is to be `bare`.
 
@@ -53,13 +54,16 @@ fn run() -> Result<bool, String> {
             .map_or(Ok(usual), |count| count.parse().map_err(|error| format!("`{count}` is no number: {error}")))
     };
     let (seeds, from) = (number(10_000)?, number(0)?);
-    let is_bare = words.next().is_some_and(|word| word == "bare");
+    let mode = words.next().unwrap_or_default();
+    let (is_bare, is_all) = (mode == "bare", mode == "all");
     let catalogue = Catalogue::shipped();
     let contracts: Vec<&Contract> = catalogue.iter().collect();
     let (started, mut tally) = (Instant::now(), Tally::default());
     for seed in from..from + seeds {
         let contract = contracts[(seed % contracts.len() as u64) as usize];
-        let (story, befell) = Story::swarm_tallied(contract, seed).map_err(|error| error.to_string())?;
+        let made =
+            if is_all { Story::everything_tallied(contract, seed) } else { Story::swarm_tallied(contract, seed) };
+        let (story, befell) = made.map_err(|error| format!("seed {seed}: {error}"))?;
         let played = run::play(&story, contract, &mut |_| {}).map_err(|error| error.to_string())?;
         let broken = oracle::judge(&story, contract, &played);
         if !broken.is_empty() {

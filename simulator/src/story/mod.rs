@@ -20,7 +20,7 @@ pub use setup::{Setup, SetupError};
 use theme::Theme;
 
 use crate::arrival::Arrival;
-use crate::faults::{Faults, Tally};
+use crate::faults::{Chance, Faults, Odd, Preset, Tally};
 use crate::mishaps::{Mishap, Mishaps};
 use crate::random::{Purpose, Random};
 use crate::script::{Head, Script};
@@ -104,15 +104,20 @@ impl Story {
     /// # Errors
     /// When the contract has no world.
     pub fn swarm_tallied(contract: &Contract, seed: u64) -> Result<(Story, Tally), SetupError> {
-        let random = &mut Random::new(seed, Purpose::Setup, 1, 0);
-        let sessions = 1 + random.below(10);
-        // From all at once to a minute apart.
-        let every = Duration::from_millis(1 << random.below(17));
-        let world = World::new(contract, Settings { seed, sessions, every, ..Settings::default() });
-        let world = world.map_err(SetupError::World)?;
         let (mut setup, mut mishaps) = (Setup::swarm(contract, seed), Mishaps::swarm(seed));
         Theme::swarm(seed).set(seed, &mut setup, &mut mishaps);
-        Story::tallied(&world, contract, &Faults::swarm(seed), &mishaps, seed, setup)
+        Story::tallied(&small_world(contract, seed)?, contract, &Faults::swarm(seed), &mishaps, seed, setup)
+    }
+
+    /// As [`Story::swarm_tallied`], with every fault and every mishap turned on at once.
+    ///
+    /// # Errors
+    /// When the contract has no world.
+    pub fn everything_tallied(contract: &Contract, seed: u64) -> Result<(Story, Tally), SetupError> {
+        let odd = Odd { chance: Chance::percent(5), copies_max: 4, ..Odd::default() };
+        let faults = Faults { odd, ..Preset::Hostile.faults() };
+        let (setup, mishaps) = (Setup::swarm(contract, seed), Mishaps::preset(Preset::Hostile));
+        Story::tallied(&small_world(contract, seed)?, contract, &faults, &mishaps, seed, setup)
     }
 
     /// A script with mishaps put in, each at its instant and before what comes then.
@@ -164,4 +169,12 @@ impl Story {
         let happenings = happenings.map(|(_, happening)| happening.clone()).collect();
         Story { head: self.head.clone(), setup: self.setup.clone(), happenings }
     }
+}
+
+/// A few sessions, from all at once to a minute apart.
+fn small_world(contract: &Contract, seed: u64) -> Result<World<'_>, SetupError> {
+    let random = &mut Random::new(seed, Purpose::Setup, 1, 0);
+    let sessions = 1 + random.below(10);
+    let every = Duration::from_millis(1 << random.below(17));
+    World::new(contract, Settings { seed, sessions, every, ..Settings::default() }).map_err(SetupError::World)
 }
