@@ -65,6 +65,17 @@ fn promises_are_held_whatever_goes_wrong() {
     }
 }
 
+/// 6550: a consumer that is set back while what comes next is read for it.
+#[test]
+fn promises_are_held_when_everything_goes_wrong_at_once() {
+    let contracts = contracts::all();
+    for seed in seeds(60).chain([6550]) {
+        let contract = &contracts[(seed % contracts.len() as u64) as usize];
+        let (story, _) = Story::everything_tallied(contract, seed).unwrap();
+        holds(&story, contract, &format!("SIMULATOR_SEED={seed} SIMULATOR_SEEDS=1 ({})", contract.provider()));
+    }
+}
+
 #[test]
 fn a_seed_is_the_same_run_for_ever() {
     let contract = contracts::pathors();

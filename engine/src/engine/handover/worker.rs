@@ -152,7 +152,11 @@ impl<H: Handler> Worker<H> {
             }
             if !state.stopping && !state.is_stale && state.mark_again.is_none() {
                 self.fetch(&mut state).await?;
-                self.start(&mut state).await?;
+                // Rewound while the log was asked, what was read is not what comes next.
+                state.is_stale = self.moved.has_changed().unwrap_or(false);
+                if !state.is_stale {
+                    self.start(&mut state).await?;
+                }
                 // What was fetched may have been parked at once.
                 self.mark(&mut state);
             }
