@@ -1,6 +1,7 @@
 //! The child, from the outside.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -48,7 +49,9 @@ impl<'l> Life<'l> {
             .args([test, "--exact", "--nocapture", "--test-threads", "1"])
             .env(child::FOLDER, self.folder)
             .env(child::FROM, self.from.to_string())
-            .env_remove("RUST_BACKTRACE");
+            .env_remove("RUST_BACKTRACE")
+            // Whoever runs it goes with it.
+            .process_group(0);
         if let Some(count) = self.count {
             command.env(child::COUNT, count.to_string());
         }
@@ -114,12 +117,19 @@ impl Child {
                 break status;
             }
             if Instant::now() > until {
-                let _ = self.process.kill();
+                self.kill_all();
                 panic!("it hangs: {}", self.rest().join("\n"));
             }
             std::thread::sleep(Duration::from_millis(2));
         };
         (status, self.rest())
+    }
+
+    /// Kills it, and what it was run under or has started: as long as one of them lives, there is more to be said.
+    fn kill_all(&mut self) {
+        let group = format!("-{}", self.process.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = self.process.kill();
     }
 
     fn rest(&mut self) -> Vec<String> {
@@ -135,7 +145,10 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        // The number of one that has ended may be another's by now.
+        if matches!(self.process.try_wait(), Ok(None)) {
+            self.kill_all();
+        }
         let _ = self.process.wait();
     }
 }
