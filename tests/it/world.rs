@@ -6,10 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use finis::engine::live::{Notice, NoticeKind, SessionKey};
-use finis::engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Quarantine, Retained,
-    SourceSettings, Stored,
-};
+use finis::engine::log::{Appended, Batch, Layer, Log, LogError, LogRead, Mark, MemoryLog, Stored};
 use finis::engine::{Clock, Engine, Receipt, Settings, Source, Terms, Timestamp, Unverified, Verify};
 use finis::providers::Catalogue;
 use tokio::sync::watch;
@@ -127,7 +124,11 @@ pub(crate) fn too_large() -> LogError {
 }
 
 #[async_trait]
-impl LogRead for Frail {
+impl Layer for Frail {
+    fn below(&self) -> &dyn Log {
+        &self.log
+    }
+
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
         if keys.iter().any(|key| key.id == self.damaged) {
             return Err(LogError::Damaged { reason: "segment 1, offset 12288".into() });
@@ -135,50 +136,6 @@ impl LogRead for Frail {
         self.log.load(keys).await
     }
 
-    async fn due(
-        &self,
-        after: Option<&(Timestamp, SessionKey)>,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.log.due(after, until, limit).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.next_due().await
-    }
-
-    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
-        self.log.notices(after, limit).await
-    }
-
-    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        self.log.sessions(after, limit).await
-    }
-
-    async fn last_seq(&self) -> Result<u64, LogError> {
-        self.log.last_seq().await
-    }
-
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        self.log.consumers().await
-    }
-
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
-        self.log.refused(limit).await
-    }
-
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.latest().await
-    }
-
-    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
-        self.log.sources().await
-    }
-}
-
-#[async_trait]
-impl Log for Frail {
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
         tokio::task::yield_now().await;
         if self.broken.load(Ordering::SeqCst) {
@@ -200,22 +157,10 @@ impl Log for Frail {
         self.log.append(batch).await
     }
 
-    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
-        self.log.let_go(keys, gone).await
-    }
-
-    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
-        self.log.retain(keep, now).await
-    }
-
     async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
         if self.full.load(Ordering::SeqCst) {
             return Err(LogError::Full { reason: "no space".into() });
         }
         self.log.mark(consumer, marks).await
-    }
-
-    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
-        self.log.remove_consumer(consumer).await
     }
 }

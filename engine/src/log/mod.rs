@@ -26,6 +26,7 @@
 
 mod arrivals; // how often an event came
 mod consumer; // what is remembered of who is told
+mod layer; // one over another
 mod memory; // the twin in memory
 mod settings; // what sources are read under
 
@@ -36,6 +37,7 @@ use async_trait::async_trait;
 
 pub use arrivals::{ARRIVALS_MAX, Arrivals, Later};
 pub use consumer::{Cause, Consumer, Mark, REASON_BYTES_MAX, Standing};
+pub use layer::Layer;
 pub use memory::MemoryLog;
 pub use settings::SourceSettings;
 

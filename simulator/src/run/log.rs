@@ -9,10 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{
-    self, Appended, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Quarantine, Retained,
-    SourceSettings, Stored,
-};
+use finis_engine::log::{self, Appended, Gone, Keep, Layer, Log, LogError, LogRead, Mark, MemoryLog, Retained, Stored};
 
 use super::played::{Batch, Did};
 use super::stage::{Armed, Stage, Write};
@@ -87,27 +84,14 @@ impl SimulatedLog {
 }
 
 #[async_trait]
-impl LogRead for SimulatedLog {
+impl Layer for SimulatedLog {
+    fn below(&self) -> &dyn Log {
+        &*self.kept
+    }
+
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
         self.wait().await?;
         self.kept.load(keys).await
-    }
-
-    async fn due(
-        &self,
-        after: Option<&(Timestamp, SessionKey)>,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.kept.due(after, until, limit).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
-        self.kept.next_due().await
-    }
-
-    async fn waiting(&self) -> Result<Option<u64>, LogError> {
-        self.kept.waiting().await
     }
 
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
@@ -115,33 +99,6 @@ impl LogRead for SimulatedLog {
         self.kept.notices(after, limit).await
     }
 
-    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        self.kept.sessions(after, limit).await
-    }
-
-    async fn last_seq(&self) -> Result<u64, LogError> {
-        self.kept.last_seq().await
-    }
-
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        self.kept.consumers().await
-    }
-
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
-        self.kept.refused(limit).await
-    }
-
-    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
-        self.kept.sources().await
-    }
-
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.kept.latest().await
-    }
-}
-
-#[async_trait]
-impl Log for SimulatedLog {
     async fn append(&self, batch: log::Batch) -> Result<Appended, LogError> {
         self.write(self.commit(batch)).await
     }

@@ -29,7 +29,6 @@ mod source; // one source
 mod webhook; // one endpoint
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +38,8 @@ use finis_http::read::Token;
 use finis_providers::{Catalogue, LocatedFault};
 use toml::de::DeTable;
 
+/// Why a file cannot be used: as of a contract, every fault that was found, a line each.
+pub use finis_providers::LoadError as ConfigError;
 pub use hidden::{Hidden, Surroundings};
 pub use limits::Limits;
 pub use size::{parse_size, print_size};
@@ -131,32 +132,6 @@ impl Level {
         Level::ALL.iter().find(|(_, level)| *level == self).map_or("info", |(name, _)| name)
     }
 }
-
-/// Why a file cannot be used: every fault that was found, a line each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// The file as the user knows it.
-    pub file: String,
-    /// At least one, in the order of the file.
-    pub faults: Vec<LocatedFault>,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, fault) in self.faults.iter().enumerate() {
-            if place > 0 {
-                f.write_str("\n")?;
-            }
-            match fault.line {
-                0 => write!(f, "{}: {}", self.file, fault.message)?,
-                line => write!(f, "{}:{line}: {}", self.file, fault.message)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 impl Config {
     /// Reads a file, with the variables of this process and the files that it names.

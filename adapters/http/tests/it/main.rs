@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
 
+mod hand; // a clock that is set by hand
 mod listen; // connections: time, numbers, order, the end
 mod listen_bad_inputs; // a corpus of them, each with its answer
 mod outbound; // where requests go, and where they do not

@@ -8,11 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Quarantine, Retained,
-    SourceSettings, Stored,
-};
-use finis_engine::{Clock, Engine, Receipt, Source, Terms, Timestamp, Unverified};
+use finis_engine::log::{Layer, Log, LogError, MemoryLog, Stored};
+use finis_engine::{Engine, Receipt, Source, Terms, Timestamp, Unverified};
 use finis_http::read::{Settings, Token, router};
 use finis_providers::Catalogue;
 use serde_json::Value;
@@ -21,25 +18,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::hand::Hand;
 use crate::read_document;
 
 pub(crate) const TOKEN: &str = "a-token-for-tests-only";
 pub(crate) const EVENING: &str = "2026-05-03T08:42:14Z";
-
-/// A clock that stands still until it is set.
-pub(crate) struct Hand(watch::Sender<Timestamp>);
-
-#[async_trait]
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        *self.0.borrow()
-    }
-
-    async fn sleep_until(&self, at: Timestamp) {
-        // It is there as long as the clock is.
-        let _ = self.0.subscribe().wait_for(|now| *now >= at).await;
-    }
-}
 
 /// A log that counts what is read of it, and has sessions that cannot be read.
 pub(crate) struct Watched {
@@ -53,7 +36,11 @@ pub(crate) struct Watched {
 }
 
 #[async_trait]
-impl LogRead for Watched {
+impl Layer for Watched {
+    fn below(&self) -> &dyn Log {
+        &*self.log
+    }
+
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
         self.loaded.fetch_add(keys.len(), Ordering::SeqCst);
         let is = |id: &Mutex<String>, key: &SessionKey| key.id == *id.lock().unwrap();
@@ -67,70 +54,10 @@ impl LogRead for Watched {
         Ok(stored)
     }
 
-    async fn due(
-        &self,
-        after: Option<&(Timestamp, SessionKey)>,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.log.due(after, until, limit).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.next_due().await
-    }
-
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
         let notices = self.log.notices(after, limit).await?;
         self.notices.fetch_add(notices.len(), Ordering::SeqCst);
         Ok(notices)
-    }
-
-    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        self.log.sessions(after, limit).await
-    }
-
-    async fn last_seq(&self) -> Result<u64, LogError> {
-        self.log.last_seq().await
-    }
-
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        self.log.consumers().await
-    }
-
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
-        self.log.refused(limit).await
-    }
-
-    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
-        self.log.sources().await
-    }
-
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.latest().await
-    }
-}
-
-#[async_trait]
-impl Log for Watched {
-    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
-        self.log.append(batch).await
-    }
-
-    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
-        self.log.mark(consumer, marks).await
-    }
-
-    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
-        self.log.remove_consumer(consumer).await
-    }
-
-    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
-        self.log.let_go(keys, gone).await
-    }
-
-    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
-        self.log.retain(keep, now).await
     }
 }
 
@@ -201,7 +128,7 @@ impl World {
             unreadable: Mutex::default(),
             damaged: Mutex::default(),
         });
-        let clock = Arc::new(Hand(watch::Sender::new(at(EVENING))));
+        let clock = Hand::said(EVENING);
         let contract = Arc::new(Catalogue::shipped().get("pathors").unwrap().clone());
         let source = |name: &str| Source {
             name: name.into(),
@@ -231,7 +158,7 @@ impl World {
     }
 
     pub(crate) fn set_clock(&self, text: &str) {
-        self.clock.0.send_replace(at(text));
+        self.clock.set(text);
     }
 
     /// Takes nothing more, and ends.

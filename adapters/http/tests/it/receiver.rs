@@ -8,12 +8,8 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use axum::Router;
-use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Quarantine, Retained,
-    SourceSettings, Stored,
-};
-use finis_engine::{Clock, Denied, Engine, Settings, Source, Terms, Timestamp, Verify};
+use finis_engine::log::{Appended, Batch, Layer, Log, LogError, MemoryLog};
+use finis_engine::{Denied, Engine, Settings, Source, Terms, Timestamp, Verify};
 use finis_http::{listen, receive, with_problems};
 use finis_providers::Catalogue;
 use finis_providers::signature::{Options, Outgoing, Request, Secret, Signer, Verifier};
@@ -21,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::hand::Hand;
 use crate::wire::{Answer, PATIENCE, Wire, post};
 
 pub(crate) const SECRET: &str = "canary-secret-of-the-desk";
@@ -94,7 +91,7 @@ impl Receiver {
             appends: AtomicUsize::new(0),
         });
         let (engine, writer) =
-            Engine::new(Arc::clone(&log) as Arc<dyn Log>, Arc::new(Still), [desk(), saaya(), agntix()], wanted.engine);
+            Engine::new(Arc::clone(&log) as Arc<dyn Log>, Hand::said(NOW), [desk(), saaya(), agntix()], wanted.engine);
         let writing = tokio::spawn(writer.run());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -244,70 +241,12 @@ impl Verify for Signed {
     }
 }
 
-/// Time stands still.
-struct Still;
-
 #[async_trait]
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp::parse(NOW).unwrap()
+impl Layer for Troubled {
+    fn below(&self) -> &dyn Log {
+        &self.log
     }
 
-    async fn sleep_until(&self, _at: Timestamp) {
-        pending::<()>().await;
-    }
-}
-
-#[async_trait]
-impl LogRead for Troubled {
-    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
-        self.log.load(keys).await
-    }
-
-    async fn due(
-        &self,
-        after: Option<&(Timestamp, SessionKey)>,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.log.due(after, until, limit).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.next_due().await
-    }
-
-    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
-        self.log.notices(after, limit).await
-    }
-
-    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        self.log.sessions(after, limit).await
-    }
-
-    async fn last_seq(&self) -> Result<u64, LogError> {
-        self.log.last_seq().await
-    }
-
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        self.log.consumers().await
-    }
-
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
-        self.log.refused(limit).await
-    }
-
-    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
-        self.log.sources().await
-    }
-
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.latest().await
-    }
-}
-
-#[async_trait]
-impl Log for Troubled {
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
         self.appends.fetch_add(1, Ordering::SeqCst);
         let mood = *self.mood.subscribe().wait_for(|mood| *mood != Mood::Slow).await.unwrap();
@@ -316,21 +255,5 @@ impl Log for Troubled {
             Mood::Stopped => Err(LogError::Stopped { reason: "this test stopped it".to_owned() }),
             Mood::Well | Mood::Slow => self.log.append(batch).await,
         }
-    }
-
-    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
-        self.log.mark(consumer, marks).await
-    }
-
-    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
-        self.log.remove_consumer(consumer).await
-    }
-
-    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
-        self.log.let_go(keys, gone).await
-    }
-
-    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
-        self.log.retain(keep, now).await
     }
 }

@@ -80,10 +80,10 @@ async fn what_is_not_taken_comes_again_under_the_same_id_with_the_same_body_at_t
         // The log knows of the failure, or will not.
         world.stands("webhook:crm", &format!("{waiting} -{behind} parked {waiting} waiting {waiting}")).await;
         until(|| sending.tally.sent().again == tries as u64).await;
-        world.clock.pass(seconds - 1);
+        world.clock.advance(Duration::from_secs(seconds - 1));
         settle().await;
         assert_eq!(receiver.seen().len(), tries, "it came before its time");
-        world.clock.pass(1);
+        world.clock.advance(Duration::from_secs(1));
     }
     let seen = receiver.after(4).await;
     world.stands("webhook:crm", "1 -0 parked 0 waiting 0").await;
@@ -113,13 +113,13 @@ async fn in_a_session_nothing_overtakes_and_other_sessions_do_not_wait() {
         world.end(&format!("b{session}"), 0).await;
     }
     until(|| sending.tally.sent().again == 1).await;
-    world.clock.pass(5);
+    world.clock.advance(Duration::from_secs(5));
     // After the second failure it is set aside, and nobody waits for it.
     let seen = receiver.after(602).await;
     assert!(notices(&seen).iter().all(|notice| notice == "a1" || notice.starts_with('b')));
     world.stands("webhook:crm", "603 -0 parked 3 waiting 1").await;
     heal.store(true, Ordering::SeqCst);
-    world.clock.pass(300);
+    world.clock.advance(Duration::from_secs(300));
     let seen = receiver.after(605).await;
     assert_eq!(notices(&seen[602..]), ["a1", "a2", "a3"]);
     world.stands("webhook:crm", "603 -0 parked 0 waiting 0").await;
@@ -132,24 +132,24 @@ async fn a_restart_begins_no_schedule_anew() {
     let sending = send(&world, endpoint("crm", &receiver), Limits::default()).await;
     world.end("a", 0).await;
     until(|| sending.tally.sent().again == 1).await;
-    world.clock.pass(5);
+    world.clock.advance(Duration::from_secs(5));
     receiver.after(2).await;
     world.stands("webhook:crm", "1 -0 parked 1 waiting 1").await;
     sending.handover.stop().await.unwrap();
 
     let world = world.restart().await;
     let sending = send(&world, endpoint("crm", &receiver), Limits::default()).await;
-    world.clock.pass(299);
+    world.clock.advance(Duration::from_secs(299));
     settle().await;
     assert_eq!(receiver.seen().len(), 2, "it came before its time");
-    world.clock.pass(1);
+    world.clock.advance(Duration::from_secs(1));
     receiver.after(3).await;
     until(|| sending.tally.sent().again == 1).await;
     // The third failure, and not the first: half an hour, and not five seconds.
-    world.clock.pass(1799);
+    world.clock.advance(Duration::from_secs(1799));
     settle().await;
     assert_eq!(receiver.seen().len(), 3);
-    world.clock.pass(1);
+    world.clock.advance(Duration::from_secs(1));
     let seen = receiver.after(4).await;
     assert!(seen.iter().all(|request| request.id() == seen[0].id()));
     world.stands("webhook:crm", "1 -0 parked 0 waiting 0").await;
@@ -166,16 +166,16 @@ async fn what_is_never_taken_is_a_dead_letter_until_somebody_sends_it_again() {
     let sending = send(&world, crm, Limits::default()).await;
     world.end("a", 1).await;
     until(|| sending.tally.sent().again == 1).await;
-    world.clock.pass(1);
+    world.clock.advance(Duration::from_secs(1));
     until(|| sending.tally.sent().again == 2).await;
     world.stands("webhook:crm", "2 -0 parked 2 waiting 1").await;
-    world.clock.pass(100);
+    world.clock.advance(Duration::from_secs(100));
     world.stands("webhook:crm", "2 -0 parked 2 waiting 0").await;
     let reasons = world.reasons("webhook:crm").await;
     assert!(reasons[0].starts_with("answered 418 I'm a teapot (try 3, at 2"), "{reasons:?}");
     assert_eq!(reasons[1], "held");
     assert_eq!(sending.tally.sent().dead, 1);
-    world.clock.pass(1_000_000);
+    world.clock.advance(Duration::from_secs(1_000_000));
     settle().await;
     assert_eq!(receiver.seen().len(), 3, "a dead letter was sent");
 
@@ -207,7 +207,7 @@ async fn an_endpoint_that_is_gone_is_left_alone_through_restarts_until_somebody_
     crm.concurrency = 1;
     let sending = send(&world, crm, Limits::default()).await;
     world.end("c", 0).await;
-    world.clock.pass(1_000_000);
+    world.clock.advance(Duration::from_secs(1_000_000));
     settle().await;
     assert_eq!(receiver.seen().len(), 1, "somebody who is gone was asked again");
     assert!(world.reasons("webhook:crm").await[0].starts_with("answered 410 Gone"));
@@ -233,10 +233,10 @@ async fn who_asks_to_be_left_alone_is_left_alone() {
     world.end("a", 0).await;
     until(|| sending.tally.sent().again == 1).await;
     world.end("b", 0).await;
-    world.clock.pass(89);
+    world.clock.advance(Duration::from_secs(89));
     settle().await;
     assert_eq!(receiver.seen().len(), 1, "it was not left alone");
-    world.clock.pass(1);
+    world.clock.advance(Duration::from_secs(1));
     let seen = receiver.after(3).await;
     let mut after = notices(&seen[1..]);
     after.sort();

@@ -29,7 +29,7 @@ async fn a_yes_that_breaks_off_is_none() {
         let sending = send(&world, endpoint("crm", &receiver), Limits::default()).await;
         world.end("a", 0).await;
         until(|| sending.tally.sent().again == 1).await;
-        world.clock.pass(5);
+        world.clock.advance(Duration::from_secs(5));
         let seen = receiver.after(2).await;
         assert_eq!((seen[0].id(), &seen[0].body), (seen[1].id(), &seen[1].body));
         world.stands("webhook:crm", "1 -0 parked 0 waiting 0").await;
@@ -168,7 +168,7 @@ async fn a_failure_tells_no_secret() {
 
     world.end("+886912345678-canary", 0).await;
     until(|| sending.tally.sent().again == 1).await;
-    world.clock.pass(1);
+    world.clock.advance(Duration::from_secs(1));
     for consumer in ["webhook:answers", "webhook:refused"] {
         world.stands(consumer, "1 -0 parked 1 waiting 0").await;
         let reasons = world.reasons(consumer).await;

@@ -3,41 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use async_trait::async_trait;
 use finis_engine::log::{Log, LogError, MemoryLog};
-use finis_engine::{Clock, Engine, Settings, Source, Terms, Timestamp, Unverified};
+use finis_engine::{Engine, Settings, Source, Terms, Timestamp, Unverified};
 use finis_providers::Catalogue;
-use tokio::sync::watch;
+
+use crate::hand::Hand;
 
 /// How long is waited for what must come, before it is said that it does not.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A clock that stands still until it is set.
-pub(crate) struct Hand(watch::Sender<Timestamp>);
-
-impl Hand {
-    /// One that begins now, since whoever verifies a signature has a clock of their own.
-    pub(crate) fn now() -> Arc<Hand> {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        Arc::new(Hand(watch::Sender::new(Timestamp::from_unix(seconds.try_into().unwrap(), 0, 0).unwrap())))
-    }
-
-    pub(crate) fn pass(&self, seconds: u64) {
-        self.0.send_modify(|now| *now = now.plus(Duration::from_secs(seconds)));
-    }
-}
-
-#[async_trait]
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        *self.0.borrow()
-    }
-
-    async fn sleep_until(&self, at: Timestamp) {
-        // It is there as long as the clock is.
-        let _ = self.0.subscribe().wait_for(|now| *now >= at).await;
-    }
-}
 
 /// An engine with its writer, of which sessions of Pathors end.
 pub(crate) struct World {
@@ -49,7 +22,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> World {
-        World::over(Arc::new(MemoryLog::default()), Hand::now())
+        World::over(Arc::new(MemoryLog::default()), now())
     }
 
     fn over(log: Arc<MemoryLog>, clock: Arc<Hand>) -> World {
@@ -110,4 +83,10 @@ impl World {
         let parked = self.engine.parked(consumer).await.unwrap();
         parked.iter().map(|parked| parked.cause.reason().unwrap_or("held").to_owned()).collect()
     }
+}
+
+/// A clock that begins now, since whoever verifies a signature has a clock of their own.
+fn now() -> Arc<Hand> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    Hand::at(Timestamp::from_unix(seconds.try_into().unwrap(), 0, 0).unwrap())
 }

@@ -11,7 +11,8 @@ use finis_engine::{Placed, Policy, ReceiveError, Settings};
 use finis_http::watch;
 
 use super::open_metrics::Exposition;
-use super::world::{EVENING, Hand, World, payload, until};
+use super::world::{EVENING, World, payload, until};
+use crate::hand::Hand;
 
 /// Long after every deadline of the evening.
 const NOON: &str = "2026-05-03T12:00:00Z";
@@ -186,7 +187,7 @@ async fn retries_parked_notices_and_lag_are_told_by_consumer() {
 
 #[tokio::test]
 async fn what_was_lost_before_a_restart_is_recovered_after_it() {
-    let (log, clock) = (Arc::<MemoryLog>::default(), Hand::at(EVENING));
+    let (log, clock) = (Arc::<MemoryLog>::default(), Hand::said(EVENING));
     let over = || async {
         let (log, clock) = (Arc::clone(&log), Arc::clone(&clock));
         World::over(log, clock, Settings::default(), watch::Settings::default(), ["pathors"]).await
@@ -273,7 +274,8 @@ async fn no_stranger_makes_a_number() {
 async fn names_of_sources_are_escaped_and_consumers_are_bounded() {
     let strange = "we\"ird\\ \n source=\"x\",";
     let watched = watch::Settings { consumers_max: 2, ..watch::Settings::default() };
-    let world = World::over(Arc::default(), Hand::at(EVENING), Settings::default(), watched, [strange, "plain"]).await;
+    let world =
+        World::over(Arc::default(), Hand::said(EVENING), Settings::default(), watched, [strange, "plain"]).await;
     let log: &dyn Log = &*world.log;
     for consumer in ["c", "a", "b\"}"] {
         log.mark(consumer, &[finis_engine::log::Mark::Begin(0)]).await.unwrap();

@@ -7,49 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, MemoryLog, Quarantine, Retained,
-    SourceSettings, Stored,
-};
-use finis_engine::{Clock, Denied, Engine, Settings, Source, Terms, Timestamp, Verify};
+use finis_engine::log::{Appended, Batch, Layer, Log, LogError, MemoryLog};
+use finis_engine::{Denied, Engine, Settings, Source, Terms, Timestamp, Verify};
 use finis_http::watch;
 use finis_providers::Catalogue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::open_metrics::Exposition;
+use crate::hand::Hand;
 
 pub(super) const EVENING: &str = "2026-05-03T08:42:14Z";
-
-/// A clock that stands still until it is set.
-pub(super) struct Hand(tokio::sync::watch::Sender<Timestamp>);
-
-impl Hand {
-    pub(super) fn at(text: &str) -> Arc<Hand> {
-        Arc::new(Hand(tokio::sync::watch::Sender::new(Timestamp::parse(text).unwrap())))
-    }
-
-    pub(super) fn set(&self, text: &str) {
-        self.0.send_replace(Timestamp::parse(text).unwrap());
-    }
-
-    pub(super) fn advance(&self, span: Duration) {
-        self.0.send_modify(|now| *now = now.plus(span));
-    }
-}
-
-#[async_trait]
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        *self.0.borrow()
-    }
-
-    async fn sleep_until(&self, at: Timestamp) {
-        // It is there as long as the clock is.
-        let _ = self.0.subscribe().wait_for(|now| *now >= at).await;
-    }
-}
 
 /// A log whose commits take a while by the clock, and which can be full, stuck or silent.
 pub(super) struct Moody {
@@ -71,62 +39,18 @@ impl Moody {
 }
 
 #[async_trait]
-impl LogRead for Moody {
-    async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
-        self.log.load(keys).await
-    }
-
-    async fn due(
-        &self,
-        after: Option<&(Timestamp, SessionKey)>,
-        until: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(Timestamp, SessionKey)>, LogError> {
-        self.log.due(after, until, limit).await
-    }
-
-    async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.next_due().await
+impl Layer for Moody {
+    fn below(&self) -> &dyn Log {
+        &*self.log
     }
 
     async fn waiting(&self) -> Result<Option<u64>, LogError> {
         if self.is_silent.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
-        self.log.waiting().await
+        self.below().waiting().await
     }
 
-    async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {
-        self.log.notices(after, limit).await
-    }
-
-    async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
-        self.log.sessions(after, limit).await
-    }
-
-    async fn last_seq(&self) -> Result<u64, LogError> {
-        self.log.last_seq().await
-    }
-
-    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
-        self.log.consumers().await
-    }
-
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
-        self.log.refused(limit).await
-    }
-
-    async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {
-        self.log.sources().await
-    }
-
-    async fn latest(&self) -> Result<Option<Timestamp>, LogError> {
-        self.log.latest().await
-    }
-}
-
-#[async_trait]
-impl Log for Moody {
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
         // It is there as long as the log is.
         let _ = self.is_stuck.subscribe().wait_for(|is_stuck| !is_stuck).await;
@@ -135,22 +59,6 @@ impl Log for Moody {
         }
         self.clock.advance(self.commit_takes);
         self.log.append(batch).await
-    }
-
-    async fn mark(&self, consumer: &str, marks: &[Mark]) -> Result<(), LogError> {
-        self.log.mark(consumer, marks).await
-    }
-
-    async fn remove_consumer(&self, consumer: &str) -> Result<(), LogError> {
-        self.log.remove_consumer(consumer).await
-    }
-
-    async fn let_go(&self, keys: &[SessionKey], gone: Gone) -> Result<(), LogError> {
-        self.log.let_go(keys, gone).await
-    }
-
-    async fn retain(&self, keep: &Keep, now: Timestamp) -> Result<Retained, LogError> {
-        self.log.retain(keep, now).await
     }
 }
 
@@ -199,7 +107,7 @@ pub(super) struct World {
 impl World {
     /// Commits take 3 milliseconds by the clock. Nobody writes yet.
     pub(super) async fn new(settings: Settings, watched: watch::Settings) -> World {
-        World::over(Arc::default(), Hand::at(EVENING), settings, watched, ["pathors"]).await
+        World::over(Arc::default(), Hand::said(EVENING), settings, watched, ["pathors"]).await
     }
 
     pub(super) async fn over<const N: usize>(
