@@ -9,28 +9,46 @@
 //! 4. the record in canonical JSON, without `source`, `status`, `by` and `certificate`: what time
 //!    or place decides
 
+use std::cell::RefCell;
+use std::sync::LazyLock;
+
 use crate::contract::{Contract, Terms};
 use crate::json::{Canon, DEPTH_MAX, JsonError, Paths, Pointer, Tape, write_string};
 
 /// Version of the fold. It changes whenever the same events would make another record.
 pub const FOLD_VERSION: u32 = 1;
 
+/// What is no part of a certificate.
+static LEFT_OUT: LazyLock<Paths> = LazyLock::new(|| {
+    let mut paths = Paths::default();
+    // These four are pointers.
+    for pointer in ["/source", "/status", "/by", "/certificate"].iter().flat_map(|place| Pointer::parse(place)) {
+        paths.set_volatile(&pointer);
+    }
+    paths
+});
+
+thread_local! {
+    /// Room to work in, which grows once and not for every certificate.
+    static ROOM: RefCell<(Tape, Canon)> = RefCell::default();
+}
+
+/// Bytes of the longest record that is certified there. What a longer one needs is given back.
+const ROOM_RECORD_BYTES: usize = 16 << 10;
+
 /// Computes certificates under one contract and one subscription.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Certifier<'c> {
     contract: &'c Contract,
     head: Vec<u8>,
-    /// Leaves out what is no part of the certificate.
-    paths: Paths,
-    tape: Tape,
-    canon: Canon,
 }
 
 impl<'c> Certifier<'c> {
     /// A certifier for records made under these terms.
     #[must_use]
     pub fn new(contract: &'c Contract, terms: &Terms) -> Certifier<'c> {
-        let mut head = b"finis certificate 1\n{\"contract\":".to_vec();
+        let mut head = Vec::with_capacity(256);
+        head.extend_from_slice(b"finis certificate 1\n{\"contract\":");
         write_string(contract.provider(), &mut head);
         head.extend_from_slice(format!(",\"fold\":{FOLD_VERSION},\"subscription\":[").as_bytes());
         for (place, kind) in terms.subscribed().enumerate() {
@@ -42,14 +60,7 @@ impl<'c> Certifier<'c> {
         head.extend_from_slice(b"],\"version\":");
         write_string(contract.version(), &mut head);
         head.extend_from_slice(b"}\n");
-        let mut paths = Paths::default();
-        for place in ["/source", "/status", "/by", "/certificate"] {
-            // These four are pointers.
-            if let Ok(pointer) = Pointer::parse(place) {
-                paths.set_volatile(&pointer);
-            }
-        }
-        Certifier { contract, head, paths, tape: Tape::default(), canon: Canon::default() }
+        Certifier { contract, head }
     }
 
     /// The contract that it certifies under.
@@ -62,16 +73,23 @@ impl<'c> Certifier<'c> {
     ///
     /// # Errors
     /// When the text is not JSON.
-    pub fn certificate(&mut self, record: &str) -> Result<String, JsonError> {
+    pub fn certificate(&self, record: &str) -> Result<String, JsonError> {
+        if record.len() > ROOM_RECORD_BYTES {
+            return self.certificate_in(&mut Tape::default(), &mut Canon::default(), record);
+        }
+        ROOM.with_borrow_mut(|(tape, canon)| self.certificate_in(tape, canon, record))
+    }
+
+    fn certificate_in(&self, tape: &mut Tape, canon: &mut Canon, record: &str) -> Result<String, JsonError> {
         // The payload's depth, inside `fields`, inside the record; in a conflict one list more.
-        self.tape.scan(record, DEPTH_MAX + 8)?;
-        self.canon.write_deep(record, &self.tape, &self.paths, DEPTH_MAX + 8)?;
+        tape.scan(record, DEPTH_MAX + 8)?;
+        canon.write_deep(record, tape, &LEFT_OUT, DEPTH_MAX + 8)?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.head);
-        for digest in digests(&self.tape, record) {
+        for digest in digests(tape, record) {
             hasher.update(digest.as_bytes()).update(b"\n");
         }
-        hasher.update(self.canon.bytes());
+        hasher.update(canon.bytes());
         Ok(hasher.finalize().to_hex().to_string())
     }
 }

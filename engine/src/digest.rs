@@ -33,6 +33,15 @@ impl Digest {
         Digest(bytes)
     }
 
+    /// Its 32 hexadecimal digits, in lower case.
+    pub(crate) fn to_hex(self) -> Hex {
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+        }
+        Hex(digits)
+    }
+
     /// Reads 32 hexadecimal digits, in lower case.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Digest> {
@@ -49,6 +58,18 @@ impl Digest {
     }
 }
 
+const HEX: [u8; 16] = *b"0123456789abcdef";
+
+/// A digest in hexadecimal digits.
+pub(crate) struct Hex([u8; 32]);
+
+impl Hex {
+    pub(crate) fn as_str(&self) -> &str {
+        // They are digits.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// Appends what a contract reads from a header to an identity: a line each, the value as JSON. Neither
 /// has a raw line end, so nothing can be confused.
 pub(crate) fn write_header(name: &str, value: &str, identity: &mut Vec<u8>) {
@@ -60,7 +81,7 @@ pub(crate) fn write_header(name: &str, value: &str, identity: &mut Vec<u8>) {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(self.to_hex().as_str())
     }
 }
 

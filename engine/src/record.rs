@@ -188,18 +188,13 @@ impl<'a> Record<'a> {
     }
 
     /// Appends the record with the digests of its events and its certificate.
-    pub fn write_certified(&self, out: &mut Vec<u8>, certifier: &mut crate::Certifier<'_>) {
+    pub fn write_certified(&self, out: &mut Vec<u8>, certifier: &crate::Certifier<'_>) {
         self.write_certified_up_to(out, certifier, usize::MAX);
     }
 
     /// The same, with the first of its events alone when there are more than so many. The certificate is
     /// that of the whole record.
-    pub(crate) fn write_certified_up_to(
-        &self,
-        out: &mut Vec<u8>,
-        certifier: &mut crate::Certifier<'_>,
-        events_max: usize,
-    ) {
+    pub(crate) fn write_certified_up_to(&self, out: &mut Vec<u8>, certifier: &crate::Certifier<'_>, events_max: usize) {
         let start = out.len();
         self.write(out, &self.events, true);
         out.push(b'}');
@@ -258,7 +253,7 @@ impl<'a> Record<'a> {
             }
             write_at(out, event.at, &mut last);
             if let Some(digest) = event.digest.filter(|_| digests) {
-                write_word(out, "digest", &digest.to_string());
+                write_word(out, "digest", digest.to_hex().as_str());
             }
             out.push(b'}');
         });

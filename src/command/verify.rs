@@ -135,7 +135,7 @@ impl Print for Compare<'_, '_> {
             None => Some("the exports have events of it, but there is no record".to_owned()),
             Some(given) => {
                 let made: Value = serde_json::from_slice(&self.made).unwrap_or_default();
-                difference(&given, &made, &mut Certifier::new(&plan.contract, &plan.terms))
+                difference(&given, &made, &Certifier::new(&plan.contract, &plan.terms))
             }
         };
         if let Some(why) = why {
@@ -145,7 +145,7 @@ impl Print for Compare<'_, '_> {
 }
 
 /// Why a record is not confirmed; nothing when it is.
-fn difference(given: &Given, made: &Value, certifier: &mut Certifier<'_>) -> Option<String> {
+fn difference(given: &Given, made: &Value, certifier: &Certifier<'_>) -> Option<String> {
     let Some(certificate) = given.value.get("certificate").and_then(Value::as_str) else {
         return Some("cannot check: the record has no certificate; make it with --certify".into());
     };

@@ -465,7 +465,7 @@ proptest! {
                 let of = Key { source: &key.source, subject, id: &key.id };
                 let record = Record::new(of, &partial, &source.contract, &source.terms, now);
                 let mut expected = Vec::new();
-                record.write_certified(&mut expected, &mut finis::engine::Certifier::new(&source.contract, &source.terms));
+                record.write_certified(&mut expected, &finis::engine::Certifier::new(&source.contract, &source.terms));
                 let running = Running::start(log.clone(), Hand::at("2026-05-03T08:42:14Z"));
                 let told = running.engine.session(&key).await.unwrap().unwrap();
                 assert_eq!(told, String::from_utf8(expected).unwrap());

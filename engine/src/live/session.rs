@@ -323,9 +323,12 @@ impl Session {
     }
 }
 
+/// Bytes of a usual record.
+const RECORD_BYTES: usize = 2048;
+
 /// A record as JSON, without events and certificate.
 fn outline(record: &Record<'_>) -> String {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(RECORD_BYTES);
     record.write_without_events(&mut out);
     // Made of str and of JSON that is one.
     String::from_utf8(out).unwrap_or_default()
@@ -333,9 +336,9 @@ fn outline(record: &Record<'_>) -> String {
 
 /// A record as JSON with its certificate, and its first events alone when there are more than so many.
 fn print(under: Under<'_>, record: &Record<'_>, events_max: usize) -> String {
-    let mut certifier = Certifier::new(under.contract, under.terms);
-    let mut out = Vec::new();
-    record.write_certified_up_to(&mut out, &mut certifier, events_max);
+    let certifier = Certifier::new(under.contract, under.terms);
+    let mut out = Vec::with_capacity(RECORD_BYTES);
+    record.write_certified_up_to(&mut out, &certifier, events_max);
     // Made of str and of JSON that is one.
     String::from_utf8(out).unwrap_or_default()
 }

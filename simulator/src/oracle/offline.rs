@@ -83,13 +83,13 @@ fn records_of(
         packed.entry((&event.key.source, subject, id)).or_default().push(bytes);
     }
     let all = forms.all();
-    let (mut folder, mut certifier) = (Folder::default(), Certifier::new(contract, terms));
+    let (mut folder, certifier) = (Folder::default(), Certifier::new(contract, terms));
     let record = |((source, subject, id), events): ((&str, SubjectId, String), Vec<Vec<u8>>)| {
         let mut events: Vec<Packed<'_>> = events.iter().map(|event| Packed::read(event, &all)).collect();
         let partial = folder.fold(contract, &mut events, true);
         let mut out = Vec::new();
         let record = Record::new(Key { source, subject, id: &id }, partial, contract, terms, as_of);
-        record.write_certified(&mut out, &mut certifier);
+        record.write_certified(&mut out, &certifier);
         let key = SessionKey { source: source.to_owned(), subject: contract.subject_name(subject).to_owned(), id };
         (key, String::from_utf8_lossy(&out).into_owned())
     };

@@ -124,7 +124,7 @@ impl<'c> Both<'c> {
         let record = Record::new(of, &engine.partial, self.contract, &self.terms, at);
         let (mut plain, mut certified) = (Vec::new(), Vec::new());
         record.write_json(&mut plain);
-        record.write_certified(&mut certified, &mut Certifier::new(self.contract, &self.terms));
+        record.write_certified(&mut certified, &Certifier::new(self.contract, &self.terms));
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         assert_eq!(text(plain), self.model.record(key, at.into()).unwrap());
         assert_eq!(text(certified), self.model.certified(key, at.into()).unwrap());

@@ -3,7 +3,6 @@
 
 mod contract; // a contract with nothing but what a test is about
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::LazyLock;
@@ -127,7 +126,7 @@ pub(crate) struct Subject {
     pub(crate) draft: &'static draft::Subject,
     pub(crate) terms: Terms,
     pub(crate) id: SubjectId,
-    certifier: RefCell<Certifier<'static>>,
+    certifier: Certifier<'static>,
 }
 
 impl Subject {
@@ -136,7 +135,7 @@ impl Subject {
         let (id, _) = contract.subjects().find(|(_, known)| *known == name.subject).expect("the contract has it");
         let draft = contract.draft().subjects.iter().find(|draft| draft.name == name.subject);
         let terms = Terms::new(contract);
-        let certifier = RefCell::new(Certifier::new(contract, &terms));
+        let certifier = Certifier::new(contract, &terms);
         Subject { contract, draft: draft.expect("as above"), terms, id, certifier }
     }
 
@@ -185,7 +184,7 @@ impl Subject {
     /// The certified record after all deadlines.
     pub(crate) fn certified(&self, partial: &Partial) -> String {
         let mut out = Vec::new();
-        self.record(partial, Timestamp::MAX).write_certified(&mut out, &mut self.certifier.borrow_mut());
+        self.record(partial, Timestamp::MAX).write_certified(&mut out, &self.certifier);
         let printed = String::from_utf8(out).expect("records are UTF-8");
         assert!(printed.contains(r#","certificate":""#), "not certified: {printed}");
         printed
