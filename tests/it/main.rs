@@ -28,6 +28,7 @@ mod identity; // what makes two deliveries one event
 mod import; // exports into a store, and out again
 mod laws; // a session is a set of events
 mod live; // deliveries in, notices out
+mod overlap; // judged while the last batch is appended
 mod packed; // events read by comparing
 mod parked; // what a consumer did not take
 mod quarantine; // what can be read by now

@@ -117,6 +117,11 @@ pub(crate) struct Frail {
     pub(crate) stops_at: AtomicUsize,
     /// Sessions with this id cannot be loaded.
     pub(crate) damaged: &'static str,
+    /// Appends wait until they are let go on.
+    pub(crate) held: watch::Sender<bool>,
+    /// How many appends wait for that now, and how many did at most.
+    pub(crate) waiting: AtomicUsize,
+    pub(crate) waiting_max: AtomicUsize,
 }
 
 pub(crate) fn too_large() -> LogError {
@@ -138,6 +143,11 @@ impl Layer for Frail {
 
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
         tokio::task::yield_now().await;
+        let waiting = self.waiting.fetch_add(1, Ordering::SeqCst) + 1;
+        self.waiting_max.fetch_max(waiting, Ordering::SeqCst);
+        // Its sender is here.
+        let _ = self.held.subscribe().wait_for(|held| !held).await;
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         if self.broken.load(Ordering::SeqCst) {
             return Err(LogError::Stopped { reason: "the disk is gone".into() });
         }

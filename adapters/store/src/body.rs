@@ -23,12 +23,17 @@ use crate::head::{Head, VERSION};
 #[must_use]
 pub fn encode_event(key: &SessionKey, delivery: &Delivery) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(delivery.body.len() + 128);
+    encode_event_into(key, delivery, &mut bytes);
+    bytes
+}
+
+/// Appends the body of an event to what is there: for many of them, one after another.
+pub(crate) fn encode_event_into(key: &SessionKey, delivery: &Delivery, bytes: &mut Vec<u8>) {
     bytes.push(VERSION);
-    let mut to = Writer(&mut bytes);
+    let mut to = Writer(bytes);
     to.key(key);
     write_headers(&mut to, &delivery.headers);
     bytes.extend_from_slice(&delivery.body);
-    bytes
 }
 
 /// What [`encode_event`] made a body of; nothing when it is not that.

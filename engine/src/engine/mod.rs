@@ -7,8 +7,9 @@
 //!
 //! [`Engine`] is a handle, to be cloned at will. What costs time is done by whoever brings a delivery;
 //! one [`Writer`] takes all that waits in the queue, judges it session by session, appends it as one
-//! batch and answers everybody when the log has it. The writer is a future that the caller runs, so a
-//! test or a simulator can run it in its own time. So is whoever hands notices over: a [`Worker`].
+//! batch and answers everybody when the log has it. What comes meanwhile it judges for the next batch. The
+//! writer is a future that the caller runs, so a test or a simulator can run it in its own time. So is whoever
+//! hands notices over: a [`Worker`].
 //!
 //! ```text
 //! outbox ──▶ Notices: a consumer that pulls, in strict order

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::mend::MendJob;
 use super::retain::{Carried, Leaving, Retiring};
-use crate::body::{encode_event, encode_notice, encode_refused};
+use crate::body::{encode_event_into, encode_notice, encode_refused};
 use crate::head::{Head, REPEATED_BYTES};
 use crate::index::NAME_BYTES_MAX;
 use crate::journal::{BODY_BYTES_MAX, Body, HEAD_BYTES_MAX};
@@ -91,8 +91,10 @@ pub(super) struct PreparedRefused {
 
 /// Makes events ready: hashes and compresses their bodies, the costly part of an append.
 pub(super) fn prepare(events: Vec<EventEntry>, tags: &Tags) -> Result<Vec<PreparedEvent>, LogError> {
+    let mut content = Vec::new();
     let prepare = |event: EventEntry| {
-        let content = encode_event(&event.key, &event.delivery);
+        content.clear();
+        encode_event_into(&event.key, &event.delivery, &mut content);
         let body = body("a payload, with what stands beside it,", &content)?;
         let (digest, received_at) = (event.digest, event.received_at);
         Ok(PreparedEvent { tag: tags.of(&event.key), digest, received_at, body })
@@ -111,11 +113,6 @@ impl Prepared {
     /// Makes all of a batch ready, and refuses what the journal cannot take.
     pub(super) fn new(mut batch: Batch, tags: &Tags) -> Result<Prepared, LogError> {
         let events = prepare(std::mem::take(&mut batch.events), tags)?;
-        Prepared::with(events, batch, tags)
-    }
-
-    /// The same, of a batch whose events are ready.
-    pub(super) fn with(events: Vec<PreparedEvent>, batch: Batch, tags: &Tags) -> Result<Prepared, LogError> {
         let mut size = Size::default();
         for event in &events {
             size.add(&event.body);
@@ -168,6 +165,29 @@ impl Prepared {
             bytes,
         })
     }
+
+    /// Adds events that are ready, behind those there are.
+    pub(super) fn add_events(&mut self, events: Vec<PreparedEvent>) -> Result<(), LogError> {
+        let mut size = Size::default();
+        for event in &events {
+            size.add(&event.body);
+        }
+        self.records += size.records;
+        self.bytes += size.bytes;
+        within("a batch", self.bytes, BATCH_BYTES_MAX)?;
+        self.events.extend(events);
+        Ok(())
+    }
+}
+
+/// Takes the last events out of a batch: as many as have so many bytes of payloads.
+pub(super) fn last_events(batch: &mut Batch, bytes: usize) -> Vec<EventEntry> {
+    let (mut taken, mut from) = (0, batch.events.len());
+    while taken < bytes && from > 0 {
+        from -= 1;
+        taken += batch.events[from].delivery.body.len();
+    }
+    batch.events.split_off(from)
 }
 
 /// Bytes that a record without a body can have.

@@ -212,24 +212,26 @@ fn ended(error: &JoinError) -> LogError {
     LogError::Stopped { reason: format!("a thread of the log ended: {error}") }
 }
 
-/// Makes a large batch ready on as many threads as are worth it.
+/// Makes a large batch ready on as many threads as are worth it: notices and whatever else there is with the
+/// first events, the last events beside that.
 async fn prepare_apart(mut batch: Batch, tags: Tags) -> Result<Prepared, LogError> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let shares = (jobs::content_bytes(&batch) / PREPARED_APART_FROM).clamp(1, threads);
-    let share = batch.events.len().div_ceil(shares).max(1);
-    let mut parts = Vec::with_capacity(shares);
-    while batch.events.len() > share {
-        let part = batch.events.split_off(batch.events.len() - share);
+    let bytes = jobs::content_bytes(&batch);
+    let share = bytes / (bytes / PREPARED_APART_FROM).clamp(1, threads);
+    let mut parts = Vec::with_capacity(threads);
+    for _ in 1..bytes / share.max(1) {
+        let part = jobs::last_events(&mut batch, share);
+        if part.is_empty() {
+            break;
+        }
         parts.push(tokio::task::spawn_blocking(move || jobs::prepare(part, &tags)));
     }
-    // The first share, while the others are made ready.
-    let first = std::mem::take(&mut batch.events);
-    let mut events = apart(move || jobs::prepare(first, &tags)).await??;
+    let mut prepared = apart(move || Prepared::new(batch, &tags)).await??;
     for part in parts.into_iter().rev() {
-        let done = part.await;
-        events.append(&mut done.map_err(|error| ended(&error))??);
+        let events = part.await.map_err(|error| ended(&error))??;
+        prepared.add_events(events)?;
     }
-    apart(move || Prepared::with(events, batch, &tags)).await?
+    Ok(prepared)
 }
 
 #[async_trait]

@@ -24,6 +24,9 @@ static DECODER: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderD
 /// Shorter content is not worth a try.
 const COMPRESSED_FROM: usize = 100;
 
+/// Bytes that a thread keeps to compress into.
+const KEPT_BYTES: usize = 64 << 10;
+
 /// How a body is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
@@ -77,15 +80,22 @@ impl Body {
 /// Kept when it saves an eighth at least: less is not worth the time of every later reading.
 fn compressed(content: &[u8]) -> Option<Vec<u8>> {
     thread_local! {
-        // Making a compressor costs more than a small body.
-        static COMPRESSOR: RefCell<Option<Compressor<'static>>> =
-            RefCell::new(Compressor::with_prepared_dictionary(&ENCODER).ok());
+        // Making a compressor costs more than a small body. Beside it is room for what it gives.
+        static COMPRESSOR: RefCell<(Option<Compressor<'static>>, Vec<u8>)> =
+            RefCell::new((Compressor::with_prepared_dictionary(&ENCODER).ok(), Vec::new()));
     }
     if content.len() < COMPRESSED_FROM {
         return None;
     }
-    let stored = COMPRESSOR.with_borrow_mut(|compressor| compressor.as_mut()?.compress(content).ok())?;
-    (stored.len() <= content.len() - content.len() / 8).then_some(stored)
+    let (worth_bytes, room) = (content.len() - content.len() / 8, zstd::zstd_safe::compress_bound(content.len()));
+    COMPRESSOR.with_borrow_mut(|(compressor, stored)| {
+        stored.clear();
+        stored.reserve(room);
+        compressor.as_mut()?.compress_to_buffer(content, stored).ok()?;
+        let kept = (stored.len() <= worth_bytes).then(|| stored.clone());
+        stored.shrink_to(KEPT_BYTES);
+        kept
+    })
 }
 
 /// The content again, or nothing when the stored bytes are not those of the hash.
