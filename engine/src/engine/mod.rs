@@ -209,7 +209,7 @@ impl Arriving<'_> {
         sources.get(self.source).ok_or_else(unknown)
     }
 
-    fn work(&self, source: &Source, clock: &dyn Clock) -> Box<Work> {
+    fn work(&self, source: &Source, inner: &Inner) -> Box<Work> {
         let headers = source.contract.kept_headers(self.headers.iter().copied());
         let delivery = Delivery { headers, body: self.body.into() };
         let read = |reader: &mut Reader| {
@@ -219,10 +219,13 @@ impl Arriving<'_> {
         let is_usual = self.body.len() <= READER_BODY_BYTES;
         let read = if is_usual { READER.with_borrow_mut(read) } else { read(&mut Reader::new()) };
         Box::new(match read {
-            Ok((key, arrival)) => Work::Event { key, arrival, delivery },
+            Ok((key, arrival)) => {
+                let ready = inner.log.ready(&key, &delivery);
+                Work::Event { key, arrival, delivery, ready }
+            }
             Err(unreadable) => {
                 let reason = unreadable.to_string();
-                Work::Refused(Refused { source: source.name.clone(), received_at: clock.now(), reason, delivery })
+                Work::Refused(Refused { source: source.name.clone(), received_at: inner.clock.now(), reason, delivery })
             }
         })
     }
@@ -396,7 +399,7 @@ impl Engine {
             .verify
             .verify(arriving.headers, body, self.inner.clock.now())
             .map_err(|Denied { reason }| ReceiveError::Denied { reason })?;
-        let work = arriving.work(source, &*self.inner.clock);
+        let work = arriving.work(source, &self.inner);
         Ok(Read { under, work })
     }
 
@@ -433,7 +436,7 @@ impl Engine {
             under = self.inner.sources.now();
             let source = arriving.source(&under)?;
             counters = self.inner.counters.of_known(source);
-            work = arriving.work(source, &*self.inner.clock);
+            work = arriving.work(source, &self.inner);
         }
     }
 

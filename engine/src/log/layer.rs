@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Retained, SourceSettings, Stored,
+    Appended, Batch, Consumer, Delivery, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Ready, Retained,
+    SourceSettings, Stored,
 };
 use crate::live::{Notice, SessionKey};
 use crate::timestamp::Timestamp;
@@ -103,6 +104,11 @@ pub trait Layer: Send + Sync {
         self.below().latest().await
     }
 
+    /// As [`Log::ready`].
+    fn ready(&self, key: &SessionKey, delivery: &Delivery) -> Ready {
+        self.below().ready(key, delivery)
+    }
+
     /// As [`Log::append`].
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
         self.below().append(batch).await
@@ -183,6 +189,10 @@ impl<L: Layer> LogRead for L {
 
 #[async_trait]
 impl<L: Layer> Log for L {
+    fn ready(&self, key: &SessionKey, delivery: &Delivery) -> Ready {
+        Layer::ready(self, key, delivery)
+    }
+
     async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
         Layer::append(self, batch).await
     }

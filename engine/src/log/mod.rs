@@ -28,6 +28,7 @@ mod arrivals; // how often an event came
 mod consumer; // what is remembered of who is told
 mod layer; // one over another
 mod memory; // the twin in memory
+mod ready; // what is done before an append
 mod settings; // what sources are read under
 
 use std::fmt;
@@ -39,6 +40,7 @@ pub use arrivals::{ARRIVALS_MAX, Arrivals, Later};
 pub use consumer::{Cause, Consumer, Mark, REASON_BYTES_MAX, Standing};
 pub use layer::Layer;
 pub use memory::MemoryLog;
+pub use ready::Ready;
 pub use settings::SourceSettings;
 
 use crate::digest::Digest;
@@ -147,6 +149,8 @@ impl fmt::Debug for RefusedId {
 pub struct Batch {
     /// Events, in the order in which they came.
     pub events: Vec<EventEntry>,
+    /// What the log made of each of these beforehand, by their order. Of those beyond, nothing.
+    pub ready: Vec<Ready>,
     /// Events that are known to be there and came again, to be counted. They alone make nothing durable, and
     /// those of an event that is not there are passed over. An event among [`Batch::events`] that is there is
     /// counted, too.
@@ -313,6 +317,13 @@ pub trait LogRead: Send + Sync {
 /// Where a log keeps entries.
 #[async_trait]
 pub trait Log: LogRead {
+    /// Does beforehand what of appending an event can be done by itself, as compressing it, on the side of whoever
+    /// receives it: there are many of them, and one who appends. To be put into [`Batch::ready`] of this log.
+    /// Nothing is kept by that, and none is needed.
+    fn ready(&self, _key: &SessionKey, _delivery: &Delivery) -> Ready {
+        Ready::default()
+    }
+
     /// Appends a batch. All of it is durable when this returns, or none of it ever is; but what was counted of
     /// [repeats](Batch::repeats) may be lost with a crash.
     async fn append(&self, batch: Batch) -> Result<Appended, LogError>;

@@ -1,9 +1,12 @@
 //! What the writer is asked: made ready, as far as can be, by who asks.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use finis_engine::live::{Notice, NoticeId, NoticeKind, SessionKey};
-use finis_engine::log::{Appended, Batch, EventEntry, Gone, Keep, LogError, Mark, RefusedId, SourceSettings};
+use finis_engine::log::{
+    Appended, Batch, Delivery, EventEntry, Gone, Keep, LogError, Mark, Ready, RefusedId, SourceSettings,
+};
 use finis_engine::{Digest, Timestamp};
 use tokio::sync::oneshot;
 
@@ -23,6 +26,9 @@ pub(super) const SETTINGS_BYTES_MAX: usize = 4000;
 
 /// What a record costs beside its body, at most.
 const RECORD_BYTES: usize = 160;
+
+/// Bytes that a thread keeps to put the content of an event together.
+const CONTENT_BYTES_KEPT: usize = 64 << 10;
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
 
@@ -89,15 +95,46 @@ pub(super) struct PreparedRefused {
     pub(super) body: Body,
 }
 
-/// Makes events ready: hashes and compresses their bodies, the costly part of an append.
-pub(super) fn prepare(events: Vec<EventEntry>, tags: &Tags) -> Result<Vec<PreparedEvent>, LogError> {
-    let mut content = Vec::new();
-    let prepare = |event: EventEntry| {
-        content.clear();
-        encode_event_into(&event.key, &event.delivery, &mut content);
-        let body = body("a payload, with what stands beside it,", &content)?;
+/// What can be made of an event before anything else is known of it: the costly part of an append.
+pub(super) struct ReadyEvent {
+    tag: Tag,
+    body: Body,
+}
+
+impl ReadyEvent {
+    pub(super) fn new(key: &SessionKey, delivery: &Delivery, tags: &Tags) -> Result<ReadyEvent, LogError> {
+        thread_local! {
+            static CONTENT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        let body = CONTENT.with_borrow_mut(|content| {
+            content.clear();
+            encode_event_into(key, delivery, content);
+            let body = body("a payload, with what stands beside it,", content);
+            content.shrink_to(CONTENT_BYTES_KEPT);
+            body
+        });
+        Ok(ReadyEvent { tag: tags.of(key), body: body? })
+    }
+}
+
+/// Events, and what was made of them already.
+pub(super) type Events = Vec<(EventEntry, Ready)>;
+
+/// The events of a batch.
+pub(super) fn take_events(batch: &mut Batch) -> Events {
+    let ready = std::mem::take(&mut batch.ready).into_iter().chain(std::iter::repeat_with(Ready::default));
+    std::mem::take(&mut batch.events).into_iter().zip(ready).collect()
+}
+
+/// Makes those events ready that are not.
+pub(super) fn prepare(events: Events, tags: &Tags) -> Result<Vec<PreparedEvent>, LogError> {
+    let prepare = |(event, ready): (EventEntry, Ready)| {
+        let ready = match ready.into_made::<ReadyEvent>() {
+            Some(ready) => ready,
+            None => ReadyEvent::new(&event.key, &event.delivery, tags)?,
+        };
         let (digest, received_at) = (event.digest, event.received_at);
-        Ok(PreparedEvent { tag: tags.of(&event.key), digest, received_at, body })
+        Ok(PreparedEvent { tag: ready.tag, digest, received_at, body: ready.body })
     };
     events.into_iter().map(prepare).collect()
 }
@@ -110,9 +147,9 @@ impl Prepared {
         is_nothing && due.is_empty() && refused.is_empty() && released.is_empty() && sources.is_empty()
     }
 
-    /// Makes all of a batch ready, and refuses what the journal cannot take.
-    pub(super) fn new(mut batch: Batch, tags: &Tags) -> Result<Prepared, LogError> {
-        let events = prepare(std::mem::take(&mut batch.events), tags)?;
+    /// Makes all of a batch ready, whose events stand beside it, and refuses what the journal cannot take.
+    pub(super) fn new(events: Events, batch: Batch, tags: &Tags) -> Result<Prepared, LogError> {
+        let events = prepare(events, tags)?;
         let mut size = Size::default();
         for event in &events {
             size.add(&event.body);
@@ -180,14 +217,18 @@ impl Prepared {
     }
 }
 
-/// Takes the last events out of a batch: as many as have so many bytes of payloads.
-pub(super) fn last_events(batch: &mut Batch, bytes: usize) -> Vec<EventEntry> {
-    let (mut taken, mut from) = (0, batch.events.len());
+/// Takes the last of some events: as many as have so many bytes of payloads that are to be made ready.
+pub(super) fn last_events(events: &mut Events, bytes: usize) -> Events {
+    let (mut taken, mut from) = (0, events.len());
     while taken < bytes && from > 0 {
         from -= 1;
-        taken += batch.events[from].delivery.body.len();
+        taken += unready_bytes(&events[from]);
     }
-    batch.events.split_off(from)
+    events.split_off(from)
+}
+
+fn unready_bytes((event, ready): &(EventEntry, Ready)) -> usize {
+    if ready.is_made() { 0 } else { event.delivery.body.len() }
 }
 
 /// Bytes that a record without a body can have.
@@ -200,9 +241,9 @@ pub(super) const fn repeat_bytes() -> usize {
     bare_bytes(REPEATED_BYTES)
 }
 
-/// Bytes of payloads and records.
-pub(super) fn content_bytes(batch: &Batch) -> usize {
-    let events = batch.events.iter().map(|event| event.delivery.body.len());
+/// Bytes of payloads and records that are to be made ready.
+pub(super) fn content_bytes(events: &Events, batch: &Batch) -> usize {
+    let events = events.iter().map(unready_bytes);
     let notices = batch.notices.iter().map(|notice| notice.record.len());
     let refused = batch.refused.iter().map(|refused| refused.delivery.body.len());
     events.chain(notices).chain(refused).sum()

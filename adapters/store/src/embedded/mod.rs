@@ -35,7 +35,8 @@ use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
 use finis_engine::log::{
-    Appended, Batch, Consumer, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Retained, SourceSettings, Stored,
+    Appended, Batch, Consumer, Delivery, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Ready, Retained,
+    SourceSettings, Stored,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
@@ -44,13 +45,14 @@ use crate::entries::stopped;
 use crate::journal::{self, Disk};
 use crate::tag::Tags;
 
-use jobs::{Job, Prepared};
+use jobs::{Events, Job, Prepared, ReadyEvent};
 pub(crate) use open::{INDEX, INDEX_ASIDE, JOURNAL, LOCK_FILE, lock};
 pub use open::{IndexState, OpenError, Report};
 use read::Readers;
 
-/// Payloads of a batch, in bytes, from which on it is made ready on a thread of its own.
-const PREPARED_APART_FROM: usize = 32 << 10;
+/// Payloads and records, in bytes, from which on they are made ready on a thread of their own: half a millisecond of
+/// work.
+const PREPARED_APART_FROM: usize = 128 << 10;
 
 /// How a log is kept.
 #[derive(Clone, Debug)]
@@ -214,19 +216,18 @@ fn ended(error: &JoinError) -> LogError {
 
 /// Makes a large batch ready on as many threads as are worth it: notices and whatever else there is with the
 /// first events, the last events beside that.
-async fn prepare_apart(mut batch: Batch, tags: Tags) -> Result<Prepared, LogError> {
+async fn prepare_apart(mut events: Events, batch: Batch, bytes: usize, tags: Tags) -> Result<Prepared, LogError> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let bytes = jobs::content_bytes(&batch);
     let share = bytes / (bytes / PREPARED_APART_FROM).clamp(1, threads);
     let mut parts = Vec::with_capacity(threads);
     for _ in 1..bytes / share.max(1) {
-        let part = jobs::last_events(&mut batch, share);
+        let part = jobs::last_events(&mut events, share);
         if part.is_empty() {
             break;
         }
         parts.push(tokio::task::spawn_blocking(move || jobs::prepare(part, &tags)));
     }
-    let mut prepared = apart(move || Prepared::new(batch, &tags)).await??;
+    let mut prepared = apart(move || Prepared::new(events, batch, &tags)).await??;
     for part in parts.into_iter().rev() {
         let events = part.await.map_err(|error| ended(&error))??;
         prepared.add_events(events)?;
@@ -305,12 +306,21 @@ impl LogRead for EmbeddedLog {
 
 #[async_trait]
 impl Log for EmbeddedLog {
-    async fn append(&self, batch: Batch) -> Result<Appended, LogError> {
-        let bytes = jobs::content_bytes(&batch);
+    fn ready(&self, key: &SessionKey, delivery: &Delivery) -> Ready {
+        if delivery.body.len() >= PREPARED_APART_FROM {
+            return Ready::default();
+        }
+        // What cannot be kept is refused when it is appended.
+        ReadyEvent::new(key, delivery, &self.tags).map_or_else(|_| Ready::default(), Ready::new)
+    }
+
+    async fn append(&self, mut batch: Batch) -> Result<Appended, LogError> {
+        let events = jobs::take_events(&mut batch);
+        let bytes = jobs::content_bytes(&events, &batch);
         let prepared = if bytes < PREPARED_APART_FROM {
-            Prepared::new(batch, &self.tags)?
+            Prepared::new(events, batch, &self.tags)?
         } else {
-            prepare_apart(batch, self.tags).await?
+            prepare_apart(events, batch, bytes, self.tags).await?
         };
         let (answer, answered) = oneshot::channel();
         self.ask(Job::Append(Box::new(prepared), answer), answered).await

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use finis_engine::live::{NoticeKind, SessionKey};
-use finis_engine::log::{Batch, Cause, Gone, Log, Mark, Standing, Stored, Why};
+use finis_engine::log::{Batch, Cause, Gone, Log, Mark, Ready, Standing, Stored, Why};
 use finis_engine::{Digest, Timestamp};
 
 use crate::model::{Everything, at, digest, event, everything, key, notice, refused, repeat, source};
@@ -25,6 +25,12 @@ macro_rules! log_laws {
             fn load_is_a_set() {
                 let ((one, _needed), (other, _needed_too)) = ($make, $make);
                 $crate::runtime().block_on($crate::laws::load_is_a_set(&one, &other));
+            }
+
+            #[test]
+            fn what_was_made_ready_is_the_same() {
+                let ((one, _needed), (other, _needed_too)) = ($make, $make);
+                $crate::runtime().block_on($crate::laws::what_was_made_ready_is_the_same(&one, &other));
             }
 
             #[test]
@@ -109,6 +115,20 @@ pub(crate) async fn load_is_a_set(one: &dyn Log, other: &dyn Log) {
     for part in events.rchunks(11) {
         let events = part.iter().rev().chain(part).cloned().collect();
         other.append(Batch { events, ..Batch::default() }).await.unwrap();
+    }
+    assert_eq!(everything(one).await, everything(other).await);
+}
+
+pub(crate) async fn what_was_made_ready_is_the_same(one: &dyn Log, other: &dyn Log) {
+    let events: Vec<_> = (0..90).map(|number| event((number % 3) as u8, number, i64::from(number))).collect();
+    for (number, part) in events.chunks(9).enumerate() {
+        one.append(Batch { events: part.to_vec(), ..Batch::default() }).await.unwrap();
+        // None, some or all of them, and more than there are; of some there is another copy.
+        let ready: Vec<Ready> = part.iter().chain(part).map(|event| other.ready(&event.key, &event.delivery)).collect();
+        let copies = ready[..number / 2].to_vec();
+        let ready = ready.into_iter().take(number * 2).collect();
+        other.append(Batch { events: part.to_vec(), ready, ..Batch::default() }).await.unwrap();
+        drop(copies);
     }
     assert_eq!(everything(one).await, everything(other).await);
 }

@@ -161,6 +161,7 @@ pub(crate) fn batches() -> impl Strategy<Value = Batch> {
     );
     parts.prop_map(|(events, repeats, deadlines, notices, crowded, due, bad, released, sources, quiet)| Batch {
         events: events.into_iter().map(|(session, number, second)| event(session, number, second)).collect(),
+        ready: Vec::new(),
         repeats: repeats.into_iter().map(|(session, number, second)| repeat(session, number, second)).collect(),
         deadlines: deadlines.into_iter().map(|(session, second)| (key(session), at(second))).collect(),
         notices: notices.into_iter().map(|(session, kind, revision)| notice(session, kind, revision)).collect(),
@@ -202,7 +203,7 @@ pub(crate) fn marks() -> impl Strategy<Value = Mark> {
 /// What is done to a log.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Append(Batch),
+    Append(Box<Batch>),
     Mark(u8, Vec<Mark>),
     Remove(u8),
     LetGo(u8, Gone),
@@ -214,7 +215,7 @@ pub(crate) enum Step {
 
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        12 => batches().prop_map(Step::Append),
+        12 => batches().prop_map(|batch| Step::Append(Box::new(batch))),
         4 => (0_u8..3, vec(marks(), 1..6)).prop_map(|(consumer, marks)| Step::Mark(consumer, marks)),
         1 => (0_u8..3).prop_map(Step::Remove),
         1 => (0_u8..6, any::<bool>(), 0_i64..60).prop_map(|(session, forgotten, second)| {

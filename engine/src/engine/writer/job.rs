@@ -8,7 +8,7 @@ use crate::engine::sources::Sources;
 use crate::engine::stats::SourceCounters;
 use crate::engine::{Receipt, ReceiveError};
 use crate::live::{LiveArrival, SessionKey};
-use crate::log::{Delivery, LogError, Refused};
+use crate::log::{Delivery, LogError, Ready, Refused};
 use crate::timestamp::Timestamp;
 
 /// Bytes of payloads in one commit. One payload alone may have more.
@@ -36,7 +36,7 @@ pub(in crate::engine) enum Job {
 }
 
 pub(in crate::engine) enum Work {
-    Event { key: SessionKey, arrival: LiveArrival, delivery: Delivery },
+    Event { key: SessionKey, arrival: LiveArrival, delivery: Delivery, ready: Ready },
     Refused(Refused),
 }
 

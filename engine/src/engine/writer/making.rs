@@ -72,8 +72,8 @@ impl Writer {
     /// Judges a delivery: what it becomes once the batch is kept.
     pub(super) fn judge(&mut self, work: Work, making: &mut Making) -> Receipt {
         let now = self.now();
-        let (key, arrival, delivery) = match work {
-            Work::Event { key, arrival, delivery } => (key, arrival, delivery),
+        let (key, arrival, delivery, ready) = match work {
+            Work::Event { key, arrival, delivery, ready } => (key, arrival, delivery, ready),
             Work::Refused(refused) => {
                 let reason = refused.reason.clone();
                 making.batch.refused.push(Refused { received_at: now, ..refused });
@@ -132,6 +132,7 @@ impl Writer {
                 let digest = arrival.digest();
                 making.began.extend(is_first.then_some(making.batch.events.len()));
                 making.batch.events.push(EventEntry { key: key.clone(), digest, received_at: Some(now), delivery });
+                making.batch.ready.push(ready);
                 making.say(session, under, before, notices);
                 making.touch(&key);
                 Receipt::Stored { key }
