@@ -1,13 +1,14 @@
 //! Load over loopback: how many deliveries a second, and how long an answer takes.
 //!
 //! ```sh
+//! cargo build --release
 //! cargo run --release -p finis-http --example load
 //! cargo run --release -p finis-http --example load -- flat --seconds 600
 //! cargo run --release -p finis-http --example load -- overload
 //! ```
 //!
-//! The receiver is a process of its own, with the store in a folder on a disk. Beside it, in the same run and in
-//! turn, is one that only reads the body and answers 200: what `axum::serve` gives with nothing behind it. Each
+//! The receiver is the binary itself, `finis serve`, with the store in a folder on a disk. Beside it, in the same run
+//! and in turn, is one that only reads the body and answers 200: what `axum::serve` gives with nothing behind it. Each
 //! is measured at full load (every connection sends its next delivery when the last is answered) and then at
 //! half of what that gave, sent by a clock: an answer that is late counts from when its delivery was to be sent.
 
@@ -24,10 +25,6 @@ use client::{Load, Pace};
 use figures::Figures;
 use receiver::{Kind, Receiver};
 
-/// Both receivers have it. What many threads allocate and others free is dear with the system's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What a run is told.
 #[derive(Clone)]
 struct Options {
@@ -35,12 +32,14 @@ struct Options {
     seconds: u64,
     rounds: usize,
     folder: PathBuf,
+    /// The binary.
+    finis: PathBuf,
 }
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == receiver::COMMAND) {
-        return outcome(receiver::run(&arguments[1..]));
+        return outcome(receiver::bare());
     }
     let work = match arguments.first().map(String::as_str) {
         Some("flat" | "overload") => arguments.remove(0),
@@ -75,7 +74,10 @@ fn outcome(outcome: std::io::Result<()>) -> ExitCode {
 }
 
 fn options(arguments: &[String]) -> Result<Options, String> {
-    let mut options = Options { connections: 128, seconds: 10, rounds: 3, folder: std::env::temp_dir() };
+    // Beside this one, as cargo puts them.
+    let finis = std::env::current_exe().ok().and_then(|this| Some(this.parent()?.parent()?.join("finis")));
+    let finis = finis.unwrap_or_else(|| PathBuf::from("finis"));
+    let mut options = Options { connections: 128, seconds: 10, rounds: 3, folder: std::env::temp_dir(), finis };
     let mut arguments = arguments.iter();
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("`{name}` needs a value"))?;
@@ -85,12 +87,16 @@ fn options(arguments: &[String]) -> Result<Options, String> {
             "--seconds" => options.seconds = number()?.max(1),
             "--rounds" => options.rounds = number()?.max(1) as usize,
             "--dir" => options.folder = PathBuf::from(value),
+            "--finis" => options.finis = PathBuf::from(value),
             _ => {
                 return Err(format!(
-                    "`{name}` is not known: [flat|overload] [--connections N] [--seconds N] [--rounds N] [--dir DIR]"
+                    "`{name}` is not known: [flat|overload] [--connections N] [--seconds N] [--rounds N] [--dir DIR] [--finis FILE]"
                 ));
             }
         }
+    }
+    if !options.finis.is_file() {
+        return Err(format!("{} is not there: `cargo build --release` makes it", options.finis.display()));
     }
     Ok(options)
 }
@@ -101,8 +107,8 @@ async fn compare(options: &Options) -> std::io::Result<()> {
     let (mut bare, mut finis) = (Vec::new(), Vec::new());
     let mut first = 0;
     for _ in 0..options.rounds {
-        for (kind, all) in [(Kind::Bare, &mut bare), (Kind::Finis, &mut finis)] {
-            let receiver = Receiver::start(kind, &options.folder, None)?;
+        for (kind, all) in [(Kind::Bare, &mut bare), (Kind::Finis(&options.finis, None), &mut finis)] {
+            let receiver = Receiver::start(kind, &options.folder)?;
             let load = |pace, seconds, first| Load {
                 pace,
                 seconds,
@@ -130,7 +136,7 @@ async fn compare(options: &Options) -> std::io::Result<()> {
 
 /// Half load for a long time: memory must not grow.
 async fn flat(options: &Options) -> std::io::Result<()> {
-    let receiver = Receiver::start(Kind::Finis, &options.folder, None)?;
+    let receiver = Receiver::start(Kind::Finis(&options.finis, None), &options.folder)?;
     let load = |pace, seconds, first| Load { pace, seconds, first, ..Load::new(receiver.address, options.connections) };
     let full = client::run(load(Pace::AsAnswered, 3, 0)).await?.figures();
     println!("full load: {:.0} deliveries a second; half of it from here on", full.rate());
@@ -148,7 +154,7 @@ async fn flat(options: &Options) -> std::io::Result<()> {
 /// afterwards all is as before.
 async fn overload(options: &Options) -> std::io::Result<()> {
     let queue = options.connections;
-    let receiver = Receiver::start(Kind::Finis, &options.folder, Some(queue / 4))?;
+    let receiver = Receiver::start(Kind::Finis(&options.finis, Some(queue / 4)), &options.folder)?;
     let load = |connections, seconds, first| Load { seconds, first, ..Load::new(receiver.address, connections) };
     println!("{:<9} {}", "", Figures::HEAD);
     let mut acknowledged = Vec::new();
@@ -159,10 +165,9 @@ async fn overload(options: &Options) -> std::io::Result<()> {
         println!("{name:<9} {}", sent.figures().line(&before, &receiver.usage()));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let folder = receiver.folder();
     // Killed, not stopped: what was acknowledged has to be there all the same.
-    receiver.kill()?;
-    let lost = receiver::lost(&folder, &acknowledged).await?;
+    let folder = receiver.kill()?;
+    let lost = receiver::lost(folder.path(), &acknowledged).await?;
     println!("{} deliveries acknowledged, {lost} of them lost", acknowledged.len());
     if lost > 0 { Err(std::io::Error::other("acknowledged deliveries were lost")) } else { Ok(()) }
 }

@@ -1,44 +1,47 @@
 //! The process that receives: the real one, with its store, and a bare one.
 
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
 use finis_engine::live::SessionKey;
 use finis_engine::log::LogRead as _;
-use finis_engine::{Clock, Denied, Engine, Settings, Source, Terms, Timestamp, Verify};
-use finis_http::{listen, receive};
-use finis_providers::Catalogue;
-use finis_providers::signature::{Options, Request, Secret, Verifier};
 use finis_store::EmbeddedLog;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::deliveries::{HEADER, SECRET, SOURCE, Sent};
 
-/// What this program is told to be a receiver.
-pub(crate) const COMMAND: &str = "receiver";
+/// What this program is told to be the bare receiver.
+pub(crate) const COMMAND: &str = "bare-receiver";
 
 /// Ticks of processor time a second, as Linux counts them.
 const TICKS: f64 = 100.0;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+/// Where the store is, in the folder of a receiver.
+const STORE: &str = "store";
+
+/// The variable with the secret.
+const SECRET_VARIABLE: &str = "LOAD_SECRET";
+
+/// Who receives.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind<'a> {
+    /// Reads the body, and answers 200.
     Bare,
-    Finis,
+    /// `finis serve`, of this binary; so many deliveries may wait in it, if that is said.
+    Finis(&'a Path, Option<usize>),
 }
 
-impl Kind {
+impl Kind<'_> {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Bare => "bare",
-            Kind::Finis => "finis",
+            Kind::Finis(..) => "finis",
         }
     }
 }
@@ -46,7 +49,9 @@ impl Kind {
 /// A receiver that runs.
 pub(crate) struct Receiver {
     child: Child,
-    folder: tempfile::TempDir,
+    /// Told to by a signal, it ends; the bare one when its input does.
+    ends_by_signal: bool,
+    folder: TempDir,
     pub(crate) address: SocketAddr,
 }
 
@@ -58,21 +63,37 @@ pub(crate) struct Usage {
 
 impl Receiver {
     /// Starts one, with its store in a new folder within this one.
-    pub(crate) fn start(kind: Kind, within: &Path, queue_max: Option<usize>) -> io::Result<Receiver> {
+    pub(crate) fn start(kind: Kind<'_>, within: &Path) -> io::Result<Receiver> {
         let folder = tempfile::Builder::new().prefix("finis-load-").tempdir_in(within)?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args([COMMAND, kind.name()]).arg(folder.path()).args(queue_max.map(|max| max.to_string()));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut command = match kind {
+            Kind::Bare => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg(COMMAND).stderr(Stdio::inherit()).stdout(Stdio::piped());
+                command
+            }
+            Kind::Finis(binary, queue_max) => {
+                let config = folder.path().join("finis.toml");
+                std::fs::write(&config, told(queue_max))?;
+                let mut command = Command::new(binary);
+                command.args(["serve", "--log", "json", "--config"]).arg(config).env(SECRET_VARIABLE, SECRET);
+                command.stderr(Stdio::piped()).stdout(Stdio::null());
+                command
+            }
+        };
+        let mut child = command.stdin(Stdio::piped()).spawn()?;
+        let output: Box<dyn Read + Send> = match (child.stdout.take(), child.stderr.take()) {
+            (Some(output), _) => Box::new(output),
+            (None, Some(output)) => Box::new(output),
+            (None, None) => return Err(io::Error::other("the receiver says nothing")),
+        };
+        let mut output = BufReader::new(output);
         let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut line)?;
-        }
-        let address = line.trim().parse().map_err(|_| io::Error::other("the receiver did not begin"))?;
-        Ok(Receiver { child, folder, address })
-    }
-
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.folder.path().to_owned()
+        output.read_line(&mut line)?;
+        let address = address(&line);
+        let address = address.ok_or_else(|| io::Error::other(format!("the receiver did not begin: {line}")))?;
+        // It says something now and then, and must not wait until that is read.
+        std::thread::spawn(move || drop(io::copy(&mut output, &mut io::sink())));
+        Ok(Receiver { child, ends_by_signal: matches!(kind, Kind::Finis(..)), folder, address })
     }
 
     /// What it used; nothing where there is no `/proc`.
@@ -91,22 +112,44 @@ impl Receiver {
     /// Lets it end by itself, and waits for that.
     pub(crate) fn stop(mut self) -> io::Result<()> {
         drop(self.child.stdin.take());
+        if self.ends_by_signal {
+            Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        }
         let status = self.child.wait()?;
         if status.success() { Ok(()) } else { Err(io::Error::other("the receiver ended badly")) }
     }
 
-    /// Kills it. Its folder stays until this program ends.
-    pub(crate) fn kill(mut self) -> io::Result<()> {
+    /// Kills it. Its folder stays.
+    pub(crate) fn kill(mut self) -> io::Result<TempDir> {
         self.child.kill()?;
         self.child.wait()?;
-        let _ = self.folder.keep();
-        Ok(())
+        Ok(self.folder)
     }
 }
 
-/// How many of these deliveries a store has not, and removes it.
+/// What `finis serve` is told. All deliveries come from one address.
+fn told(queue_max: Option<usize>) -> String {
+    let queue_max = queue_max.map_or_else(String::new, |max| format!("queue_max = {max}\n"));
+    format!(
+        "[store]\npath = \"{STORE}\"\n\n[listen]\naddress = \"127.0.0.1:0\"\n\n\
+         [limits]\nconnections_per_peer_max = 4096\n{queue_max}\n\
+         [source.{SOURCE}]\nprovider = \"pathors\"\nheader = \"{HEADER}\"\nsecret_env = \"{SECRET_VARIABLE}\"\n"
+    )
+}
+
+/// The address in a line, wherever it stands.
+fn address(line: &str) -> Option<SocketAddr> {
+    let from = line.find("127.0.0.1:")?;
+    let rest = &line[from..];
+    rest[..rest.find(|letter: char| !letter.is_ascii_digit() && !".:".contains(letter)).unwrap_or(rest.len())]
+        .parse()
+        .ok()
+}
+
+/// How many of these deliveries the store of a receiver has not.
 pub(crate) async fn lost(folder: &Path, acknowledged: &[Sent]) -> io::Result<usize> {
-    let (log, _) = EmbeddedLog::open(folder, &finis_store::Settings::default()).map_err(io::Error::other)?;
+    let (log, _) =
+        EmbeddedLog::open(&folder.join(STORE), &finis_store::Settings::default()).map_err(io::Error::other)?;
     let mut lost = 0;
     for some in acknowledged.chunks(1024) {
         let keys: Vec<SessionKey> = some.iter().map(|sent| key(*sent)).collect();
@@ -120,7 +163,6 @@ pub(crate) async fn lost(folder: &Path, acknowledged: &[Sent]) -> io::Result<usi
         }
     }
     log.close().await.map_err(io::Error::other)?;
-    std::fs::remove_dir_all(folder)?;
     Ok(lost)
 }
 
@@ -128,10 +170,8 @@ fn key(sent: Sent) -> SessionKey {
     SessionKey { source: SOURCE.to_owned(), subject: "session".to_owned(), id: sent.id() }
 }
 
-/// Is a receiver until its input ends.
-pub(crate) fn run(arguments: &[String]) -> io::Result<()> {
-    let [kind, folder, rest @ ..] = arguments else { return Err(io::Error::other("a kind and a folder")) };
-    let queue_max = rest.first().and_then(|max| max.parse().ok());
+/// Is the bare receiver until its input ends.
+pub(crate) fn bare() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -140,56 +180,7 @@ pub(crate) fn run(arguments: &[String]) -> io::Result<()> {
             let wait = || io::stdin().read_to_end(&mut Vec::new());
             let _ = tokio::task::spawn_blocking(wait).await;
         };
-        if kind == Kind::Bare.name() {
-            let router = Router::new().route("/hooks/{source}", post(|body: Bytes| async move { drop(body) }));
-            return axum::serve(listener, router).with_graceful_shutdown(stop).await;
-        }
-        let (log, _) =
-            EmbeddedLog::open(Path::new(folder), &finis_store::Settings::default()).map_err(io::Error::other)?;
-        let mut settings = Settings::default();
-        settings.queue_max = queue_max.unwrap_or(settings.queue_max);
-        let log = Arc::new(log);
-        let (engine, writer) = Engine::new(Arc::clone(&log) as _, Arc::new(SystemClock), [source()?], settings);
-        let writing = tokio::spawn(writer.run());
-        let router = receive::router(engine.clone(), receive::Settings::default());
-        // All of them come from one address.
-        let limits = listen::Limits { connections_per_peer_max: 4096, ..listen::Limits::default() };
-        listen::serve(listener, router, limits, stop).await?;
-        engine.close().await;
-        writing.await?.map_err(io::Error::other)?;
-        log.finish().await.map_err(io::Error::other)
+        let router = Router::new().route("/hooks/{source}", post(|body: Bytes| async move { drop(body) }));
+        axum::serve(listener, router).with_graceful_shutdown(stop).await
     })
-}
-
-fn source() -> io::Result<Source> {
-    let catalogue = Catalogue::shipped();
-    let contract = catalogue.get("pathors").ok_or_else(|| io::Error::other("pathors is not shipped"))?.clone();
-    let options = Options { header: Some(HEADER.to_owned()), ..Options::default() };
-    let verifier = Verifier::new(contract.signature(), &[Secret::new(SECRET)], &options).map_err(io::Error::other)?;
-    let terms = Terms::new(&contract);
-    Ok(Source { name: SOURCE.to_owned(), contract: Arc::new(contract), terms, verify: Box::new(Signed(verifier)) })
-}
-
-struct Signed(Verifier);
-
-impl Verify for Signed {
-    fn verify(&self, headers: &[(&str, &str)], body: &[u8], now: Timestamp) -> Result<(), Denied> {
-        let request = Request { url: None, headers: headers.iter().copied(), body };
-        self.0.verify(request, now).map(drop).map_err(|refused| Denied { reason: refused.to_string() })
-    }
-}
-
-struct SystemClock;
-
-#[async_trait]
-impl Clock for SystemClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-        Timestamp::from_unix(seconds, since.subsec_micros() * 1000, 6).unwrap_or(Timestamp::MAX)
-    }
-
-    async fn sleep_until(&self, at: Timestamp) {
-        tokio::time::sleep(at.since(self.now()).min(Duration::from_secs(30))).await;
-    }
 }
