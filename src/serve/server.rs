@@ -156,7 +156,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
         let Server { config, finis, hooks, reading, watching, endpoints, keeping, reload, .. } = self;
         #[cfg(unix)]
-        let control = super::control::Control::open(&config.store, reload);
+        let control = super::control::Control::open(&config.store, finis.clone(), reload);
         #[cfg(not(unix))]
         drop(reload);
         if let Some(retention) = config.retention {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Child;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -137,9 +138,11 @@ fn agent() -> Agent {
     Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(Some(PATIENCE)).build().into()
 }
 
-/// An endpoint of webhooks that takes everything.
+/// An endpoint of webhooks that takes everything, until it is told otherwise.
 pub(crate) struct Consumer {
     address: SocketAddr,
+    /// What it answers.
+    status: Arc<AtomicU16>,
     /// Bodies by `webhook-id`, each as often as it came.
     taken: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
 }
@@ -149,15 +152,21 @@ impl Consumer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let taken: Arc<Mutex<BTreeMap<String, Vec<String>>>> = Arc::default();
-        let shared = Arc::clone(&taken);
+        let status = Arc::new(AtomicU16::new(204));
+        let (shared, said) = (Arc::clone(&taken), Arc::clone(&status));
         // It ends with the process.
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let taken = Arc::clone(&shared);
-                std::thread::spawn(move || take(&stream, &taken));
+                let (taken, status) = (Arc::clone(&shared), Arc::clone(&said));
+                std::thread::spawn(move || take(&stream, &status, &taken));
             }
         });
-        Consumer { address, taken }
+        Consumer { address, status, taken }
+    }
+
+    /// Answers with this status from here on.
+    pub(crate) fn answer(&self, status: u16) {
+        self.status.store(status, Ordering::SeqCst);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -169,8 +178,8 @@ impl Consumer {
     }
 }
 
-/// Takes requests of one connection, until it ends.
-fn take(stream: &TcpStream, taken: &Mutex<BTreeMap<String, Vec<String>>>) {
+/// Takes requests of one connection, until it ends. What is not answered well was not taken.
+fn take(stream: &TcpStream, status: &AtomicU16, taken: &Mutex<BTreeMap<String, Vec<String>>>) {
     let mut reader = BufReader::new(stream);
     loop {
         let (mut id, mut length) = (String::new(), 0);
@@ -194,9 +203,12 @@ fn take(stream: &TcpStream, taken: &Mutex<BTreeMap<String, Vec<String>>>) {
         if reader.read_exact(&mut body).is_err() {
             return;
         }
-        taken.lock().unwrap().entry(id).or_default().push(String::from_utf8(body).unwrap());
+        let status = status.load(Ordering::SeqCst);
+        if status == 204 {
+            taken.lock().unwrap().entry(id).or_default().push(String::from_utf8(body).unwrap());
+        }
         let mut writer = stream;
-        if writer.write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n").is_err() {
+        if writer.write_all(format!("HTTP/1.1 {status} Told\r\ncontent-length: 0\r\n\r\n").as_bytes()).is_err() {
             return;
         }
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use finis::engine::live::Notice;
-use finis::engine::log::{Cause, Consumer, Log, LogRead};
+use finis::engine::log::{Cause, Consumer, Log, LogError, LogRead};
 use finis::engine::{Engine, Settings};
 use finis::live::SystemClock;
 use finis::providers::Catalogue;
+use finis::serve::{self, ControlError};
 use serde_json::json;
 
 use super::super::store::{StoreArgs, block_on};
@@ -43,9 +44,9 @@ pub(crate) struct Parked {
 
 #[derive(Args)]
 #[command(after_help = "\
-A notice that is held behind another of its session goes with that one. They are handed over when the consumer is \
-next there, as when `finis serve` is started. The store must not be in use: stop whoever has it for as long as this \
-takes. An application in Rust does the same while it runs, by `retry_parked`.")]
+A notice that is held behind another of its session goes with that one. A `finis serve` that runs hands them over at \
+once; otherwise that is done when the consumer is next there. An application in Rust that has the store does the same \
+by `retry_parked`.")]
 pub(crate) struct Retry {
     #[command(flatten)]
     store: StoreArgs,
@@ -60,7 +61,8 @@ pub(crate) struct Retry {
 }
 
 #[derive(Args)]
-#[command(after_help = "The store must not be in use: stop whoever has it for as long as this takes.")]
+#[command(after_help = "\
+A `finis serve` that runs goes on at once. An application in Rust that has the store does the same by `skip_parked`.")]
 pub(crate) struct Skip {
     #[command(flatten)]
     store: StoreArgs,
@@ -167,33 +169,50 @@ fn as_json(consumer: &str, seq: u64, cause: &Cause, notice: Option<&Notice>) -> 
 }
 
 async fn retry(args: &Retry) -> Result<Outcome, Failure> {
-    let consumer = &args.consumer;
-    let released = change(&args.store, consumer, async |engine| match args.seq {
-        Some(seq) => engine.retry_one_parked(consumer, seq).await,
+    let Retry { store, consumer, seq } = args;
+    let retry = async |engine: &Engine| match seq {
+        Some(seq) => engine.retry_one_parked(consumer, *seq).await,
         None => engine.retry_parked(consumer).await,
-    })
-    .await?;
-    if let (Some(seq), 0) = (args.seq, released) {
-        return Err(not_parked(consumer, seq));
+    };
+    let released = match asked(consumer, || serve::retry_parked(&store.store, consumer, *seq))? {
+        Some(released) => released,
+        None => change(store, consumer, retry).await? as u64,
+    };
+    if let (Some(seq), 0) = (seq, released) {
+        return Err(not_parked(consumer, *seq));
     }
-    say(&format!("{} to be handed over to {} again\n", count(released as u64, "notice"), shown(consumer)))?;
+    say(&format!("{} to be handed over to {} again\n", count(released, "notice"), shown(consumer)))?;
     Ok(Outcome::Fine)
 }
 
 async fn skip(args: &Skip) -> Result<Outcome, Failure> {
     let Skip { store, consumer, seq } = args;
-    if !change(store, consumer, async |engine| engine.skip_parked(consumer, *seq).await).await? {
+    let was_parked = match asked(consumer, || serve::skip_parked(&store.store, consumer, *seq))? {
+        Some(was_parked) => was_parked,
+        None => change(store, consumer, async |engine| engine.skip_parked(consumer, *seq).await).await?,
+    };
+    if !was_parked {
         return Err(not_parked(consumer, *seq));
     }
     say(&format!("notice {seq} counts as dealt with by {}\n", shown(consumer)))?;
     Ok(Outcome::Fine)
 }
 
+/// Has it done by the server that has the store; nothing when there is none.
+fn asked<T>(consumer: &str, ask: impl FnOnce() -> Result<T, ControlError>) -> Result<Option<T>, Failure> {
+    match ask() {
+        Ok(done) => Ok(Some(done)),
+        Err(ControlError::NotThere { .. }) => Ok(None),
+        Err(ControlError::Unknown { consumers }) => Err(unknown(consumer, &consumers)),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Changes something of a consumer that the store knows.
 async fn change<T>(
     store: &StoreArgs,
     consumer: &str,
-    change: impl AsyncFnOnce(&Engine) -> Result<T, finis::engine::log::LogError>,
+    change: impl AsyncFnOnce(&Engine) -> Result<T, LogError>,
 ) -> Result<T, Failure> {
     let log = Arc::new(store.open(false)?);
     let known = log.consumers().await.map_err(Failure::from).and_then(|consumers| known(&consumers, consumer));
@@ -208,12 +227,14 @@ async fn change<T>(
 }
 
 fn known(consumers: &[Consumer], name: &str) -> Result<(), Failure> {
-    if consumers.iter().any(|consumer| consumer.name == name) {
-        return Ok(());
-    }
-    let known: Vec<String> = consumers.iter().map(|consumer| shown(&consumer.name)).collect();
+    let names: Vec<String> = consumers.iter().map(|consumer| consumer.name.clone()).collect();
+    if names.iter().any(|known| known == name) { Ok(()) } else { Err(unknown(name, &names)) }
+}
+
+fn unknown(name: &str, known: &[String]) -> Failure {
+    let known: Vec<String> = known.iter().map(|name| shown(name)).collect();
     let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
-    Err(Failure(format!("no consumer of the store is called {}: {known}", shown(name))))
+    Failure(format!("no consumer of the store is called {}: {known}", shown(name)))
 }
 
 fn not_parked(consumer: &str, seq: u64) -> Failure {
