@@ -73,7 +73,7 @@ fn what_was_answered_outlives_every_kill_and_is_told_once() {
         let serving = Serving::start(scratch.finis("serve").env("WHSEC", WHSEC));
         if round % 4 == 2 {
             // One of four at some moment of its opening; there is nothing to wait for that says which.
-            std::thread::sleep(Duration::from_millis((round * 13 % 100) as u64));
+            std::thread::sleep(Duration::from_millis((round * 53 % 400) as u64));
             while_opening += usize::from(!serving.err.all().iter().any(|line| line.contains("listening")));
             continue;
         }
