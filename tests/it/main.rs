@@ -48,6 +48,8 @@ mod serve_examples; // finis in programs of others
 mod serve_kill; // a server that is killed, again and again
 #[cfg(unix)]
 mod serve_parked; // dead letters of a server that runs
+mod serve_prometheus; // the numbers and the dashboard, as Prometheus has them
+#[cfg(unix)]
 mod serve_recordings; // recordings, fetched, kept and forgotten
 mod serving; // a server that runs, and who it tells
 mod sessions; // sessions of every provider, to agree, differ or clash

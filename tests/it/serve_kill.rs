@@ -1,11 +1,12 @@
-//! A server that is killed without a word, again and again, while deliveries come: whatever it answered is there
-//! afterwards, and a consumer is told of each session once, by the id of the notice.
+//! A server that is killed without a word, again and again, while deliveries come and while it opens: whatever it
+//! answered is there afterwards, and a consumer is told of each session once, by the id of the notice.
 //!
 //! `FINIS_KILLS` says how often.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -22,20 +23,32 @@ const WHSEC: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
 struct Seen {
     /// Sessions of which an event was answered 200, and which.
     answered: Mutex<BTreeSet<(String, char)>>,
-    posted: AtomicUsize,
+    /// Sessions that were begun.
+    begun: AtomicUsize,
+    /// What nobody answered, with what comes after it in its session: as a provider does, it is posted again.
+    unanswered: Mutex<Vec<(String, &'static str)>>,
+    /// How often something was posted again.
+    again: AtomicUsize,
+}
+
+impl Seen {
+    fn answered(&self) -> usize {
+        self.answered.lock().unwrap().len()
+    }
 }
 
 /// Posts both events of one session after the other until nobody answers any more.
 fn send(url: &str, seen: &Seen) {
     loop {
-        let number = seen.posted.fetch_add(1, Ordering::SeqCst);
-        let id = format!("s-{number}");
-        for kind in ['E', 'T'] {
+        let left = seen.unanswered.lock().unwrap().pop();
+        seen.again.fetch_add(usize::from(left.is_some()), Ordering::SeqCst);
+        let (id, kinds) = left.unwrap_or_else(|| (format!("s-{}", seen.begun.fetch_add(1, Ordering::SeqCst)), "ET"));
+        for (at, kind) in kinds.char_indices() {
             match post(url, &[], &payload(kind, &id, TIME)) {
                 Some((200, _)) => drop(seen.answered.lock().unwrap().insert((id.clone(), kind))),
                 Some((status, text)) => panic!("{status}: {text}"),
                 // It was killed.
-                None => return,
+                None => return seen.unanswered.lock().unwrap().push((id, &kinds[at..])),
             }
         }
     }
@@ -55,8 +68,15 @@ fn what_was_answered_outlives_every_kill_and_is_told_once() {
         ),
     );
     let seen = Arc::new(Seen::default());
+    let mut while_opening = 0;
     for round in 0..kills {
         let serving = Serving::start(scratch.finis("serve").env("WHSEC", WHSEC));
+        if round % 4 == 2 {
+            // One of four at some moment of its opening; there is nothing to wait for that says which.
+            std::thread::sleep(Duration::from_millis((round * 53 % 400) as u64));
+            while_opening += usize::from(!serving.err.all().iter().any(|line| line.contains("listening")));
+            continue;
+        }
         let url = serving.url("/hooks/desk");
         let senders: Vec<_> = (0..SENDERS)
             .map(|_| {
@@ -65,8 +85,8 @@ fn what_was_answered_outlives_every_kill_and_is_told_once() {
             })
             .collect();
         // At another moment each time: of requests, of commits, of what is handed over.
-        let more = seen.answered.lock().unwrap().len() + 20 + round * 37 % 50;
-        until("answers", || (seen.answered.lock().unwrap().len() >= more).then_some(()));
+        let more = seen.answered() + 20 + round * 37 % 50;
+        until("answers", || (seen.answered() >= more).then_some(()));
         // Dropped, it is killed.
         drop(serving);
         for sender in senders {
@@ -124,4 +144,12 @@ fn what_was_answered_outlives_every_kill_and_is_told_once() {
     let lost: Vec<_> = answered.difference(&kept).collect();
     assert!(lost.is_empty(), "{} were answered and are lost: {lost:?}", lost.len());
     assert_eq!(scratch.finis("doctor").run().code, 0);
+    println!(
+        "{kills} kills, {while_opening} of them before it listened; {} deliveries answered, {} sessions gone on with \
+         after a kill, {} notices, posted {} times",
+        answered.len(),
+        seen.again.load(Ordering::SeqCst),
+        sessions.len(),
+        consumer.taken().values().map(Vec::len).sum::<usize>(),
+    );
 }

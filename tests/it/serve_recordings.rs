@@ -14,7 +14,7 @@ const TOKEN: &str = "0123456789abcdef";
 const BODY: &str = "OggS, and the call";
 
 /// A host that has a recording at `/here.ogg`. Where it is.
-fn host() -> String {
+pub(crate) fn host() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     // It ends with the process.

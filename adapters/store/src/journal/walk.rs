@@ -450,7 +450,7 @@ impl Walk {
             let room = usize::try_from(current.limit - base).unwrap_or(usize::MAX);
             let bytes = current.window.get(base, room.min(SEARCHED_BYTES + FRAME_HEADER_BYTES))?;
             let mut candidates = Vec::new();
-            if bytes.iter().any(|byte| *byte != 0) {
+            if last_used(bytes).is_some() {
                 let last = bytes.len().saturating_sub(FRAME_HEADER_BYTES - 1).min(SEARCHED_BYTES);
                 let plausible = |at: &usize| FrameHeader::plausible(&bytes[*at..]);
                 candidates.extend((0..last).step_by(STEP).filter(plausible));
@@ -505,12 +505,29 @@ fn used_after(window: &mut Window, from: u64, limit: u64) -> io::Result<u64> {
         if bytes.is_empty() {
             break;
         }
-        if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+        if let Some(last) = last_used(bytes) {
             used = base + last as u64 + 1 - from;
         }
         base += bytes.len() as u64;
     }
     Ok(used)
+}
+
+/// Where the last byte is that is not zero.
+///
+/// Behind the last frame of a process that was killed lies a segment of zeros, so whole pieces are compared before any
+/// byte is looked at.
+fn last_used(bytes: &[u8]) -> Option<usize> {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut end = bytes.len();
+    for piece in bytes.rchunks(ZEROS.len()) {
+        let start = end - piece.len();
+        if *piece != ZEROS[..piece.len()] {
+            return piece.iter().rposition(|byte| *byte != 0).map(|at| start + at);
+        }
+        end = start;
+    }
+    None
 }
 
 fn entries(at: Position, frame: &Frame<'_>, which: Entries) -> Vec<Entry> {
@@ -533,4 +550,22 @@ fn entries(at: Position, frame: &Frame<'_>, which: Entries) -> Vec<Entry> {
         }
     };
     frame.records.iter().enumerate().map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_used;
+
+    #[test]
+    fn the_last_byte_that_is_used_is_found_wherever_it_lies() {
+        for length in [0, 1, 4095, 4096, 4097, 3 * 4096 + 5] {
+            assert_eq!(last_used(&vec![0; length]), None);
+            for at in [0, 1, 4, 5, 6, 4095, 4096, 4100, 4101, 3 * 4096 + 4].into_iter().filter(|at| *at < length) {
+                let mut bytes = vec![0; length];
+                bytes[0] = 1;
+                bytes[at] = 1;
+                assert_eq!(last_used(&bytes), Some(at), "of {length}");
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use finis_engine::live::NoticeKind;
 use finis_engine::log::{Log, MemoryLog};
 use finis_engine::{Placed, Policy, ReceiveError, Settings};
-use finis_http::watch;
+use finis_http::{recordings::Tally, watch};
 
 use super::open_metrics::Exposition;
 use super::world::{EVENING, World, payload, until};
@@ -44,6 +44,7 @@ pub(super) async fn an_evening(world: &mut World) {
 /// An engine that takes bodies of at most 300 bytes.
 pub(super) async fn world() -> World {
     let watched = watch::Settings {
+        recordings: Some(Arc::new(Tally::new(["pathors"]))),
         endpoints: vec![("crm".to_owned(), Arc::default())],
         listeners: vec![("hooks", Arc::default())],
         ..watch::Settings::default()
