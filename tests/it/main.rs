@@ -48,6 +48,7 @@ mod serve_examples; // finis in programs of others
 mod serve_kill; // a server that is killed, again and again
 #[cfg(unix)]
 mod serve_parked; // dead letters of a server that runs
+#[cfg(unix)]
 mod serve_prometheus; // the numbers and the dashboard, as Prometheus has them
 #[cfg(unix)]
 mod serve_recordings; // recordings, fetched, kept and forgotten
