@@ -199,7 +199,11 @@ fn a_story_with_mishaps_is_played_again_with_them() {
     for others in ["--mishaps hostile", "--mishaps none", "--mishap kill=5%"] {
         let ended = scratch.finis(&format!("simulate --replay kept {others} --out none")).run();
         assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{others}");
-        assert!(ended.err.contains("has mishaps of its own") && ended.err.contains("leave out --mishaps"), "{}", ended.err);
+        assert!(
+            ended.err.contains("has mishaps of its own") && ended.err.contains("leave out --mishaps"),
+            "{}",
+            ended.err
+        );
         assert!(!scratch.path().join("none").exists());
     }
 }
