@@ -96,10 +96,8 @@ fn told(contract: &Contract) -> String {
          [store]\npath = \"store\"\n\n\
          [source.{provider}]\nprovider = \"{provider}\"\nsecret_file = \"secret\"\n"
     );
-    if let Some(signature) = contract.signature() {
-        if signature.headers.is_empty() {
-            let _ = writeln!(text, "header = \"{HEADER}\"");
-        }
+    if contract.signature().is_some_and(|signature| signature.headers.is_empty()) {
+        let _ = writeln!(text, "header = \"{HEADER}\"");
     }
     text.push_str("# So that you see a notice soon. The contract's own is longer.\ngrace = \"3s\"\n");
     text
@@ -166,18 +164,14 @@ impl Posted {
         let word = |(name, value): &(String, String)| quoted(&format!("{name}: {value}"));
         let proof = timed.as_ref().zip(source.secrets.first());
         let proof = proof.and_then(|(timed, secret)| Some((timed, timed.headers(secret.expose(), &id, url)?)));
-        Ok(match proof {
-            Some((timed, proof)) => {
-                let line = curl(url, &headers, &proof, "\"$body\"");
-                Posted { line: format!("{}{line}", timed.variables(&body)), until: None }
-            }
-            None => {
-                let proof: Vec<String> = signed.iter().map(word).collect();
-                let tolerance = timed.as_ref().and_then(|timed| source.tolerance.or(timed.tolerance()));
-                let until = Timestamp::from_unix(now.unix().0, 0, 0).zip(tolerance).map(|(now, span)| now.plus(span));
-                Posted { line: curl(url, &headers, &proof, &quoted(&body)), until }
-            }
-        })
+        if let Some((timed, proof)) = proof {
+            let line = curl(url, &headers, &proof, "\"$body\"");
+            return Ok(Posted { line: format!("{}{line}", timed.variables(&body)), until: None });
+        }
+        let proof: Vec<String> = signed.iter().map(word).collect();
+        let tolerance = timed.as_ref().and_then(|timed| source.tolerance.or(timed.tolerance()));
+        let until = Timestamp::from_unix(now.unix().0, 0, 0).zip(tolerance).map(|(now, span)| now.plus(span));
+        Ok(Posted { line: curl(url, &headers, &proof, &quoted(&body)), until })
     }
 }
 

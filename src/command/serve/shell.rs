@@ -1,6 +1,7 @@
 //! A command line for a shell that signs as the provider does, at the time at which it is run: what is signed once
 //! is soon too old.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -110,7 +111,12 @@ impl<'c> Timed<'c> {
 /// The bytes of a secret in base64, as `openssl` takes a key.
 fn hex(secret: &str) -> Option<String> {
     let bytes = STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok()?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut digits = String::new();
+    for byte in bytes {
+        // Writing into a String does not fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    Some(digits)
 }
 
 /// As a shell takes it for one word.
@@ -128,4 +134,32 @@ fn literal(text: &str) -> String {
         out.push(character);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use finis::providers::Catalogue;
+
+    use super::*;
+
+    /// The headers of Saaya, if it signed this.
+    #[track_caller]
+    fn check(signed: &str, told: Option<&str>) {
+        let mut draft = Catalogue::shipped().get("saaya").unwrap().draft().clone();
+        draft.signature.as_mut().unwrap().signed = Some(signed.to_owned());
+        let contract = Contract::new(draft).unwrap();
+        let headers = Timed::of(&contract).unwrap().headers("s'3", "msg_1", "http://x/$1");
+        assert_eq!(headers.as_deref(), told.map(|told| vec![told.to_owned()]).as_deref());
+    }
+
+    #[test]
+    fn what_a_shell_can_say_is_signed_when_it_is_run() {
+        let line = "\"Saaya-Signature: t=$at,v1=$(printf %s \"a\\$$at.$body\" | openssl dgst -sha256 -hmac 's'\\''3' -r | cut -d ' ' -f 1)\"";
+        check("a${timestamp}.{body}", Some(line));
+    }
+
+    #[test]
+    fn what_none_can_say_is_not() {
+        check("{timestamp}.{/call/id}", None);
+    }
 }

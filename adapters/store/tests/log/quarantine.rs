@@ -209,8 +209,8 @@ fn a_damaged_one_holds_nobody_up() {
         put(&log, all.clone()).await;
         let path = folder.path().join("journal").join("00000001.log");
         let mut bytes = std::fs::read(&path).unwrap();
-        let headers = bytes.windows(8).enumerate().filter(|(_, part)| *part == b"x-number");
-        let (place, _) = headers.skip(2).next().unwrap();
+        let mut headers = bytes.windows(8).enumerate().filter(|(_, part)| *part == b"x-number");
+        let (place, _) = headers.nth(2).unwrap();
         bytes[place] ^= 1;
         std::fs::write(&path, bytes).unwrap();
 
