@@ -160,6 +160,6 @@ mod tests {
 
     #[test]
     fn what_none_can_say_is_not() {
-        check("{timestamp}.{/call/id}", None);
+        check("{timestamp}.{/call/id}.{body}", None);
     }
 }
