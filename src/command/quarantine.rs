@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use finis::engine::Filler;
-use finis::engine::log::{Log, LogRead, Refused};
+use finis::engine::log::{Log, LogRead, QuarantinePages, Refused, RefusedId};
 use finis::providers::Catalogue;
 use finis::store::{Retried, retry};
 use serde_json::json;
@@ -79,59 +79,74 @@ pub(crate) fn run(command: Command) -> Result<Outcome, Failure> {
     })
 }
 
-async fn all(store: &StoreArgs) -> Result<Vec<Refused>, Failure> {
+/// Looks at each, in order: of many, a few are in memory. What is damaged was said by whoever looked.
+async fn each(store: &StoreArgs, mut see: impl FnMut(Refused)) -> Result<(), Failure> {
     // What is kept is told as it came, under whatever contract.
     let look = store.look(&Catalogue::default()).await?;
-    // What is damaged was said by whoever looked.
-    Ok(look.log().refused(usize::MAX).await?.deliveries)
+    let mut pages = QuarantinePages::of(look.log());
+    while let Some(page) = pages.next().await? {
+        page.deliveries.into_iter().for_each(&mut see);
+    }
+    Ok(())
 }
 
 async fn list(args: &List) -> Result<Outcome, Failure> {
-    let mut refused = all(&args.store).await?;
-    refused.retain(|refused| args.source.as_ref().is_none_or(|source| refused.source == *source));
-    if args.json {
-        let mut lines = String::new();
-        for refused in &refused {
-            // Writing into a String does not fail.
-            let _ = writeln!(lines, "{}", as_json(refused, false));
+    let (mut lines, mut count) = (String::new(), 0);
+    let mut table = Table::new(["id", "source", "came", ">size", "reason"]);
+    each(&args.store, |refused| {
+        if args.source.as_ref().is_some_and(|source| refused.source != *source) {
+            return;
         }
+        count += 1;
+        if args.json {
+            // Writing into a String does not fail.
+            let _ = writeln!(lines, "{}", as_json(&refused, false));
+        } else {
+            table.add([
+                short(refused.id()),
+                refused.source,
+                refused.received_at.to_string(),
+                bytes(refused.delivery.body.len() as u64),
+                refused.reason,
+            ]);
+        }
+    })
+    .await?;
+    if args.json {
         say_lines(&lines)?;
         return Ok(Outcome::Fine);
     }
-    let mut table = Table::new(["id", "source", "came", ">size", "reason"]);
-    for refused in &refused {
-        table.add([
-            short(refused),
-            refused.source.clone(),
-            refused.received_at.to_string(),
-            bytes(refused.delivery.body.len() as u64),
-            refused.reason.clone(),
-        ]);
-    }
-    let end = format!("{} in quarantine\n", deliveries(refused.len() as u64));
-    let gap = if refused.is_empty() { "" } else { "\n" };
+    let end = format!("{} in quarantine\n", deliveries(count));
+    let gap = if count == 0 { "" } else { "\n" };
     say(&format!("{}{gap}{end}", table.take()))?;
     Ok(Outcome::Fine)
 }
 
 async fn show(args: &Show) -> Result<Outcome, Failure> {
-    let all = all(&args.store).await?;
-    let found: Vec<&Refused> = all.iter().filter(|refused| refused.id().to_string().starts_with(&args.id)).collect();
-    let refused = match found.as_slice() {
-        [only] => *only,
-        [] => {
+    let (mut first, mut ids) = (None, Vec::new());
+    each(&args.store, |refused| {
+        let id = refused.id();
+        if id.to_string().starts_with(&args.id) {
+            ids.push(id);
+            first.get_or_insert(refused);
+        }
+    })
+    .await?;
+    let refused = match (first, ids.as_slice()) {
+        (Some(refused), [_]) => refused,
+        (None, _) => {
             return Err(Failure(format!(
                 "nothing in quarantine has the id `{}`: `finis quarantine list` has them",
                 args.id
             )));
         }
-        several => {
-            let ids: Vec<String> = several.iter().map(|refused| short(refused)).collect();
+        (Some(_), several) => {
+            let ids: Vec<String> = several.iter().copied().map(short).collect();
             return Err(Failure(format!("`{}` is the beginning of several ids: {}", args.id, ids.join(", "))));
         }
     };
     if args.json {
-        say_lines(&format!("{}\n", as_json(refused, true)))?;
+        say_lines(&format!("{}\n", as_json(&refused, true)))?;
         return Ok(Outcome::Fine);
     }
     // Writing into a String does not fail.
@@ -180,14 +195,14 @@ fn retried_text(retried: &Retried) -> String {
     let _ = writeln!(out, "{}  {}", heading("Read"), deliveries(read.len() as u64));
     for (id, key) in read {
         let (session, source) = (shown(&key.id), shown(&key.source));
-        let _ = writeln!(out, "  {}  {} {session} of {source}", &id.to_string()[..ID_DIGITS], key.subject);
+        let _ = writeln!(out, "  {}  {} {session} of {source}", short(*id), key.subject);
     }
     for (kind, notices) in &filled.notices {
         let _ = writeln!(out, "  said  {} {notices}", kind.as_str());
     }
     let _ = writeln!(out, "{}  {}", heading("Left"), deliveries(left.len() as u64));
-    for (refused, reason) in left {
-        let _ = writeln!(out, "  {}  {}", aside(&short(refused)), shown(reason));
+    for (id, reason) in left {
+        let _ = writeln!(out, "  {}  {}", aside(&short(*id)), shown(reason));
     }
     out
 }
@@ -196,15 +211,15 @@ fn retried_json(retried: &Retried) -> String {
     let read = retried.read.iter().map(
         |(id, key)| json!({"id": id.to_string(), "source": key.source, "subject": key.subject, "session": key.id}),
     );
-    let left = retried.left.iter().map(|(refused, reason)| json!({"id": refused.id().to_string(), "reason": reason}));
+    let left = retried.left.iter().map(|(id, reason)| json!({"id": id.to_string(), "reason": reason}));
     let notices = retried.filled.notices.iter().map(|(kind, count)| (kind.as_str(), *count));
     let notices: std::collections::BTreeMap<_, _> = notices.collect();
     let told = json!({"read": read.collect::<Vec<_>>(), "left": left.collect::<Vec<_>>(), "notices": notices, "damaged": retried.damaged});
     format!("{told:#}\n")
 }
 
-fn short(refused: &Refused) -> String {
-    refused.id().to_string()[..ID_DIGITS].to_owned()
+fn short(id: RefusedId) -> String {
+    id.to_string()[..ID_DIGITS].to_owned()
 }
 
 fn as_json(refused: &Refused, with_body: bool) -> serde_json::Value {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::engine::Timestamp;
 use crate::engine::live::SessionKey;
-use crate::engine::log::{Batch, Cause, Gone, Log, LogError, LogRead, Mark, Refused, RefusedId, Why};
+use crate::engine::log::{Batch, Cause, Gone, Log, LogError, LogRead, Mark, QuarantinePages, Refused, RefusedId, Why};
 use crate::providers::Catalogue;
 
 /// What stands in place of the reason for which a notice was parked.
@@ -57,12 +57,11 @@ impl Known {
                 known.add(log, key).await?;
             }
         }
-        let quarantine = log.refused(usize::MAX).await?;
-        known.unreadable = quarantine.damaged;
-        for refused in quarantine.deliveries {
-            if source.is_none_or(|name| refused.source == name) && names(&refused, id) {
-                known.refused.push(refused.id());
-            }
+        let mut pages = QuarantinePages::of(log);
+        while let Some(page) = pages.next().await? {
+            known.unreadable.extend(page.damaged);
+            let of = page.deliveries.iter().filter(|refused| source.is_none_or(|name| refused.source == name));
+            known.refused.extend(of.filter(|refused| names(refused, id)).map(Refused::id));
         }
         for consumer in log.consumers().await? {
             for (seq, cause) in consumer.parked() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::live::{Change, NoticeKind, SessionKey};
-use crate::engine::log::{Log, LogError, LogRead, SourceSettings};
+use crate::engine::log::{Log, LogError, LogRead, Quarantine, QuarantinePages, SourceSettings};
 use crate::engine::{Misread, Reader, Refold, Refolded, Rejudged, Source, Timestamp, Unverified};
 use crate::reconcile::Plan;
 
@@ -145,9 +145,12 @@ impl Rebuild {
 
     async fn begin(&self, log: &dyn LogRead) -> Result<Rebuilt, LogError> {
         let mut reader = Reader::new();
-        let refused = log.refused(usize::MAX).await?.deliveries;
-        let refused = refused.iter().filter_map(|refused| Some((self.refold.source(&refused.source)?, refused)));
-        let readable = refused.filter(|(source, refused)| source.read_again(&mut reader, refused).is_ok()).count();
+        let mut pages = QuarantinePages::of(log);
+        let mut readable = 0;
+        while let Some(Quarantine { deliveries, .. }) = pages.next().await? {
+            let refused = deliveries.iter().filter_map(|refused| Some((self.refold.source(&refused.source)?, refused)));
+            readable += refused.filter(|(source, refused)| source.read_again(&mut reader, refused).is_ok()).count();
+        }
         Ok(Rebuilt {
             as_of: Some(self.refold.as_of()).filter(|at| *at > Timestamp::MIN),
             sources: self.sources.clone(),

@@ -37,7 +37,7 @@ impl Look {
             look.kept.records.insert(key.clone(), record);
             look.kept.sessions.insert(key, stored);
         }
-        let quarantine = log.refused(usize::MAX).await;
+        let quarantine = log.refused(None, usize::MAX).await;
         let quarantine = quarantine.unwrap_or_else(|error| panic!("{what}: quarantine: {error}"));
         (look.kept.refused, look.quarantine_damaged) = (quarantine.deliveries, quarantine.damaged);
         look.kept.outbox = log.notices(0, usize::MAX).await.unwrap_or_else(|error| panic!("{what}: outbox: {error}"));

@@ -51,7 +51,7 @@ async fn beyond_the_limit(log: Arc<dyn Log>) {
         stored.iter().map(|stored| (stored.events.len(), stored.crowded)).collect::<Vec<_>>(),
         [(3, true), (1, false)]
     );
-    assert_eq!(log.refused(9).await.unwrap().deliveries.len(), 2);
+    assert_eq!(log.refused(None, 9).await.unwrap().deliveries.len(), 2);
     // It was over, and a rule that is broken since is an amendment; said once.
     let said = said(&*log).await;
     assert_eq!(kinds(&said), [(NoticeKind::Complete, 1), (NoticeKind::Amended, 2)]);
@@ -177,6 +177,6 @@ async fn a_flood_is_kept_up_to_the_limit_and_quarantined_beyond() {
     }
     assert_eq!(running.engine.stats().sessions, 1);
     let stored = log.load(&[key("s-1")]).await.unwrap().remove(0);
-    assert_eq!((stored.events.len(), log.refused(usize::MAX).await.unwrap().deliveries.len()), (200, 1803));
+    assert_eq!((stored.events.len(), log.refused(None, usize::MAX).await.unwrap().deliveries.len()), (200, 1803));
     running.stop().await;
 }

@@ -181,7 +181,7 @@ async fn what_cannot_be_read_is_kept_and_what_is_not_from_the_source_is_not() {
     let headers = [("x-secret", "open sesame")];
     let told = engine.receive("pathors", &headers, b"{\"event\":\"call.ended\"}").await.unwrap();
     assert_eq!(told, Receipt::Quarantined { reason: "no session id: nothing at `/sessionId`".into() });
-    let kept = log.refused(9).await.unwrap().deliveries;
+    let kept = log.refused(None, 9).await.unwrap().deliveries;
     assert_eq!((kept.len(), &*kept[0].delivery.body), (1, &b"{\"event\":\"call.ended\"}"[..]));
     let denied = engine.receive("pathors", &[], b"{}").await;
     assert_eq!(denied, Err(ReceiveError::Denied { reason: "no password".into() }));
@@ -193,7 +193,7 @@ async fn what_cannot_be_read_is_kept_and_what_is_not_from_the_source_is_not() {
         engine.receive("pathors", &headers, &[b' '; 201]).await,
         Err(ReceiveError::TooLarge { bytes: 201, max: 200 })
     );
-    assert_eq!(log.refused(9).await.unwrap().deliveries.len(), 1);
+    assert_eq!(log.refused(None, 9).await.unwrap().deliveries.len(), 1);
     engine.close().await;
     writer.await.unwrap().unwrap();
 }
@@ -242,7 +242,7 @@ async fn a_session_that_is_damaged_stops_nobody_else_and_what_comes_for_it_is_ke
     assert_eq!(told[2], Receipt::Stored { key: key("s-3") });
     let said = said(&*log).await;
     assert_eq!(said.iter().map(|notice| notice.key.id.as_str()).collect::<Vec<_>>(), ["s-2", "s-3"]);
-    let refused = log.refused(9).await.unwrap().deliveries;
+    let refused = log.refused(None, 9).await.unwrap().deliveries;
     assert_eq!(&*refused[0].delivery.body, payload('E', "s-1", EVENING).as_bytes());
     running.stop().await;
 }

@@ -76,6 +76,6 @@ async fn what_was_cut_off_is_judged_by_whoever_comes_next() {
         // The rest of it, by another try: each is said once.
         read_again(&log).await.unwrap();
         assert_eq!(said(&*log).await.len(), 2, "{stops_at}");
-        assert!(log.refused(9).await.unwrap().deliveries.is_empty());
+        assert!(log.refused(None, 9).await.unwrap().deliveries.is_empty());
     }
 }

@@ -121,8 +121,8 @@ proptest! {
             assert_eq!(state(&*changed).await, state(&*opened).await);
             assert_eq!(changed.sources().await.unwrap(), opened.sources().await.unwrap());
             assert_eq!(
-                changed.refused(usize::MAX).await.unwrap().deliveries.len(),
-                opened.refused(usize::MAX).await.unwrap().deliveries.len()
+                changed.refused(None, usize::MAX).await.unwrap().deliveries.len(),
+                opened.refused(None, usize::MAX).await.unwrap().deliveries.len()
             );
         });
     }
@@ -258,7 +258,7 @@ async fn a_delivery_that_a_change_overtakes_is_read_under_the_new_contract() {
         Source { name: "pathors".into(), terms: Terms::new(&contract), contract, verify: Box::new(Unverified) };
     let (receipt, log) = overtaken(Some(unreadable)).await;
     assert!(matches!(receipt, Ok(Receipt::Quarantined { .. })), "{receipt:?}");
-    assert_eq!(log.refused(9).await.unwrap().deliveries.len(), 1);
+    assert_eq!(log.refused(None, 9).await.unwrap().deliveries.len(), 1);
 
     let (receipt, log) = overtaken(None).await;
     assert_eq!(receipt, Err(ReceiveError::UnknownSource { name: "pathors".into() }));

@@ -195,6 +195,17 @@ fn a_story_with_mishaps_is_played_again_with_them() {
     std::fs::write(&path, lines.join("\n") + "\n").unwrap();
     let told = scratch.finis("simulate --replay kept").fine().out;
     assert!(told.contains("1 mishap of the receiver") && told.contains("Promises   all are held"), "{told}");
+    // Others cannot befall it: nobody is to believe that they did.
+    for others in ["--mishaps hostile", "--mishaps none", "--mishap kill=5%"] {
+        let ended = scratch.finis(&format!("simulate --replay kept {others} --out none")).run();
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{others}");
+        assert!(
+            ended.err.contains("has mishaps of its own") && ended.err.contains("leave out --mishaps"),
+            "{}",
+            ended.err
+        );
+        assert!(!scratch.path().join("none").exists());
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use finis_engine::live::{Notice, NoticeKind, SessionKey};
-use finis_engine::log::{Arrivals, EventEntry, Gone, LogError, Quarantine, Stored};
+use finis_engine::log::{Arrivals, EventEntry, Gone, LogError, Quarantine, Refused, RefusedCursor, Stored};
 use finis_engine::{Digest, Timestamp};
 
 use crate::body::{decode_event, decode_key, decode_notice, decode_refused, forgotten};
@@ -32,8 +32,11 @@ pub(crate) trait Places {
     /// Sessions that are due by this time, behind this one, the earliest first, up to this many.
     fn due(&self, after: Option<(Timestamp, Tag)>, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)>;
 
-    /// Deliveries that could not be read, in the order of the journal, up to this many.
-    fn refused(&self, limit: usize) -> Result<Vec<Place>, IndexError>;
+    /// Deliveries that could not be read, behind this one, in order, up to this many.
+    fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Vec<(RefusedCursor, Place)>, IndexError>;
+
+    /// Where the one lies that stands there; nothing when there is none.
+    fn refused_at(&self, cursor: RefusedCursor) -> Result<Option<Place>, IndexError>;
 
     /// The state of the log as a whole.
     fn meta(&self) -> Meta;
@@ -182,22 +185,37 @@ impl<P: Places> Entries<'_, P> {
         Ok(sessions)
     }
 
-    pub(crate) fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
+    pub(crate) fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Quarantine, LogError> {
         let mut quarantine = Quarantine::default();
-        for place in self.places.refused(limit).map_err(|error| stopped(&error))? {
-            let (head, body) = match self.entry(place) {
-                Ok(Found::Here(head, body)) => (head, body),
-                Ok(Found::Erased(_) | Found::Moved) => continue,
-                Err(LogError::Damaged { reason }) => {
-                    quarantine.damaged.push(reason);
-                    continue;
-                }
+        let page = self.places.refused(after, limit).map_err(|error| stopped(&error))?;
+        quarantine.next = page.last().filter(|_| page.len() == limit).map(|(cursor, _)| *cursor);
+        for (cursor, place) in page {
+            match self.refused_delivery(cursor, place) {
+                Ok(delivery) => quarantine.deliveries.extend(delivery),
+                Err(LogError::Damaged { reason }) => quarantine.damaged.push(reason),
                 Err(error) => return Err(error),
-            };
-            let Head::Refused { received_at, .. } = head else { return Err(other(place)) };
-            quarantine.deliveries.push(decode_refused(received_at, &body).ok_or_else(|| other(place))?);
+            }
         }
         Ok(quarantine)
+    }
+
+    /// A refused delivery; nothing when it went since it was listed.
+    fn refused_delivery(&self, cursor: RefusedCursor, mut place: Place) -> Result<Option<Refused>, LogError> {
+        for _ in 0..TRIES {
+            match self.entry(place)? {
+                Found::Here(Head::Refused { received_at, .. }, body) => {
+                    return decode_refused(received_at, &body).map(Some).ok_or_else(|| other(place));
+                }
+                Found::Here(..) => return Err(other(place)),
+                Found::Erased(_) => return Ok(None),
+                // Its segment goes: it lies elsewhere, unless it goes, too.
+                Found::Moved => match self.places.refused_at(cursor).map_err(|error| stopped(&error))? {
+                    Some(moved) if moved != place => place = moved,
+                    _ => return Ok(None),
+                },
+            }
+        }
+        Ok(None)
     }
 
     /// The last thing that was said of a session: of its end, or of a stall.

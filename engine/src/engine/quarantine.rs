@@ -4,7 +4,7 @@ use super::{Filled, Filler, Source};
 use crate::digest::Digest;
 use crate::event::{Reader, Unreadable};
 use crate::live::SessionKey;
-use crate::log::{EventEntry, Log, LogError, Refused, RefusedId};
+use crate::log::{EventEntry, Log, LogError, QuarantinePages, Refused, RefusedId};
 use crate::timestamp::Timestamp;
 
 /// What became of the quarantine.
@@ -13,7 +13,7 @@ pub struct Retried {
     /// What is an event now, and of which session.
     pub read: Vec<(RefusedId, SessionKey)>,
     /// What is none, with the reason of today.
-    pub left: Vec<(Refused, String)>,
+    pub left: Vec<(RefusedId, String)>,
     /// What cannot be tried, since it is damaged: what and where. It stays.
     pub damaged: Vec<String>,
     /// What it did to sessions.
@@ -29,23 +29,25 @@ pub struct Retried {
 pub async fn retry_refused(log: &dyn Log, mut filler: Filler) -> Result<Retried, LogError> {
     let mut retried = Retried::default();
     let mut reader = Reader::new();
-    let quarantine = log.refused(usize::MAX).await?;
-    retried.damaged = quarantine.damaged;
-    for refused in quarantine.deliveries {
-        let read = match filler.source(&refused.source) {
-            None => Err(format!("the source `{}` is not known", refused.source)),
-            Some(source) => {
-                source.read_again(&mut reader, &refused).map_err(|unreadable: Unreadable| unreadable.to_string())
-            }
-        };
-        match read {
-            Err(reason) => retried.left.push((refused, reason)),
-            Ok((key, digest)) => {
-                let id = refused.id();
-                retried.read.push((id, key.clone()));
-                let (received_at, delivery) = (Some(refused.received_at), refused.delivery);
-                // Out of the one and into the other is one commit.
-                filler.append(vec![EventEntry { key, digest, received_at, delivery }], vec![id]).await?;
+    let mut pages = QuarantinePages::of(log);
+    while let Some(page) = pages.next().await? {
+        retried.damaged.extend(page.damaged);
+        for refused in page.deliveries {
+            let id = refused.id();
+            let read = match filler.source(&refused.source) {
+                None => Err(format!("the source `{}` is not known", refused.source)),
+                Some(source) => {
+                    source.read_again(&mut reader, &refused).map_err(|unreadable: Unreadable| unreadable.to_string())
+                }
+            };
+            match read {
+                Err(reason) => retried.left.push((id, reason)),
+                Ok((key, digest)) => {
+                    retried.read.push((id, key.clone()));
+                    let (received_at, delivery) = (Some(refused.received_at), refused.delivery);
+                    // Out of the one and into the other is one commit.
+                    filler.append(vec![EventEntry { key, digest, received_at, delivery }], vec![id]).await?;
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Engine, Placed, Viewed};
 use crate::live::SessionKey;
-use crate::log::{Consumer, Gone, LogError};
+use crate::log::{Consumer, Gone, LogError, Quarantine, RefusedCursor};
 use crate::timestamp::Timestamp;
 
 /// What there is of a session.
@@ -72,6 +72,15 @@ impl Engine {
     /// When the log does not answer.
     pub async fn sessions(&self, after: Option<&SessionKey>, limit: usize) -> Result<Vec<SessionKey>, LogError> {
         self.inner.log.sessions(after, limit).await
+    }
+
+    /// Deliveries that could not be read, behind this one, in the order in which they came, up to this many looked
+    /// at.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Quarantine, LogError> {
+        self.inner.log.refused(after, limit).await
     }
 
     /// Whether it has a source of this name.

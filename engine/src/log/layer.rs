@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    Appended, Batch, Consumer, Delivery, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Ready, Retained,
-    SourceSettings, Stored,
+    Appended, Batch, Consumer, Delivery, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Ready, RefusedCursor,
+    Retained, SourceSettings, Stored,
 };
 use crate::live::{Notice, SessionKey};
 use crate::timestamp::Timestamp;
@@ -90,8 +90,8 @@ pub trait Layer: Send + Sync {
     }
 
     /// As [`LogRead::refused`].
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
-        self.below().refused(limit).await
+    async fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Quarantine, LogError> {
+        self.below().refused(after, limit).await
     }
 
     /// As [`LogRead::sources`].
@@ -174,8 +174,8 @@ impl<L: Layer> LogRead for L {
         Layer::consumers(self).await
     }
 
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
-        Layer::refused(self, limit).await
+    async fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Quarantine, LogError> {
+        Layer::refused(self, after, limit).await
     }
 
     async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {

@@ -1,5 +1,6 @@
 //! A log in memory: what every other log is held against, and enough for a receiver that may forget.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,7 @@ use async_trait::async_trait;
 
 use super::{
     Appended, Arrivals, Batch, Consumer, EventEntry, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Refused,
-    RefusedId, Retained, SourceSettings, Stored, Why,
+    RefusedCursor, RefusedId, Retained, SourceSettings, Stored, Why,
 };
 use crate::digest::Digest;
 use crate::live::{Notice, NoticeKind, SessionKey};
@@ -27,9 +28,9 @@ struct Kept {
     /// Nothing for one whose session has expired.
     outbox: Vec<Option<Notice>>,
     consumers: BTreeMap<String, Consumer>,
-    refused: Vec<Refused>,
-    /// Identities of these: there may be many.
-    refused_ids: BTreeSet<RefusedId>,
+    refused: BTreeMap<RefusedCursor, Refused>,
+    /// When each of these came.
+    refused_at: BTreeMap<RefusedId, Timestamp>,
     sources: BTreeMap<String, SourceSettings>,
     latest: Option<Timestamp>,
 }
@@ -148,13 +149,17 @@ impl Kept {
             session.due = due;
             self.due.extend(due.map(|due| (due, key)));
         }
-        if batch.released.iter().filter(|id| self.refused_ids.remove(id)).count() > 0 {
-            self.refused.retain(|known| self.refused_ids.contains(&known.id()));
+        for id in batch.released {
+            if let Some(received_at) = self.refused_at.remove(&id) {
+                self.refused.remove(&RefusedCursor { received_at, id });
+            }
         }
         for refused in batch.refused {
             self.reach(refused.received_at);
-            if self.refused_ids.insert(refused.id()) {
-                self.refused.push(refused);
+            let cursor = refused.cursor();
+            if let Entry::Vacant(free) = self.refused_at.entry(cursor.id) {
+                free.insert(cursor.received_at);
+                self.refused.insert(cursor, refused);
             }
         }
         self.sources.extend(batch.sources.into_iter().map(|source| (source.name.clone(), source)));
@@ -205,8 +210,8 @@ impl Kept {
         let is_known = |gone: Gone| gone.why == Why::Forgotten || !is_before(gone.at, keep.gone);
         self.sessions.retain(|_, session| session.gone.is_none_or(is_known));
         let before = self.refused.len();
-        self.refused.retain(|refused| !is_before(refused.received_at, keep.refused));
-        self.refused_ids = self.refused.iter().map(Refused::id).collect();
+        self.refused.retain(|cursor, _| !is_before(cursor.received_at, keep.refused));
+        self.refused_at.retain(|_, received_at| !is_before(*received_at, keep.refused));
         retained.refused = (before - self.refused.len()) as u64;
         retained
     }
@@ -286,9 +291,12 @@ impl LogRead for MemoryLog {
         Ok(self.lock().consumers.values().cloned().collect())
     }
 
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
-        let deliveries = self.lock().refused.iter().take(limit).cloned().collect();
-        Ok(Quarantine { deliveries, damaged: Vec::new() })
+    async fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Quarantine, LogError> {
+        let kept = self.lock();
+        let behind = kept.refused.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        let deliveries: Vec<Refused> = behind.take(limit).map(|(_, refused)| refused.clone()).collect();
+        let next = deliveries.last().filter(|_| deliveries.len() == limit).map(Refused::cursor);
+        Ok(Quarantine { deliveries, damaged: Vec::new(), next })
     }
 
     async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {

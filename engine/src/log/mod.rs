@@ -28,6 +28,7 @@ mod arrivals; // how often an event came
 mod consumer; // what is remembered of who is told
 mod layer; // one over another
 mod memory; // the twin in memory
+mod quarantine; // what could not be read
 mod ready; // what is done before an append
 mod settings; // what sources are read under
 
@@ -40,6 +41,7 @@ pub use arrivals::{ARRIVALS_MAX, Arrivals, Later};
 pub use consumer::{Cause, Consumer, Mark, REASON_BYTES_MAX, Standing};
 pub use layer::Layer;
 pub use memory::MemoryLog;
+pub use quarantine::{Quarantine, QuarantinePages, Refused, RefusedCursor, RefusedId};
 pub use ready::Ready;
 pub use settings::SourceSettings;
 
@@ -78,70 +80,6 @@ pub struct Repeat {
     pub digest: Digest,
     /// The receiver's time.
     pub received_at: Timestamp,
-}
-
-/// A delivery that is from a source and cannot be read, kept whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// From which source.
-    pub source: String,
-    /// The receiver's time.
-    pub received_at: Timestamp,
-    /// Why it is no event.
-    pub reason: String,
-    /// The delivery.
-    pub delivery: Delivery,
-}
-
-/// What makes a refused delivery itself: source, headers and payload.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RefusedId([u8; 16]);
-
-impl Refused {
-    /// What makes it itself.
-    #[must_use]
-    pub fn id(&self) -> RefusedId {
-        let Delivery { headers, body } = &self.delivery;
-        let mut hasher = blake3::Hasher::new();
-        // None of these comes near 4 GiB.
-        let length = |length: usize| (length as u32).to_le_bytes();
-        hasher.update(&length(self.source.len())).update(self.source.as_bytes());
-        hasher.update(&length(headers.len()));
-        for text in headers.iter().flat_map(|(name, value)| [name, value]) {
-            hasher.update(&length(text.len())).update(text.as_bytes());
-        }
-        hasher.update(body);
-        let mut id = [0; 16];
-        id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        RefusedId(id)
-    }
-}
-
-impl RefusedId {
-    /// Its bytes.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; 16] {
-        self.0
-    }
-
-    /// The id that [`RefusedId::to_bytes`] gave these of.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> RefusedId {
-        RefusedId(bytes)
-    }
-}
-
-/// 32 hexadecimal digits.
-impl fmt::Display for RefusedId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for RefusedId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 /// What is appended together.
@@ -204,15 +142,6 @@ pub struct Stored {
     pub notices: Vec<Notice>,
     /// It was let go, and this is what is left of it; perhaps its [last word](Keep::last_word), too.
     pub gone: Option<Gone>,
-    /// What of it is damaged, and therefore not here: what and where.
-    pub damaged: Vec<String>,
-}
-
-/// Deliveries that could not be read, as a log has them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Quarantine {
-    /// Those that are as they came, in that order.
-    pub deliveries: Vec<Refused>,
     /// What of it is damaged, and therefore not here: what and where.
     pub damaged: Vec<String>,
 }
@@ -304,8 +233,10 @@ pub trait LogRead: Send + Sync {
     /// Every consumer, by name.
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError>;
 
-    /// Deliveries that could not be read, in the order in which they came, up to this many.
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError>;
+    /// Deliveries that could not be read, in the order of their [cursors](RefusedCursor), up to this many looked
+    /// at; with `after`, those that stand behind that one, whether it is still there or not. Who goes from
+    /// page to page gets each that is there all the time, and none twice.
+    async fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Quarantine, LogError>;
 
     /// What each source was last read under, by name.
     async fn sources(&self) -> Result<Vec<SourceSettings>, LogError>;

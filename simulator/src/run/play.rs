@@ -425,7 +425,7 @@ impl Play<'_> {
         let mut kept = Kept {
             outbox: at_once(self.kept.notices(0, usize::MAX)).unwrap_or_default(),
             last_seq: at_once(self.kept.last_seq()).unwrap_or_default(),
-            refused: at_once(self.kept.refused(usize::MAX)).unwrap_or_default().deliveries,
+            refused: at_once(self.kept.refused(None, usize::MAX)).unwrap_or_default().deliveries,
             consumers: at_once(self.kept.consumers()).unwrap_or_default(),
             latest: at_once(self.kept.latest()).flatten(),
             ..Kept::default()

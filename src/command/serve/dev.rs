@@ -8,7 +8,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use finis::engine::contract::draft::{Mac, SecretForm};
-use finis::engine::contract::signature::Scheme;
 use finis::engine::log::Delivery;
 use finis::engine::{Clock as _, Contract, Key, Partial, Reader, Record, Status, SubjectId, Timestamp};
 use finis::live::{Finis, Secret, SystemClock};
@@ -20,6 +19,7 @@ use finis_simulator::script::Script;
 use finis_simulator::world::{Settings, World};
 
 use super::super::{Failure, say_lines};
+use super::shell::{Timed, quoted};
 
 const FOLDER: &str = "finis-dev";
 
@@ -96,18 +96,8 @@ fn told(contract: &Contract) -> String {
          [store]\npath = \"store\"\n\n\
          [source.{provider}]\nprovider = \"{provider}\"\nsecret_file = \"secret\"\n"
     );
-    if let Some(signature) = contract.signature() {
-        if signature.headers.is_empty() {
-            let _ = writeln!(text, "header = \"{HEADER}\"");
-        }
-        if let Scheme::Computed(computed) = &signature.scheme
-            && computed.time.is_some()
-        {
-            text.push_str(
-                "# What is printed is signed once, and has to be taken for a day. Leave this out elsewhere.\n",
-            );
-            text.push_str("tolerance = \"1d\"\n");
-        }
+    if contract.signature().is_some_and(|signature| signature.headers.is_empty()) {
+        let _ = writeln!(text, "header = \"{HEADER}\"");
     }
     text.push_str("# So that you see a notice soon. The contract's own is longer.\ngrace = \"3s\"\n");
     text
@@ -131,15 +121,19 @@ pub(super) fn how_to_post(config: &Config, address: SocketAddr) -> Result<String
         let _ = writeln!(text, "  header    {header}");
     }
     text.push_str("  notices   here, as they are said\n\nPost the end of a session:\n\n");
-    text.push_str(&posted.command_line(&url));
+    text.push_str(&posted.line);
     text.push_str("\n\n");
+    if let Some(until) = posted.until {
+        let _ = writeln!(text, "It is signed once, and taken until {until}: whoever starts this again gets another.\n");
+    }
     Ok(text)
 }
 
-/// An event as its provider posts it.
+/// A command line that posts an event as its provider does.
 struct Posted {
-    headers: Vec<(String, String)>,
-    body: String,
+    line: String,
+    /// When it is too old; nothing when never.
+    until: Option<Timestamp>,
 }
 
 impl Posted {
@@ -151,7 +145,7 @@ impl Posted {
             .get(&source.provider)
             .ok_or_else(|| Failure(format!("no contract is called `{}`", source.provider)))?;
         let now = SystemClock.now();
-        let (mut headers, body) = end_of_a_session(contract, source, now)?;
+        let (headers, body) = end_of_a_session(contract, source, now)?;
         if contract.draft().signature.as_ref().is_some_and(|signature| signature.mac == Mac::Ed25519) {
             return Err(Failure(format!(
                 "{} signs with a key that only it has: nothing can be posted in its place",
@@ -163,28 +157,38 @@ impl Posted {
         let signer = Signer::new(contract.signature(), &secrets, &options)?;
         let id = format!("msg_{}", now.unix().0);
         let outgoing = Outgoing { id: Some(&id), url: Some(url), body: body.as_bytes() };
-        headers.extend(signer.sign(&outgoing, now).map_err(|error| Failure(format!("cannot sign: {error}")))?);
-        Ok(Posted { headers, body })
-    }
+        let signed = signer.sign(&outgoing, now).map_err(|error| Failure(format!("cannot sign: {error}")))?;
 
-    fn command_line(&self, url: &str) -> String {
-        let mut line = format!("curl -sS {}", quoted(url));
-        let named = |(name, _): &(String, String)| name.eq_ignore_ascii_case("content-type");
-        if !self.headers.iter().any(named) {
-            line.push_str(" -H 'content-type: application/json'");
+        let timed = Timed::of(contract).map(|timed| timed.or_in(source.header.as_deref()));
+        let timed = timed.filter(|_| !source.unsigned);
+        let word = |(name, value): &(String, String)| quoted(&format!("{name}: {value}"));
+        let proof = timed.as_ref().zip(source.secrets.first());
+        let proof = proof.and_then(|(timed, secret)| Some((timed, timed.headers(secret.expose(), &id, url)?)));
+        if let Some((timed, proof)) = proof {
+            let line = curl(url, &headers, &proof, "\"$body\"");
+            return Ok(Posted { line: format!("{}{line}", timed.variables(&body)), until: None });
         }
-        for (name, value) in &self.headers {
-            let _ = write!(line, " -H {}", quoted(&format!("{name}: {value}")));
-        }
-        // As it is: `--data` would take its line breaks away.
-        let _ = write!(line, " --data-binary {}", quoted(&self.body));
-        line
+        let proof: Vec<String> = signed.iter().map(word).collect();
+        let tolerance = timed.as_ref().and_then(|timed| source.tolerance.or(timed.tolerance()));
+        let until = Timestamp::from_unix(now.unix().0, 0, 0).zip(tolerance).map(|(now, span)| now.plus(span));
+        Ok(Posted { line: curl(url, &headers, &proof, &quoted(&body)), until })
     }
 }
 
-/// As a shell takes it for one word.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+/// What posts a body with these headers and a proof of it, both as a shell takes them.
+fn curl(url: &str, headers: &[(String, String)], proof: &[String], body: &str) -> String {
+    let mut line = format!("curl -sS {}", quoted(url));
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        line.push_str(" -H 'content-type: application/json'");
+    }
+    let headers = headers.iter().map(|(name, value)| quoted(&format!("{name}: {value}")));
+    for header in headers.chain(proof.iter().cloned()) {
+        // Writing into a String does not fail.
+        let _ = write!(line, " -H {header}");
+    }
+    // As it is: `--data` would take its line breaks away.
+    let _ = write!(line, " --data-binary {body}");
+    line
 }
 
 /// An event that ends a session by itself, as simulated sessions of the provider have them, with its headers.

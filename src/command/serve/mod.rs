@@ -2,6 +2,7 @@
 
 mod dev; // a folder to try it with
 mod logs; // lines for people or for machines
+mod shell; // a command line that signs when it is run
 mod signals; // what the system says
 
 use std::net::SocketAddr;

@@ -96,6 +96,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let judging = args.worlds.judging(kept.as_ref().map(|story| story.head.provider.as_str()))?;
     match kept {
         Some(story) => {
+            if story.mishaps().next().is_some() && args.play.is_given() {
+                return Err(Failure(
+                    "the story has mishaps of its own, and these are played: leave out --mishaps and --mishap; or let \
+                     others befall the same world, with its --seed and options in place of --replay"
+                        .to_owned(),
+                ));
+            }
             // What was never played says nothing of a receiver.
             let is_played = story.mishaps().next().is_some() || story.setup != Setup::default();
             let (story, judging) = settled(story, judging)?;
@@ -147,15 +154,13 @@ impl Args {
         Ok(Outcome::Fine)
     }
 
-    /// What comes of a world when the engine plays it; nothing when nobody wants to know. A story that has mishaps
-    /// of its own is played with these, and one that has a setup of its own under that.
+    /// What comes of a world when the engine plays it; nothing when nobody wants to know. A story that has a setup
+    /// of its own is played under that.
     fn play(&self, script: &Script, story: Option<Story>, judging: &Judging) -> Result<Option<Play>, Failure> {
         let seed = script.head.seed;
         let story = match (story, self.play.mishaps(seed)) {
-            (Some(story), Some(mishaps)) if story.mishaps().next().is_none() => {
-                play::story(script, story.setup, mishaps, seed)
-            }
-            (Some(story), _) => story,
+            (Some(story), Some(mishaps)) => play::story(script, story.setup, mishaps, seed),
+            (Some(story), None) => story,
             (None, Some(mishaps)) => play::story(script, play::setup(judging), mishaps, seed),
             (None, None) => return Ok(None),
         };

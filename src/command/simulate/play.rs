@@ -37,9 +37,14 @@ pub(crate) struct PlayArgs {
 }
 
 impl PlayArgs {
+    /// Whether anybody says what is to go wrong, if only nothing.
+    pub(crate) fn is_given(&self) -> bool {
+        self.mishaps.is_some() || !self.mishap.is_empty()
+    }
+
     /// What goes wrong with the receiver; nothing when it is not to be played.
     pub(crate) fn mishaps(&self, seed: u64) -> Option<Mishaps> {
-        if self.mishaps.is_none() && self.mishap.is_empty() {
+        if !self.is_given() {
             return None;
         }
         let set = match self.mishaps {

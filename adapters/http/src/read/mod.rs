@@ -1,4 +1,4 @@
-//! Sessions, timelines and notices for whoever has the token.
+//! Sessions, timelines, notices and the quarantine for whoever has the token.
 //!
 //! [`router`] answers under `/v1`, and has nothing to do with `/hooks`: it is meant for a listener of its own,
 //! on loopback unless somebody says otherwise. Every route asks for a bearer token, that of the document
@@ -15,6 +15,7 @@ mod cursor; // where a page begins
 mod notices; // what was said, and that it is dealt with
 mod parameters; // what is asked, in queries and paths
 mod problem; // why there is no answer
+mod quarantine; // what could not be read, a page of it
 mod recordings; // what came of the recordings of a session
 mod routes; // every route there is
 mod sessions; // sessions, a page of them

@@ -58,6 +58,12 @@ impl Parameters {
         time.map_err(|_| Problem::parameter(name, format!("`{name}` is a time as `2026-05-03T08:42:11Z`, by RFC 3339")))
     }
 
+    /// Where a page begins, as who listed the page before wrote it.
+    pub(super) fn cursor<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        let cursor = self.text("cursor").map(|text| read(text).ok_or(()));
+        cursor.transpose().map_err(|()| Problem::parameter("cursor", "`cursor` is not one that a page gave as `next`"))
+    }
+
     pub(super) fn consumer(&self) -> Result<Option<&str>, Problem> {
         self.text("consumer").map(|name| check_consumer(name).map(|()| name)).transpose()
     }

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::header;
 
-use super::{DOCUMENT, Shared, consumers, notices, parameters, recordings, sessions, single, stream};
+use super::{DOCUMENT, Shared, consumers, notices, parameters, quarantine, recordings, sessions, single, stream};
 
 /// A method of a path.
 pub(super) struct Route {
@@ -37,6 +37,7 @@ pub(super) const ROUTES: &[Route] = &[
     get("/v1/sessions/{source}/{id}/timeline", &["subject"], |verb| on(verb, single::timeline)),
     get("/v1/sessions/{source}/{id}/recordings", &["subject"], |verb| on(verb, recordings::list)),
     get("/v1/sessions/{source}/{id}/deliveries/{digest}", &["subject"], |verb| on(verb, single::delivery)),
+    get("/v1/quarantine", &["source", "limit", "cursor"], |verb| on(verb, quarantine::list)),
     get("/v1/notices", &["consumer", "after", "limit"], |verb| on(verb, notices::list)),
     post("/v1/notices/ack", |verb| on(verb, notices::acknowledge)),
     get("/v1/stream", &["consumer", "after"], |verb| on(verb, stream::follow)),

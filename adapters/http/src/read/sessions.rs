@@ -78,10 +78,7 @@ struct Wanted {
 pub(super) async fn list(State(shared): State<Arc<Shared>>, asked: Parameters) -> Result<Json<Page>, Problem> {
     let wanted = Wanted::of(&shared.engine, &asked)?;
     let limit = asked.number("limit", 1..=LIMIT_MAX, LIMIT)? as usize;
-    let after = asked.text("cursor").map(|text| {
-        cursor::read(text).ok_or_else(|| Problem::parameter("cursor", "`cursor` is not one that a page gave as `next`"))
-    });
-    let after = after.transpose()?;
+    let after = asked.cursor(cursor::read)?;
     let engine = shared.engine.clone();
     shared.apart(async move { Ok(Json(page(&engine, &wanted, limit, after).await?)) }).await
 }

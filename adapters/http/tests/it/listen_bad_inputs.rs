@@ -166,7 +166,7 @@ impl Case {
             assert!(wire.ends().await, "{name}: the connection goes on");
         }
         let stats = receiver.engine.stats().deliveries;
-        let kept = receiver.log.refused(10).await.unwrap().deliveries.len();
+        let kept = receiver.log.refused(None, 10).await.unwrap().deliveries.len();
         let is_kept = answer.as_ref().is_some_and(|answer| answer.status == 202);
         assert_eq!((stats.quarantined, kept), (u64::from(is_kept), usize::from(is_kept)), "{name}");
         // Whatever it was, others are served as before.
@@ -269,5 +269,5 @@ async fn a_signature_that_is_right_is_taken_in_every_source() {
         let answer = receiver.ask(post(&format!("/hooks/{source}"), &headers, "not JSON")).await;
         assert_eq!(answer.status, 202, "{source}");
     }
-    until(async || receiver.log.refused(10).await.unwrap().deliveries.len() == 3).await;
+    until(async || receiver.log.refused(None, 10).await.unwrap().deliveries.len() == 3).await;
 }

@@ -12,6 +12,7 @@ mod read; // sessions for whoever has the token
 mod read_document; // real answers held against the document
 mod read_fuzz; // whatever a stranger makes of the document
 mod read_notices; // notices, consumers, what is parked
+mod read_quarantine; // what could not be read
 mod read_stream; // notices as they are said
 mod read_world; // an engine that is read
 mod receive; // what becomes of a delivery, in status and words

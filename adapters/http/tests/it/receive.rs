@@ -39,7 +39,7 @@ async fn what_cannot_be_read_is_kept() {
     let answer = receiver.deliver("not JSON at all").await;
     assert_eq!(said(&answer), (202, "quarantined".to_owned()));
     assert!(answer.text("reason").contains("not JSON"), "{answer:?}");
-    let refused = receiver.log.refused(10).await.unwrap().deliveries;
+    let refused = receiver.log.refused(None, 10).await.unwrap().deliveries;
     assert_eq!(refused.len(), 1);
     assert_eq!(&*refused[0].delivery.body, b"not JSON at all");
 }
@@ -97,7 +97,7 @@ async fn a_stranger_does_not_learn_which_sources_there_are() {
         assert_eq!(answer, refused, "{}", String::from_utf8_lossy(&request));
     }
     assert!(receiver.log.sessions(None, 10).await.unwrap().is_empty());
-    assert!(receiver.log.refused(10).await.unwrap().deliveries.is_empty());
+    assert!(receiver.log.refused(None, 10).await.unwrap().deliveries.is_empty());
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ impl Comparison<'_> {
         }
         self.sessions()?;
         self.outbox(known.first.max(meta.first), known.seq.min(meta.seq))?;
-        if self.view.refused(usize::MAX)? != self.found.refused(usize::MAX)? {
+        if self.view.refused(None, usize::MAX)? != self.found.refused(None, usize::MAX)? {
             self.fault("what is in quarantine is not what the journal has there".to_owned());
         }
         if self.view.consumers()? != self.found.consumers() {

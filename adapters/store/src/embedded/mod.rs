@@ -35,8 +35,8 @@ use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
 use finis_engine::log::{
-    Appended, Batch, Consumer, Delivery, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Ready, Retained,
-    SourceSettings, Stored,
+    Appended, Batch, Consumer, Delivery, Gone, Keep, Log, LogError, LogRead, Mark, Quarantine, Ready, RefusedCursor,
+    Retained, SourceSettings, Stored,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
@@ -290,8 +290,8 @@ impl LogRead for EmbeddedLog {
         self.read(|readers| readers.view.consumers().map_err(|error| stopped(&error))).await
     }
 
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
-        self.read(move |readers| readers.entries().refused(limit)).await
+    async fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Quarantine, LogError> {
+        self.read(move |readers| readers.entries().refused(after, limit)).await
     }
 
     async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use finis_engine::log::Arrivals;
+use finis_engine::log::{Arrivals, RefusedCursor};
 use finis_engine::{Digest, Timestamp};
 
-use crate::bytes::Bytes;
 use crate::entries::{Entries, Places};
 use crate::index::{self, IndexError, Meta, Session, View};
 use crate::journal::{Place, Reader};
@@ -47,11 +46,12 @@ impl Places for View {
         View::due(self, after, until, limit)
     }
 
-    fn refused(&self, limit: usize) -> Result<Vec<Place>, IndexError> {
-        let rows = self.scan(&[index::REFUSED], None, limit)?;
-        let place =
-            |(key, _): (Vec<u8>, Vec<u8>)| Bytes(&key[1..]).place().ok_or_else(|| IndexError::value("a delivery"));
-        rows.into_iter().map(place).collect()
+    fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Vec<(RefusedCursor, Place)>, IndexError> {
+        View::refused(self, after, limit)
+    }
+
+    fn refused_at(&self, cursor: RefusedCursor) -> Result<Option<Place>, IndexError> {
+        View::refused_at(self, cursor)
     }
 
     fn meta(&self) -> Meta {

@@ -14,7 +14,7 @@ use crate::journal::Position;
 ///
 /// It grows with what records of the journal can be, too: a finis that does not know the newest makes the index
 /// again, meets the record that it cannot read and says so, where it would else have opened behind it.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// The state of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

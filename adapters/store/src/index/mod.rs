@@ -26,7 +26,7 @@ mod view; // what is known, in the tree or not yet
 
 use std::sync::Arc;
 
-pub(crate) use keys::{NAME_BYTES_MAX, OUTBOX_PAGE, REFUSED, outbox};
+pub(crate) use keys::{NAME_BYTES_MAX, OUTBOX_PAGE, outbox};
 pub(crate) use meta::Meta;
 pub(crate) use open::{Checked, Settings, open, remove_unfinished, set_aside, set_aside_unfinished};
 pub(crate) use repeats::Of as RepeatOf;

@@ -5,7 +5,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use finis_engine::log::{Consumer, Mark, SourceSettings};
+use finis_engine::Timestamp;
+use finis_engine::log::{Consumer, Mark, RefusedCursor, RefusedId, SourceSettings};
 
 use super::keys::OUTBOX_PAGE;
 use super::repeats::Of;
@@ -115,8 +116,30 @@ impl Index {
 
     /// Where a refused delivery lies.
     pub(crate) fn refused(&self, identity: [u8; 16]) -> Result<Option<Place>, IndexError> {
-        let place = self.get(&keys::identity(identity))?.map(|value| Bytes(&value).place());
-        place.map(|place| place.ok_or_else(|| IndexError::value("a delivery"))).transpose()
+        Ok(self.filed(identity)?.map(|(_, place)| place))
+    }
+
+    /// Where a refused delivery stands among the others, and where it lies.
+    fn filed(&self, identity: [u8; 16]) -> Result<Option<(RefusedCursor, Place)>, IndexError> {
+        let read = |value: Vec<u8>| {
+            let mut from = Bytes(&value);
+            let (place, at) = (from.place()?, keys::read_instant(&from.array()?, 9)?);
+            from.end((cursor(identity, at), place))
+        };
+        let value = self.get(&keys::identity(identity))?;
+        value.map(|value| read(value).ok_or_else(|| IndexError::value("a delivery"))).transpose()
+    }
+
+    fn file(&mut self, cursor: RefusedCursor, place: Place) {
+        let place = place.to_bytes();
+        let value = [&place[..], &keys::instant(cursor.received_at)].concat();
+        self.put(keys::refused(cursor), Some(place.to_vec()));
+        self.put(keys::identity(cursor.id.to_bytes()), Some(value));
+    }
+
+    fn unfile(&mut self, cursor: RefusedCursor) {
+        self.put(keys::refused(cursor), None);
+        self.put(keys::identity(cursor.id.to_bytes()), None);
     }
 
     /// Takes a record of the journal that is at `place`, or will be. Taking one twice changes nothing.
@@ -164,12 +187,11 @@ impl Index {
             }
             Head::Refused { identity, received_at } => {
                 // A crash can leave one in two places, of which the first is soon gone.
-                if let Some(known) = self.refused(*identity)?.filter(|known| *known != place) {
-                    self.put(keys::refused(known), None);
-                    self.erasable.push(known);
+                if let Some((known, lies_at)) = self.filed(*identity)?.filter(|(_, known)| *known != place) {
+                    self.unfile(known);
+                    self.erasable.push(lies_at);
                 }
-                self.put(keys::refused(place), Some(Vec::new()));
-                self.put(keys::identity(*identity), Some(place.to_bytes().to_vec()));
+                self.file(cursor(*identity, *received_at), place);
                 self.meta.reach(*received_at);
             }
             Head::Acknowledged { consumer, seq } => self.mark(consumer, &Mark::UpTo(*seq))?,
@@ -184,9 +206,8 @@ impl Index {
                 self.restate(&part, *is_first)?;
             }
             Head::Answered { identity } => {
-                if let Some(place) = self.refused(*identity)? {
-                    self.put(keys::refused(place), None);
-                    self.put(keys::identity(*identity), None);
+                if let Some((known, place)) = self.filed(*identity)? {
+                    self.unfile(known);
                     // What it said is elsewhere by now, or is to be nowhere.
                     self.erasable.push(place);
                 }
@@ -242,11 +263,7 @@ impl Index {
         }
         match head {
             Head::Notice { seq, .. } if *seq > 0 => self.put_notice(*seq, Some(to))?,
-            Head::Refused { identity, .. } => {
-                self.put(keys::refused(from), None);
-                self.put(keys::refused(to), Some(Vec::new()));
-                self.put(keys::identity(*identity), Some(to.to_bytes().to_vec()));
-            }
+            Head::Refused { identity, received_at } => self.file(cursor(*identity, *received_at), to),
             _ => {}
         }
         Ok(())
@@ -257,9 +274,8 @@ impl Index {
         if !self.lies_at(head, place)? {
             return Ok(false);
         }
-        if let Head::Refused { identity, .. } = head {
-            self.put(keys::refused(place), None);
-            self.put(keys::identity(*identity), None);
+        if let Head::Refused { identity, received_at } = head {
+            self.unfile(cursor(*identity, *received_at));
         } else if let Some(tag) = head.tag() {
             let session = self.session(tag)?;
             let was_changed = session.is_changed;
@@ -372,6 +388,10 @@ impl Index {
             self.weight = 0;
         }
     }
+}
+
+fn cursor(identity: [u8; 16], received_at: Timestamp) -> RefusedCursor {
+    RefusedCursor { received_at, id: RefusedId::from_bytes(identity) }
 }
 
 /// A session as the journal has it. Records that are damaged are passed over: opening and checking name

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use finis_engine::log::{Arrivals, SourceSettings};
+use finis_engine::log::{Arrivals, RefusedCursor, SourceSettings};
 use finis_engine::{Digest, Timestamp};
 
 use super::directory::Directory;
@@ -15,6 +15,7 @@ use super::repeats::Repeats;
 use super::sessions::{Published, Session, Value, read_places};
 use super::state::decode_settings;
 use super::{IndexError, Meta, keys, pages};
+use crate::bytes::Bytes;
 use crate::journal::Place;
 use crate::tag::Tag;
 
@@ -239,6 +240,23 @@ impl View {
     pub(crate) fn sources(&self) -> Result<Vec<SourceSettings>, IndexError> {
         let rows = self.scan(&[keys::SOURCE], None, usize::MAX)?;
         rows.iter().map(|(_, value)| decode_settings(value)).collect()
+    }
+
+    /// Refused deliveries behind this one, in order, and where they lie, up to this many.
+    pub(crate) fn refused(
+        &self,
+        after: Option<RefusedCursor>,
+        limit: usize,
+    ) -> Result<Vec<(RefusedCursor, Place)>, IndexError> {
+        let rows = self.scan(&[keys::REFUSED], after.map(keys::refused).as_deref(), limit)?;
+        let place = |(key, value): &Row| keys::read_refused(key).zip(Bytes(value).place());
+        rows.iter().map(|row| place(row).ok_or_else(|| IndexError::value("a delivery"))).collect()
+    }
+
+    /// Where the refused delivery lies that stands there; nothing when there is none.
+    pub(crate) fn refused_at(&self, cursor: RefusedCursor) -> Result<Option<Place>, IndexError> {
+        let value = self.get(&keys::refused(cursor))?;
+        value.map(|value| Bytes(&value).place().ok_or_else(|| IndexError::value("a delivery"))).transpose()
     }
 
     /// Sessions that are due by this time, behind this one, the earliest first, up to this many.

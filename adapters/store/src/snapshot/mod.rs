@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{Consumer, LogError, LogRead, Quarantine, SourceSettings, Stored};
+use finis_engine::log::{Consumer, LogError, LogRead, Quarantine, RefusedCursor, SourceSettings, Stored};
 
 pub use holder::Holder;
 
@@ -181,8 +181,8 @@ impl LogRead for Snapshot {
         Ok(self.found.consumers())
     }
 
-    async fn refused(&self, limit: usize) -> Result<Quarantine, LogError> {
-        self.entries().refused(limit)
+    async fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Quarantine, LogError> {
+        self.entries().refused(after, limit)
     }
 
     async fn sources(&self) -> Result<Vec<SourceSettings>, LogError> {

@@ -1,8 +1,9 @@
 //! Where records are in the journal, in memory: what the index has, for as long as somebody looks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 
-use finis_engine::log::{Arrivals, Consumer, Mark, SourceSettings};
+use finis_engine::log::{Arrivals, Consumer, Mark, RefusedCursor, RefusedId, SourceSettings};
 use finis_engine::{Digest, Timestamp};
 
 use crate::entries::Places;
@@ -18,7 +19,9 @@ pub(crate) struct Found {
     /// Notices by their place in the outbox.
     outbox: BTreeMap<u64, Place>,
     consumers: BTreeMap<String, Consumer>,
-    refused: BTreeMap<[u8; 16], Place>,
+    refused: BTreeMap<RefusedCursor, Place>,
+    /// When each of these came.
+    refused_at: BTreeMap<RefusedId, Timestamp>,
     sources: BTreeMap<String, SourceSettings>,
     meta: Meta,
 }
@@ -30,6 +33,7 @@ impl Found {
             outbox: BTreeMap::new(),
             consumers: BTreeMap::new(),
             refused: BTreeMap::new(),
+            refused_at: BTreeMap::new(),
             sources: BTreeMap::new(),
             meta: Meta::new(salt),
         }
@@ -64,10 +68,13 @@ impl Found {
             | Head::LastWord { .. }
             | Head::Repeated { .. } => {}
             Head::Refused { identity, received_at } => {
-                self.refused.insert(identity, place);
+                let id = RefusedId::from_bytes(identity);
+                self.drop_refused(id);
+                self.refused.insert(RefusedCursor { received_at, id }, place);
+                self.refused_at.insert(id, received_at);
                 self.meta.reach(received_at);
             }
-            Head::Answered { identity } => drop(self.refused.remove(&identity)),
+            Head::Answered { identity } => self.drop_refused(RefusedId::from_bytes(identity)),
             Head::Source(settings) => drop(self.sources.insert(settings.name.clone(), settings)),
             Head::Outbox { last, first } => {
                 self.meta.seq = self.meta.seq.max(last);
@@ -92,6 +99,12 @@ impl Found {
             Head::Removed { consumer } => drop(self.consumers.remove(&consumer)),
         }
         Ok(())
+    }
+
+    fn drop_refused(&mut self, id: RefusedId) {
+        if let Some(received_at) = self.refused_at.remove(&id) {
+            self.refused.remove(&RefusedCursor { received_at, id });
+        }
     }
 
     fn mark(&mut self, consumer: &str, mark: &Mark) {
@@ -142,7 +155,6 @@ impl Places for Found {
     }
 
     fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError> {
-        use std::ops::Bound::{Excluded, Unbounded};
         let sessions = self.sessions.range((after.map_or(Unbounded, Excluded), Unbounded));
         Ok(sessions.take(limit).map(|(tag, _)| *tag).collect())
     }
@@ -157,11 +169,13 @@ impl Places for Found {
         due.take_while(|(at, _)| *at <= until).take(limit).collect()
     }
 
-    fn refused(&self, limit: usize) -> Result<Vec<Place>, IndexError> {
-        let mut places: Vec<Place> = self.refused.values().copied().collect();
-        places.sort_unstable();
-        places.truncate(limit);
-        Ok(places)
+    fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Vec<(RefusedCursor, Place)>, IndexError> {
+        let refused = self.refused.range((after.map_or(Unbounded, Excluded), Unbounded));
+        Ok(refused.take(limit).map(|(cursor, place)| (*cursor, *place)).collect())
+    }
+
+    fn refused_at(&self, cursor: RefusedCursor) -> Result<Option<Place>, IndexError> {
+        Ok(self.refused.get(&cursor).copied())
     }
 
     fn meta(&self) -> Meta {

@@ -107,7 +107,7 @@ fn what_is_out_of_quarantine_is_erased_there() {
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
         let (log, report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
         assert!(report.journal.damage.is_empty(), "{report}");
-        assert_eq!(log.refused(9).await.unwrap().deliveries, [other]);
+        assert_eq!(log.refused(None, 9).await.unwrap().deliveries, [other]);
         log.close().await.unwrap();
     });
 }

@@ -58,6 +58,12 @@ macro_rules! log_laws {
             }
 
             #[test]
+            fn the_quarantine_comes_in_pages() {
+                let (log, _needed) = $make;
+                $crate::runtime().block_on($crate::quarantine::the_quarantine_comes_in_pages(&log));
+            }
+
+            #[test]
             fn consumers_go_forward() {
                 let (log, _needed) = $make;
                 $crate::runtime().block_on($crate::laws::consumers_go_forward(&log));
@@ -259,7 +265,7 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
     assert_eq!(log.waiting().await.unwrap(), Some(6));
     assert_eq!(log.notices(2, 3).await.unwrap(), all.notices[2..5]);
     assert_eq!(log.notices(6, 3).await.unwrap(), []);
-    assert_eq!(log.refused(4).await.unwrap().deliveries, all.refused[..4]);
+    assert_eq!(log.refused(None, 4).await.unwrap().deliveries, all.refused[..4]);
     let sessions = log.sessions(None, 9).await.unwrap();
     for (place, session) in sessions.iter().enumerate() {
         assert_eq!(log.sessions(Some(session), 2).await.unwrap(), sessions[place + 1..(place + 3).min(6)]);

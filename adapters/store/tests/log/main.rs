@@ -10,6 +10,7 @@ mod kill; // processes that end without a word
 mod laws; // the three laws, for any log
 mod mended; // damage amid a journal
 mod model; // small worlds: batches, and all that a log says
+mod quarantine; // what could not be read, page by page
 mod repeats; // how often events came
 mod restarts; // opened again at any point, against the twin in memory
 mod retain; // what need not be kept goes, and the rest stays

@@ -68,7 +68,10 @@ fn a_segment_amid_others_goes_and_takes_nothing_with_it() {
         // Of those that are there, how often they came is known as before.
         let (counts, known) = (after.counts(), before.counts());
         assert!(counts.len() + 3 >= known.len() && counts.iter().all(|count| known.contains(count)), "{counts:?}");
-        assert_eq!((log.consumers().await.unwrap().len(), log.refused(9).await.unwrap().deliveries), (1, Vec::new()));
+        assert_eq!(
+            (log.consumers().await.unwrap().len(), log.refused(None, 9).await.unwrap().deliveries),
+            (1, Vec::new())
+        );
         assert_eq!((after.last_seq, after.latest), (before.last_seq, before.latest));
         assert_eq!(after.consumers, before.consumers);
         log.close().await.unwrap();

@@ -42,7 +42,7 @@ pub(crate) async fn everything(log: &dyn LogRead) -> Everything {
         notices: log.notices(0, usize::MAX).await.unwrap(),
         consumers: log.consumers().await.unwrap(),
         last_seq: log.last_seq().await.unwrap(),
-        refused: log.refused(usize::MAX).await.unwrap().deliveries,
+        refused: log.refused(None, usize::MAX).await.unwrap().deliveries,
         sources: log.sources().await.unwrap(),
         latest: log.latest().await.unwrap(),
     }
