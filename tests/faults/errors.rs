@@ -74,3 +74,33 @@ fn stays_refused(lines: &[String], what: &str) {
     }
     assert!(!lines.iter().any(|line| line == "closed"), "{what}: closed as if nothing had been");
 }
+
+/// sled wakes nobody when the write errs that begins a batch, and a flush waits by then. Which write is hit differs
+/// from run to run, so there are several.
+#[test]
+fn an_index_whose_write_errs_late_is_told_when_it_is_closed() {
+    if let Err(error) = Command::new("strace").arg("--version").stdout(Stdio::null()).status() {
+        return skipped("writes that err late", &format!("`strace` does not run: {error}"));
+    }
+    let mut told = 0;
+    for number in 0..8 {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().canonicalize().unwrap().join("index/db").display().to_string();
+        let mut life = Life::new(folder.path(), 0);
+        life.count = Some(40);
+        let late = "inject=pwrite64:error=EIO:delay_enter=300000:when=2";
+        let under = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", &file, "-e", "trace=pwrite64", "-e", late];
+        life.under = under.iter().map(|word| (*word).to_owned()).collect();
+        let (status, lines) = life.start().end();
+        if let Some(line) = lines.iter().find(|line| line.contains("ptrace")) {
+            return skipped("writes that err late", line);
+        }
+        assert!(status.success(), "{number}: {status}: {}", lines.join("\n"));
+        let unclosed = lines.iter().find(|line| line.starts_with("unclosed"));
+        let Some(unclosed) = unclosed else { continue };
+        assert!(unclosed.contains("the index failed"), "{number}: {unclosed}");
+        told += 1;
+    }
+    println!("{told} of 8 times the index failed");
+    assert!(told > 0, "no write of the index was hit");
+}

@@ -2,8 +2,8 @@
 //! restart or a log that fails changes.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use finis::engine::live::{Notice, NoticeKind};
@@ -18,6 +18,9 @@ use proptest::sample::Index;
 
 use crate::sessions::{self, PATHORS, arrivals, clashing};
 use crate::world::{EVENING, Frail, Hand, Running, at, key, kinds, payload, said, source, too_large};
+
+/// Nothing that is waited for takes as long, or it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_session_is_complete_once_in_every_order_and_however_often_it_comes() {
@@ -318,6 +321,50 @@ async fn a_log_that_stops_stops_the_engine_until_it_is_opened_again() {
     assert_eq!(running.receive(&text).await, Receipt::Stored { key: key("s-1") });
     assert_eq!(kinds(&said(&*log).await), [(NoticeKind::Complete, 1)]);
     running.stop().await;
+}
+
+/// Lets a delivery stand still while it is verified.
+struct Slow {
+    began: Mutex<mpsc::Sender<()>>,
+    go_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Verify for Slow {
+    fn verify(&self, headers: &[(&str, &str)], _: &[u8], _: Timestamp) -> Result<(), Denied> {
+        if headers.iter().any(|(name, _)| *name == "slow") {
+            self.began.lock().unwrap().send(()).unwrap();
+            self.go_on.lock().unwrap().recv().unwrap();
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_has_its_place_when_the_log_stops_is_told_so() {
+    let log: Arc<Frail> = Arc::default();
+    let (began, has_begun) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    let slow = Slow { began: Mutex::new(began), go_on: Mutex::new(may_go_on) };
+    let (engine, writer) = Engine::new(log.clone(), Hand::at(EVENING), [source(Box::new(slow))], Settings::default());
+    let writer = tokio::spawn(writer.run());
+    let (text, handle) = (payload('E', "s-1", EVENING), engine.clone());
+    let body = text.clone();
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // It stands still with its place in the queue.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let receiving = handle.try_receive("pathors", &[("slow", "")], body.as_bytes());
+        let _ = tell.send(runtime.block_on(receiving));
+    });
+    has_begun.recv().unwrap();
+    log.broken.store(true, Ordering::SeqCst);
+    assert!(engine.receive("pathors", &[], text.as_bytes()).await.is_err());
+    // Nobody takes what comes now.
+    engine.ended().await;
+    go_on.send(()).unwrap();
+    let told = tokio::time::timeout(PATIENCE, told).await.expect("it waits for ever").unwrap();
+    assert!(matches!(&told, Err(ReceiveError::Stopped { reason }) if reason.contains("the disk is gone")), "{told:?}");
+    assert!(writer.await.unwrap().is_err());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use finis_engine::log::{
     Appended, Batch, Delivery, EventEntry, Gone, Keep, LogError, Mark, Ready, RefusedId, SourceSettings,
 };
 use finis_engine::{Digest, Timestamp};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::mend::MendJob;
 use super::retain::{Carried, Leaving, Retiring};
@@ -49,6 +49,35 @@ pub(super) enum Job {
     Retire(Retiring, Answer<(u64, u64)>),
     Mend(MendJob, Answer<()>),
     Close(Answer<()>),
+}
+
+/// What waits for the writer, as the writer has it.
+///
+/// When it goes, everything in it goes, too, and whoever asked is told by that. A job can be on its way in just
+/// then: the queue would keep it for as long as anybody can ask, and he who waits for the answer can.
+pub(super) struct Jobs(mpsc::Receiver<Job>);
+
+impl Jobs {
+    /// To be called on the thread of the writer: it goes where one may block.
+    pub(super) fn new(queue: mpsc::Receiver<Job>) -> Jobs {
+        Jobs(queue)
+    }
+
+    /// The next, waited for; nothing when nobody is left to ask.
+    pub(super) fn next(&mut self) -> Option<Job> {
+        self.0.blocking_recv()
+    }
+
+    pub(super) fn next_if_there(&mut self) -> Option<Job> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.0.close();
+        while self.next().is_some() {}
+    }
 }
 
 /// A batch that is ready for the journal, apart from what only the writer knows.
@@ -298,4 +327,32 @@ fn within(what: &str, bytes: usize, bytes_max: usize) -> Result<(), LogError> {
         return Ok(());
     }
     Err(LogError::TooLarge { reason: format!("{what} has {bytes} bytes, and may have {bytes_max}") })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
+
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Nothing that is waited for takes as long, or it hangs.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn whoever_asks_while_the_writer_goes_is_told() {
+        let (ask, queue) = mpsc::channel(2);
+        // It has its place, and is not there yet.
+        let place = ask.try_reserve().unwrap();
+        let writer = thread::spawn(move || drop(Jobs::new(queue)));
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(ask.closed());
+        let (answer, answered) = oneshot::channel::<Result<(), LogError>>();
+        place.send(Job::Close(answer));
+        let (tell, told) = std::sync::mpsc::channel();
+        thread::spawn(move || tell.send(answered.blocking_recv()));
+        assert!(told.recv_timeout(PATIENCE).expect("it waits for ever").is_err());
+        writer.join().unwrap();
+    }
 }

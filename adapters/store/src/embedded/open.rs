@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::jobs::Jobs;
 use super::read::Readers;
 use super::replay::replay;
 use super::writer::Writer;
@@ -209,11 +210,10 @@ fn open_locked(
         journal,
         index: opened.index,
         behind: opened.behind,
-        jobs: queue,
         stopped: Arc::clone(&stopped),
         patience: settings.index_patience,
     };
-    let spawned = thread::Builder::new().name("finis-writer".to_owned()).spawn(move || writer.run());
+    let spawned = thread::Builder::new().name("finis-writer".to_owned()).spawn(move || writer.run(Jobs::new(queue)));
     spawned.map_err(fault("start a thread for", folder))?;
     let examined = AtomicU64::new(0);
     crash_point!("log.opened");

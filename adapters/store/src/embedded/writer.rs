@@ -5,10 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use finis_engine::log::{Appended, LogError, Mark};
-use tokio::sync::mpsc;
 
 use super::drafting::Drafting;
-use super::jobs::{Answer, Job, Prepared, bare_bytes, marks_bytes, repeat_bytes};
+use super::jobs::{Answer, Job, Jobs, Prepared, bare_bytes, marks_bytes, repeat_bytes};
 use crate::crash::crash_point;
 use crate::entries::{log_error, stopped};
 use crate::index::{Behind, Index, IndexError, RepeatOf};
@@ -30,7 +29,6 @@ pub(super) struct Writer {
     pub(super) journal: Journal,
     pub(super) index: Index,
     pub(super) behind: Behind,
-    pub(super) jobs: mpsc::Receiver<Job>,
     pub(super) stopped: Arc<OnceLock<String>>,
     pub(super) patience: Duration,
 }
@@ -51,9 +49,9 @@ enum Done {
 
 impl Writer {
     /// Works until it is closed, or nobody is left to ask.
-    pub(super) fn run(mut self) {
-        while let Some(first) = self.jobs.blocking_recv() {
-            let (parts, other) = self.gather(first);
+    pub(super) fn run(mut self, mut jobs: Jobs) {
+        while let Some(first) = jobs.next() {
+            let (parts, other) = gather(first, &mut jobs);
             self.commit(parts);
             if self.index.has_too_many_repeats() {
                 self.say_repeats();
@@ -62,7 +60,7 @@ impl Writer {
                 None => {}
                 Some(Job::Close(answer)) => {
                     self.say_repeats();
-                    let Writer { journal, index, behind, stopped, patience, .. } = self;
+                    let Writer { journal, index, behind, stopped, patience } = self;
                     let _ = answer.send(close(journal, index, behind, &stopped, patience));
                     return;
                 }
@@ -89,32 +87,6 @@ impl Writer {
                 }
             }
         }
-    }
-
-    /// What is queued, as far as it fits into one commit; and what is to be done after it, by itself.
-    fn gather(&mut self, first: Job) -> (Vec<Part>, Option<Job>) {
-        let (mut parts, mut records, mut bytes) = (Vec::new(), 0, 0);
-        let mut next = Some(first);
-        while let Some(job) = next {
-            let part = match job {
-                Job::Append(prepared, answer) => {
-                    records += prepared.records;
-                    Part::Append(prepared, answer)
-                }
-                Job::Mark(consumer, marks, answer) => {
-                    records += marks.len();
-                    Part::Mark(consumer, marks, answer)
-                }
-                Job::Remove(consumer, answer) => Part::Remove(consumer, answer),
-                Job::LetGo(tags, gone, answer) => Part::LetGo(tags, gone, answer),
-                other => return (parts, Some(other)),
-            };
-            bytes += part.bytes();
-            parts.push(part);
-            let is_full = records >= COMMIT_RECORDS || bytes >= COMMIT_BYTES || parts.len() >= COMMIT_RECORDS;
-            next = if is_full { None } else { self.jobs.try_recv().ok() };
-        }
-        (parts, None)
     }
 
     fn commit(&mut self, mut parts: Vec<Part>) {
@@ -217,6 +189,32 @@ impl Writer {
         }
         Ok(done)
     }
+}
+
+/// What is queued, as far as it fits into one commit; and what is to be done after it, by itself.
+fn gather(first: Job, jobs: &mut Jobs) -> (Vec<Part>, Option<Job>) {
+    let (mut parts, mut records, mut bytes) = (Vec::new(), 0, 0);
+    let mut next = Some(first);
+    while let Some(job) = next {
+        let part = match job {
+            Job::Append(prepared, answer) => {
+                records += prepared.records;
+                Part::Append(prepared, answer)
+            }
+            Job::Mark(consumer, marks, answer) => {
+                records += marks.len();
+                Part::Mark(consumer, marks, answer)
+            }
+            Job::Remove(consumer, answer) => Part::Remove(consumer, answer),
+            Job::LetGo(tags, gone, answer) => Part::LetGo(tags, gone, answer),
+            other => return (parts, Some(other)),
+        };
+        bytes += part.bytes();
+        parts.push(part);
+        let is_full = records >= COMMIT_RECORDS || bytes >= COMMIT_BYTES || parts.len() >= COMMIT_RECORDS;
+        next = if is_full { None } else { jobs.next_if_there() };
+    }
+    (parts, None)
 }
 
 /// An error after which nobody knows what the journal has.

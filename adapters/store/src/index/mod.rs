@@ -14,6 +14,7 @@ mod consumers; // who is told, and how far each is
 mod counts; // how often events came, as records say
 mod directory; // who is on which page of the tree
 mod edit; // a batch of the tree
+mod flush; // writing out what the tree has
 mod keys; // the key space
 mod meta; // what the index says of itself
 mod open; // opening the tree, come what may

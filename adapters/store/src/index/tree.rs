@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::directory::Directory;
 use super::edit::{Edit, Finished};
+use super::flush::flush;
 use super::meta::{Contents, Meta};
 use super::view::{Layer, SessionRow, View};
 use super::{IndexError, keys};
@@ -224,7 +225,7 @@ impl Writer {
         }
         tree.apply_batch(batch)?;
         collect();
-        tree.flush()?;
+        flush(&tree, self.view.patience())?;
         File::open(beside.join("db")).and_then(|file| file.sync_data()).map_err(failed)?;
         let before = self.view.replace_tree(tree);
         std::fs::rename(&self.folder, &old).and_then(|()| std::fs::rename(&beside, &self.folder)).map_err(failed)?;
@@ -287,7 +288,7 @@ impl Writer {
 
     fn flush(&mut self) -> Result<(), IndexError> {
         crash_point!("index.flushing");
-        self.view.tree().flush()?;
+        flush(&self.view.tree(), self.view.patience())?;
         crash_point!("index.flushed");
         // What sled calls a flush stays in the cache of the disk.
         let synced = File::open(self.folder.join("db")).and_then(|file| file.sync_data());

@@ -281,6 +281,11 @@ impl View {
         self.read().meta
     }
 
+    /// How long the tree may take for anything.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// The lock, for another index of the same store.
     pub(super) fn take_lock(&self) -> Option<Box<dyn Any + Send>> {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take()

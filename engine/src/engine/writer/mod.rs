@@ -96,7 +96,16 @@ impl Writer {
             let mut stopped = self.inner.stopped.lock().unwrap_or_else(PoisonError::into_inner);
             *stopped = Some(error.to_string());
         }
+        self.turn_away().await;
         outcome
+    }
+
+    /// Lets go of all that waits, and of what is on its way into the queue: whoever waits for it is told by
+    /// that. A queue that goes while somebody has his place in it keeps what he puts there, for as long as
+    /// anybody has a handle, and he has one.
+    async fn turn_away(&mut self) {
+        self.jobs.close();
+        while self.jobs.recv().await.is_some() {}
     }
 
     async fn work(&mut self) -> Result<(), LogError> {
