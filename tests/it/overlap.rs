@@ -9,7 +9,7 @@ use finis::engine::log::{LogError, LogRead as _};
 use finis::engine::{Engine, Receipt, ReceiveError, Settings};
 use tokio::task::JoinHandle;
 
-use crate::world::{EVENING, Frail, Hand, Running, key, kinds, payload, said};
+use crate::world::{EVENING, Frail, Hand, Running, at, key, kinds, payload, said};
 
 type Answered = JoinHandle<Result<Receipt, ReceiveError>>;
 
@@ -123,6 +123,77 @@ async fn a_session_that_leaves_memory_on_its_way_into_the_log_is_read_as_it_was_
     assert_eq!(kinds(&said), [(NoticeKind::Complete, 1); 4]);
     for notice in said {
         assert_eq!(running.engine.session(&notice.key).await.unwrap().unwrap(), notice.record);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_has_no_room_in_a_batch_is_judged_while_that_is_appended() {
+    let log = Arc::new(Frail::default());
+    let settings = Settings { body_bytes_max: 8 << 20, ..Settings::default() };
+    let running = Running::start_with(log.clone(), Hand::at(EVENING), settings);
+    until(|| running.engine.health().is_running).await;
+    log.held.send_replace(true);
+    // Two of these are more than a commit has. They are queued together.
+    let filler = format!(r#""filler":"{}","#, "a".repeat(5 << 20));
+    let large = |id| payload('E', id, EVENING).replacen('{', &format!("{{{filler}"), 1);
+    let answers = [send(&running.engine, large("s-1")), send(&running.engine, large("s-2"))];
+    until(|| log.waiting.load(Ordering::SeqCst) == 1).await;
+    until(|| running.engine.stats().queue_micros.count() == 2).await;
+    log.held.send_replace(false);
+    for answer in answers {
+        assert!(matches!(answer.await.unwrap(), Ok(Receipt::Stored { .. })));
+    }
+    let batches = running.engine.stats().commit_deliveries;
+    assert_eq!((batches.count(), batches.sum), (2, 2), "one each");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn deadlines_are_not_held_up_by_what_comes_one_after_the_other() {
+    let (log, clock) = (Arc::new(Frail::default()), Hand::at(EVENING));
+    let running = Running::start(log.clone(), clock.clone());
+    running.receive(&payload('E', "s-1", EVENING)).await;
+    let due = log.next_due().await.unwrap().unwrap();
+    log.held.send_replace(true);
+    let before = send(&running.engine, payload('E', "s-2", EVENING));
+    until(|| log.waiting.load(Ordering::SeqCst) == 1).await;
+    clock.set(&due.to_string());
+    let behind = send(&running.engine, payload('E', "s-3", EVENING));
+    until(|| running.engine.stats().queue_depth == 0).await;
+    log.held.send_replace(false);
+    for answer in [before, behind] {
+        assert!(matches!(answer.await.unwrap(), Ok(Receipt::Stored { .. })));
+    }
+    // It was due before the last of them came, and the log has it before that.
+    let said = said(&*log).await;
+    assert_eq!(kinds(&said), [(NoticeKind::Stalled, 1)]);
+    assert_eq!(said[0].key, key("s-1"));
+    let latest = log.load(&[key("s-3")]).await.unwrap()[0].events[0].received_at;
+    assert!(latest > Some(at(EVENING)), "{latest:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn sessions_of_which_all_comes_again_do_not_fill_memory() {
+    let (log, clock) = (Arc::new(Frail::default()), Hand::at(EVENING));
+    let settings = Settings { sessions_max: 10, ..Settings::default() };
+    let running = Running::start_with(log.clone(), clock, settings);
+    let each = |number: usize| payload('T', &format!("s-{number}"), EVENING);
+    for number in 0..40 {
+        assert!(matches!(running.receive(&each(number)).await, Receipt::Stored { .. }));
+    }
+    for number in 0..40 {
+        assert!(matches!(running.receive(&each(number)).await, Receipt::Duplicate { .. }));
+        assert!(running.engine.stats().sessions <= 10, "{number}: {}", running.engine.stats().sessions);
+    }
+    // No more when others fail beside them.
+    log.full.store(true, Ordering::SeqCst);
+    for number in 0..40 {
+        let again = send(&running.engine, each(number));
+        let new = send(&running.engine, payload('E', &format!("n-{number}"), EVENING));
+        let _ = (again.await.unwrap(), new.await.unwrap());
+        assert!(running.engine.stats().sessions <= 10, "{number}: {}", running.engine.stats().sessions);
     }
     running.stop().await;
 }

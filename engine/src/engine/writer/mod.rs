@@ -181,8 +181,8 @@ impl Writer {
         Ok(next.is_some_and(|due| due <= self.not_before_latest()))
     }
 
-    /// Passes all deadlines that are due, with nothing under way. `false` when some cannot pass now, and stay due: the log has no room,
-    /// or their sessions are damaged.
+    /// Passes all deadlines that are due, with nothing under way. `false` when some cannot pass now, and stay due:
+    /// the log has no room, or their sessions are damaged.
     async fn pass_deadlines(&mut self) -> Result<bool, LogError> {
         loop {
             if !self.is_due().await? {
@@ -275,17 +275,17 @@ impl Writer {
         }
     }
 
-    /// Lets go of sessions that were not touched for the longest time, when there are too many.
+    /// Lets go of sessions that were not touched for the longest time, when there are too many, and counts the rest.
     fn evict(&mut self) {
         let max = self.inner.settings.sessions_max.max(1);
-        if self.sessions.len() <= max {
-            return;
+        if self.sessions.len() > max {
+            // A tenth at a time, so that this is rare.
+            let mut touches: Vec<u64> = self.sessions.values().map(|held| held.touched).collect();
+            touches.sort_unstable();
+            let bound = touches[self.sessions.len() - max + max / 10];
+            self.sessions.retain(|_, held| held.touched > bound);
         }
-        // A tenth at a time, so that this is rare.
-        let mut touches: Vec<u64> = self.sessions.values().map(|held| held.touched).collect();
-        touches.sort_unstable();
-        let bound = touches[self.sessions.len() - max + max / 10];
-        self.sessions.retain(|_, held| held.touched > bound);
+        self.inner.counters.holds(self.sessions.len());
     }
 }
 
