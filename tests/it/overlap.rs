@@ -3,9 +3,9 @@
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
 
 use finis::engine::live::NoticeKind;
 use finis::engine::log::{LogError, LogRead as _};
@@ -103,6 +103,39 @@ async fn a_log_that_stops_takes_both_batches_with_it_and_the_engine_ends() {
     }
     assert!(matches!(running.writer.await.unwrap(), Err(LogError::Stopped { .. })));
     assert!(log.load(&[key("s-1")]).await.unwrap()[0].events.is_empty());
+}
+
+/// Asks an engine why it has stopped when it is woken.
+struct Asks(Engine, OnceLock<Option<String>>);
+
+impl Wake for Asks {
+    fn wake(self: Arc<Self>) {
+        let _ = self.1.set(self.0.stopped());
+    }
+}
+
+#[tokio::test]
+async fn who_was_not_looked_at_when_the_log_stops_can_ask_why() {
+    let log = Arc::new(Frail::default());
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    let answers = overlapping(&running, &log, "E").await;
+    // The one waits until nothing is under way, the other behind it.
+    let (forgotten, last) = (key("s-2"), payload('E', "s-3", EVENING));
+    let mut forget = pin!(running.engine.forget(&forgotten));
+    let mut behind = pin!(running.engine.receive("pathors", &[], last.as_bytes()));
+    let asks = Arc::new(Asks(running.engine.clone(), OnceLock::new()));
+    assert!(forget.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(behind.as_mut().poll(&mut Context::from_waker(&Waker::from(asks.clone()))).is_pending());
+    until(|| running.engine.stats().queue_depth == 0).await;
+    log.broken.store(true, Ordering::SeqCst);
+    log.held.send_replace(false);
+    assert!(running.writer.await.unwrap().is_err());
+    let why = asks.1.get().cloned().flatten();
+    assert!(why.as_ref().is_some_and(|why| why.contains("the disk is gone")), "{why:?}");
+    assert!(matches!(behind.await, Err(ReceiveError::Stopped { reason }) if Some(&reason) == why.as_ref()));
+    for answer in answers {
+        assert!(answer.await.unwrap().is_err());
+    }
 }
 
 #[tokio::test]

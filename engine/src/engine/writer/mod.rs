@@ -90,7 +90,9 @@ impl Writer {
     /// # Errors
     /// When the log has stopped. Whoever waits is told so, and whoever comes later.
     pub async fn run(mut self) -> Result<(), LogError> {
-        let outcome = self.work().await;
+        let mut came = Vec::new();
+        let outcome = self.work(&mut came).await;
+        // Whoever is still among those that came is let go after that, and asks why.
         if let Err(error) = &outcome {
             // A reason is put there whole.
             let mut stopped = self.inner.stopped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,10 +101,9 @@ impl Writer {
         outcome
     }
 
-    async fn work(&mut self) -> Result<(), LogError> {
+    async fn work(&mut self, came: &mut Vec<Job>) -> Result<(), LogError> {
         self.latest = self.inner.log.latest().await?;
         self.remember_sources().await?;
-        let mut waiting = Vec::new();
         loop {
             self.inner.pulse.busy_since(Some(self.inner.clock.now()));
             let next = if self.pass_deadlines().await? {
@@ -119,17 +120,17 @@ impl Writer {
             };
             self.inner.pulse.busy_since(None);
             let max = self.inner.settings.batch_max.max(1);
-            let came = tokio::select! {
+            let count = tokio::select! {
                 // What came is answered before deadlines that fall due at the same time.
                 biased;
-                came = self.jobs.recv_many(&mut waiting, max) => came,
+                count = self.jobs.recv_many(came, max) => count,
                 () = due => continue,
             };
-            if came == 0 {
+            if count == 0 {
                 return Ok(());
             }
             self.inner.pulse.busy_since(Some(self.inner.clock.now()));
-            self.take(&mut waiting).await?;
+            self.take(came).await?;
         }
     }
 
