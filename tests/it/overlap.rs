@@ -1,8 +1,11 @@
 //! What comes while a batch is appended is judged meanwhile: nobody hears of it early, and when the append fails,
 //! nothing that was built on it stays.
 
-use std::sync::Arc;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
 
 use finis::engine::live::NoticeKind;
 use finis::engine::log::{LogError, LogRead as _};
@@ -102,6 +105,39 @@ async fn a_log_that_stops_takes_both_batches_with_it_and_the_engine_ends() {
     assert!(log.load(&[key("s-1")]).await.unwrap()[0].events.is_empty());
 }
 
+/// Asks an engine why it has stopped when it is woken.
+struct Asks(Engine, OnceLock<Option<String>>);
+
+impl Wake for Asks {
+    fn wake(self: Arc<Self>) {
+        let _ = self.1.set(self.0.stopped());
+    }
+}
+
+#[tokio::test]
+async fn who_was_not_looked_at_when_the_log_stops_can_ask_why() {
+    let log = Arc::new(Frail::default());
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    let answers = overlapping(&running, &log, "E").await;
+    // The one waits until nothing is under way, the other behind it.
+    let (forgotten, last) = (key("s-2"), payload('E', "s-3", EVENING));
+    let mut forget = pin!(running.engine.forget(&forgotten));
+    let mut behind = pin!(running.engine.receive("pathors", &[], last.as_bytes()));
+    let asks = Arc::new(Asks(running.engine.clone(), OnceLock::new()));
+    assert!(forget.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(behind.as_mut().poll(&mut Context::from_waker(&Waker::from(asks.clone()))).is_pending());
+    until(|| running.engine.stats().queue_depth == 0).await;
+    log.broken.store(true, Ordering::SeqCst);
+    log.held.send_replace(false);
+    assert!(running.writer.await.unwrap().is_err());
+    let why = asks.1.get().cloned().flatten();
+    assert!(why.as_ref().is_some_and(|why| why.contains("the disk is gone")), "{why:?}");
+    assert!(matches!(behind.await, Err(ReceiveError::Stopped { reason }) if Some(&reason) == why.as_ref()));
+    for answer in answers {
+        assert!(answer.await.unwrap().is_err());
+    }
+}
+
 #[tokio::test]
 async fn a_session_that_leaves_memory_on_its_way_into_the_log_is_read_as_it_was_written() {
     let log = Arc::new(Frail::default());
@@ -123,6 +159,79 @@ async fn a_session_that_leaves_memory_on_its_way_into_the_log_is_read_as_it_was_
     assert_eq!(kinds(&said), [(NoticeKind::Complete, 1); 4]);
     for notice in said {
         assert_eq!(running.engine.session(&notice.key).await.unwrap().unwrap(), notice.record);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_has_no_room_in_a_batch_is_judged_while_that_is_appended() {
+    let log = Arc::new(Frail::default());
+    let settings = Settings { body_bytes_max: 8 << 20, ..Settings::default() };
+    let running = Running::start_with(log.clone(), Hand::at(EVENING), settings);
+    until(|| running.engine.health().is_running).await;
+    log.held.send_replace(true);
+    // Two of these are more than a commit has. They are queued together.
+    let filler = format!(r#""filler":"{}","#, "a".repeat(5 << 20));
+    let large = |id| payload('E', id, EVENING).replacen('{', &format!("{{{filler}"), 1);
+    let answers = [send(&running.engine, large("s-1")), send(&running.engine, large("s-2"))];
+    until(|| log.waiting.load(Ordering::SeqCst) == 1).await;
+    until(|| running.engine.stats().queue_micros.count() == 2).await;
+    log.held.send_replace(false);
+    for answer in answers {
+        assert!(matches!(answer.await.unwrap(), Ok(Receipt::Stored { .. })));
+    }
+    let batches = running.engine.stats().commit_deliveries;
+    assert_eq!((batches.count(), batches.sum), (2, 2), "one each");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn deadlines_are_not_held_up_by_what_comes_one_after_the_other() {
+    let (log, clock) = (Arc::new(Frail::default()), Hand::at(EVENING));
+    let running = Running::start(log.clone(), clock.clone());
+    running.receive(&payload('E', "s-1", EVENING)).await;
+    let due = log.next_due().await.unwrap().unwrap();
+    log.held.send_replace(true);
+    let before = send(&running.engine, payload('E', "s-2", EVENING));
+    until(|| log.waiting.load(Ordering::SeqCst) == 1).await;
+    clock.set(&due.to_string());
+    let last = payload('E', "s-3", EVENING);
+    let mut behind = pin!(running.engine.receive("pathors", &[], last.as_bytes()));
+    // It is in the queue, and then with the writer.
+    let is_queued = poll_fn(|cx| Poll::Ready(behind.as_mut().poll(cx).is_pending())).await;
+    assert!(is_queued);
+    until(|| running.engine.stats().queue_depth == 0).await;
+    // The deadline is an entry before what came when it was due: the log takes two more, and stops at the third.
+    log.stops_at.store(3, Ordering::SeqCst);
+    log.held.send_replace(false);
+    assert!(matches!(before.await.unwrap(), Ok(Receipt::Stored { .. })));
+    assert!(matches!(behind.await, Err(ReceiveError::Log(LogError::Stopped { .. }))));
+    let said = said(&*log).await;
+    assert_eq!(kinds(&said), [(NoticeKind::Stalled, 1)]);
+    assert_eq!(said[0].key, key("s-1"));
+    assert!(matches!(running.writer.await.unwrap(), Err(LogError::Stopped { .. })));
+}
+
+#[tokio::test]
+async fn sessions_of_which_all_comes_again_do_not_fill_memory() {
+    let (log, clock) = (Arc::new(Frail::default()), Hand::at(EVENING));
+    let settings = Settings { sessions_max: 10, ..Settings::default() };
+    let running = Running::start_with(log.clone(), clock, settings);
+    let each = |number: usize| payload('T', &format!("s-{number}"), EVENING);
+    for number in 0..40 {
+        assert!(matches!(running.receive(&each(number)).await, Receipt::Stored { .. }));
+    }
+    for number in 0..40 {
+        assert!(matches!(running.receive(&each(number)).await, Receipt::Duplicate { .. }));
+        assert!(running.engine.stats().sessions <= 10, "{number}: {}", running.engine.stats().sessions);
+    }
+    // No more when others fail beside them.
+    log.full.store(true, Ordering::SeqCst);
+    for number in 0..40 {
+        let again = send(&running.engine, each(number));
+        let new = send(&running.engine, payload('E', &format!("n-{number}"), EVENING));
+        let _ = (again.await.unwrap(), new.await.unwrap());
+        assert!(running.engine.stats().sessions <= 10, "{number}: {}", running.engine.stats().sessions);
     }
     running.stop().await;
 }

@@ -285,7 +285,11 @@ fn make(trouble: Trouble, random: &mut Random, arrival: &Arrival) -> Mishap {
         Trouble::Restart => Mishap::Restart { down_ms },
         Trouble::Fail => Mishap::Fail { kept: random.below(2) == 0, down_ms },
         Trouble::Slow => Mishap::Slow { call_ms: long(random, 400, 7), lasts_ms: long(random, 20_000, 4) },
-        Trouble::Full => Mishap::Full { lasts_ms: long(random, 10_000, 8) },
+        Trouble::Full => {
+            let lasts_ms = long(random, 10_000, 8);
+            // Often only for whoever writes at that instant: what comes behind has room again.
+            Mishap::Full { lasts_ms: if random.below(2) == 0 { 1 } else { lasts_ms } }
+        }
         Trouble::Stumble => {
             let how = match random.below(6) {
                 0..3 => How::Fails,

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use finis_engine::Timestamp;
 use finis_engine::live::{Notice, SessionKey};
-use finis_engine::log::{self, Appended, Gone, Keep, Layer, Log, LogError, LogRead, Mark, MemoryLog, Retained, Stored};
+use finis_engine::log::{
+    self, Appended, Delivery, Gone, Keep, Layer, Log, LogError, LogRead, Mark, MemoryLog, Ready, Retained, Stored,
+};
 
 use super::played::{Batch, Did};
 use super::stage::{Armed, Stage, Write};
@@ -21,6 +23,12 @@ pub(super) struct SimulatedLog {
     stage: Arc<Stage>,
     /// It failed, and takes nothing until it is opened again.
     failed: AtomicBool,
+}
+
+/// What was made of an event beforehand.
+struct Made {
+    key: SessionKey,
+    delivery: Delivery,
 }
 
 impl SimulatedLog {
@@ -69,7 +77,13 @@ impl SimulatedLog {
         }
     }
 
-    async fn commit(&self, batch: log::Batch) -> Result<Appended, LogError> {
+    async fn commit(&self, mut batch: log::Batch) -> Result<Appended, LogError> {
+        // What was made of an event is what a disk has of it.
+        for (event, ready) in batch.events.iter_mut().zip(std::mem::take(&mut batch.ready)) {
+            if let Some(Made { key, delivery }) = ready.into_made() {
+                (event.key, event.delivery) = (key, delivery);
+            }
+        }
         let (events, notices) = (batch.events.clone(), batch.notices.clone());
         let (deadlines, refused) = (batch.deadlines.clone(), batch.refused.clone());
         let released = batch.released.clone();
@@ -89,9 +103,15 @@ impl Layer for SimulatedLog {
         &*self.kept
     }
 
+    fn ready(&self, key: &SessionKey, delivery: &Delivery) -> Ready {
+        Ready::new(Made { key: key.clone(), delivery: delivery.clone() })
+    }
+
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
+        // What was there when it was asked for: what is written while a slow disk reads is not among it.
+        let stored = self.kept.load(keys).await?;
         self.wait().await?;
-        self.kept.load(keys).await
+        Ok(stored)
     }
 
     async fn notices(&self, after: u64, limit: usize) -> Result<Vec<(u64, Notice)>, LogError> {

@@ -22,16 +22,19 @@ pub(super) enum Theme {
     Parking,
     /// A contract that misreads everything until it is mended: sessions come out of quarantine.
     Misread,
+    /// A slow disk that refuses a write now and then: what was judged meanwhile stands on what is not kept.
+    Overlap,
 }
 
 impl Theme {
     /// The theme of a seed: none of half of them.
     pub(super) fn swarm(seed: u64) -> Theme {
-        match Random::new(seed, Purpose::Setup, 2, 0).below(8) {
-            0..4 => Theme::Any,
-            4 | 5 => Theme::SlowReads,
-            6 => Theme::Parking,
-            _ => Theme::Misread,
+        match Random::new(seed, Purpose::Setup, 2, 0).below(10) {
+            0..5 => Theme::Any,
+            5 | 6 => Theme::SlowReads,
+            7 => Theme::Parking,
+            8 => Theme::Misread,
+            _ => Theme::Overlap,
         }
     }
 
@@ -58,6 +61,10 @@ impl Theme {
                 // So that it is cut off, too.
                 mishaps.crash = Chance::percent(15);
                 mishaps.slow = Chance::percent(15);
+            }
+            Theme::Overlap => {
+                mishaps.slow = Chance::percent(40);
+                mishaps.full = Chance::percent(30);
             }
         }
     }

@@ -99,13 +99,12 @@ impl Writer {
             }
             if under_way.is_none() && !made.is_empty() {
                 *under_way = self.begin(std::mem::take(made));
-            }
-            let Some(last) = under_way else {
-                if came.is_empty() {
-                    return Ok(());
+                if !came.is_empty() {
+                    // What had no room in that batch has it in the next.
+                    continue;
                 }
-                continue;
-            };
+            }
+            let Some(last) = under_way else { return Ok(()) };
             let is_room = is_open && came.is_empty() && made.answers.len() < batch_max;
             tokio::select! {
                 biased;
@@ -214,7 +213,7 @@ impl Writer {
                 tell(answer, Ok(receipt));
             }
             // Those brought back by what came again are in memory, too.
-            self.inner.counters.holds(self.sessions.len());
+            self.evict();
             if batch.repeats.is_empty() {
                 return None;
             }
@@ -247,6 +246,7 @@ impl Writer {
                 for key in due.keys() {
                     self.sessions.remove(key);
                 }
+                self.evict();
                 for (answer, _) in answers {
                     refuse(answer, &error);
                 }
@@ -277,7 +277,6 @@ impl Writer {
             }
         }
         self.evict();
-        self.inner.counters.holds(self.sessions.len());
         Ok(())
     }
 

@@ -90,12 +90,15 @@ impl Writer {
     /// # Errors
     /// When the log has stopped. Whoever waits is told so, and whoever comes later.
     pub async fn run(mut self) -> Result<(), LogError> {
-        let outcome = self.work().await;
+        let mut came = Vec::new();
+        let outcome = self.work(&mut came).await;
         if let Err(error) = &outcome {
             // A reason is put there whole.
             let mut stopped = self.inner.stopped.lock().unwrap_or_else(PoisonError::into_inner);
             *stopped = Some(error.to_string());
         }
+        // Whoever was not looked at is let go after that, and asks why.
+        drop(came);
         self.turn_away().await;
         outcome
     }
@@ -108,10 +111,9 @@ impl Writer {
         while self.jobs.recv().await.is_some() {}
     }
 
-    async fn work(&mut self) -> Result<(), LogError> {
+    async fn work(&mut self, came: &mut Vec<Job>) -> Result<(), LogError> {
         self.latest = self.inner.log.latest().await?;
         self.remember_sources().await?;
-        let mut waiting = Vec::new();
         loop {
             self.inner.pulse.busy_since(Some(self.inner.clock.now()));
             let next = if self.pass_deadlines().await? {
@@ -128,17 +130,17 @@ impl Writer {
             };
             self.inner.pulse.busy_since(None);
             let max = self.inner.settings.batch_max.max(1);
-            let came = tokio::select! {
+            let count = tokio::select! {
                 // What came is answered before deadlines that fall due at the same time.
                 biased;
-                came = self.jobs.recv_many(&mut waiting, max) => came,
+                count = self.jobs.recv_many(came, max) => count,
                 () = due => continue,
             };
-            if came == 0 {
+            if count == 0 {
                 return Ok(());
             }
             self.inner.pulse.busy_since(Some(self.inner.clock.now()));
-            self.take(&mut waiting).await?;
+            self.take(came).await?;
         }
     }
 
@@ -190,8 +192,8 @@ impl Writer {
         Ok(next.is_some_and(|due| due <= self.not_before_latest()))
     }
 
-    /// Passes all deadlines that are due, with nothing under way. `false` when some cannot pass now, and stay due: the log has no room,
-    /// or their sessions are damaged.
+    /// Passes all deadlines that are due, with nothing under way. `false` when some cannot pass now, and stay due:
+    /// the log has no room, or their sessions are damaged.
     async fn pass_deadlines(&mut self) -> Result<bool, LogError> {
         loop {
             if !self.is_due().await? {
@@ -284,17 +286,17 @@ impl Writer {
         }
     }
 
-    /// Lets go of sessions that were not touched for the longest time, when there are too many.
+    /// Lets go of sessions that were not touched for the longest time, when there are too many, and counts the rest.
     fn evict(&mut self) {
         let max = self.inner.settings.sessions_max.max(1);
-        if self.sessions.len() <= max {
-            return;
+        if self.sessions.len() > max {
+            // A tenth at a time, so that this is rare.
+            let mut touches: Vec<u64> = self.sessions.values().map(|held| held.touched).collect();
+            touches.sort_unstable();
+            let bound = touches[self.sessions.len() - max + max / 10];
+            self.sessions.retain(|_, held| held.touched > bound);
         }
-        // A tenth at a time, so that this is rare.
-        let mut touches: Vec<u64> = self.sessions.values().map(|held| held.touched).collect();
-        touches.sort_unstable();
-        let bound = touches[self.sessions.len() - max + max / 10];
-        self.sessions.retain(|_, held| held.touched > bound);
+        self.inner.counters.holds(self.sessions.len());
     }
 }
 
