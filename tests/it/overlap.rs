@@ -164,28 +164,6 @@ async fn a_session_that_leaves_memory_on_its_way_into_the_log_is_read_as_it_was_
 }
 
 #[tokio::test]
-async fn what_has_no_room_in_a_batch_is_judged_while_that_is_appended() {
-    let log = Arc::new(Frail::default());
-    let settings = Settings { body_bytes_max: 8 << 20, ..Settings::default() };
-    let running = Running::start_with(log.clone(), Hand::at(EVENING), settings);
-    until(|| running.engine.health().is_running).await;
-    log.held.send_replace(true);
-    // Two of these are more than a commit has. They are queued together.
-    let filler = format!(r#""filler":"{}","#, "a".repeat(5 << 20));
-    let large = |id| payload('E', id, EVENING).replacen('{', &format!("{{{filler}"), 1);
-    let answers = [send(&running.engine, large("s-1")), send(&running.engine, large("s-2"))];
-    until(|| log.waiting.load(Ordering::SeqCst) == 1).await;
-    until(|| running.engine.stats().queue_micros.count() == 2).await;
-    log.held.send_replace(false);
-    for answer in answers {
-        assert!(matches!(answer.await.unwrap(), Ok(Receipt::Stored { .. })));
-    }
-    let batches = running.engine.stats().commit_deliveries;
-    assert_eq!((batches.count(), batches.sum), (2, 2), "one each");
-    running.stop().await;
-}
-
-#[tokio::test]
 async fn deadlines_are_not_held_up_by_what_comes_one_after_the_other() {
     let (log, clock) = (Arc::new(Frail::default()), Hand::at(EVENING));
     let running = Running::start(log.clone(), clock.clone());

@@ -99,12 +99,13 @@ impl Writer {
             }
             if under_way.is_none() && !made.is_empty() {
                 *under_way = self.begin(std::mem::take(made));
-                if !came.is_empty() {
-                    // What had no room in that batch has it in the next.
-                    continue;
-                }
             }
-            let Some(last) = under_way else { return Ok(()) };
+            let Some(last) = under_way else {
+                if came.is_empty() {
+                    return Ok(());
+                }
+                continue;
+            };
             let is_room = is_open && came.is_empty() && made.answers.len() < batch_max;
             tokio::select! {
                 biased;
