@@ -12,7 +12,7 @@ use finis::engine::log::{LogError, LogRead as _};
 use finis::engine::{Engine, Receipt, ReceiveError, Settings};
 use tokio::task::JoinHandle;
 
-use crate::world::{EVENING, Frail, Hand, Running, key, kinds, payload, said};
+use crate::world::{EVENING, Frail, Hand, Running, key, kinds, payload, said, too_large};
 
 type Answered = JoinHandle<Result<Receipt, ReceiveError>>;
 
@@ -87,6 +87,28 @@ async fn what_was_judged_on_top_of_a_batch_that_failed_fails_with_it() {
         assert_eq!(running.receive(&payload).await, Receipt::Stored { key: key("s-1") }, "{kind}");
     }
     assert_eq!(kinds(&said(&*log).await), [(NoticeKind::Complete, 1)]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn only_who_was_alone_is_told_for_good_that_it_is_too_large() {
+    let log = Arc::new(Frail::default());
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    let answers = overlapping(&running, &log, "ECF").await;
+    // Not even one of them.
+    log.bytes_max.store(1, Ordering::SeqCst);
+    log.held.send_replace(false);
+    let mut told = Vec::new();
+    for answer in answers {
+        told.push(answer.await.unwrap());
+    }
+    // What was judged on top of it may come again, and has to be told so.
+    assert_eq!(told, [Err(ReceiveError::Log(too_large())), Err(ReceiveError::Busy), Err(ReceiveError::Busy)]);
+    log.bytes_max.store(0, Ordering::SeqCst);
+    for kind in "CF".chars() {
+        let payload = payload(kind, "s-1", EVENING);
+        assert_eq!(running.receive(&payload).await, Receipt::Stored { key: key("s-1") }, "{kind}");
+    }
     running.stop().await;
 }
 

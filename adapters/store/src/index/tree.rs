@@ -12,7 +12,7 @@ use super::directory::Directory;
 use super::edit::{Edit, Finished};
 use super::flush::flush;
 use super::meta::{Contents, Meta};
-use super::view::{Layer, SessionRow, View};
+use super::view::{Layer, Progress, SessionRow, View};
 use super::{IndexError, keys};
 use crate::crash::crash_point;
 use crate::journal::Position;
@@ -248,6 +248,7 @@ impl Writer {
         let (gone, sessions): (Vec<_>, Vec<_>) = layer.sessions.iter().partition(|(_, row)| row.is_gone);
         let sessions = in_order(&self.view.directory(), sessions);
         for part in sessions.chunks(BATCH_SESSIONS) {
+            let began = Instant::now();
             let view = Arc::clone(&self.view);
             let mut edit = Edit::new(&view, self.contents, self.open);
             for (tag, row) in part {
@@ -255,7 +256,7 @@ impl Writer {
             }
             self.put(edit, &Meta { watermark: before.0, records: before.1, ..layer.meta })?;
             crash_point!("index.part-applied");
-            if self.view.progress().abandoned {
+            if self.is_abandoned_after(began.elapsed()) {
                 return Ok(false);
             }
         }
@@ -270,6 +271,16 @@ impl Writer {
         self.put(edit, &layer.meta)?;
         self.watermark = (layer.meta.watermark, layer.meta.records);
         Ok(true)
+    }
+
+    /// Rests for as long as the last part took, so that whoever takes deliveries has the processor and the disk
+    /// meanwhile: nobody waits for the tree, unless more is waiting to be written or it is to end. Says whether it was
+    /// told to write no more.
+    fn is_abandoned_after(&self, took: Duration) -> bool {
+        let progress = self.view.progress();
+        let is_idle = |progress: &mut Progress| progress.waiting <= 1 && !progress.closing && !progress.abandoned;
+        let rested = self.view.moved.wait_timeout_while(progress, took, is_idle);
+        rested.unwrap_or_else(PoisonError::into_inner).0.abandoned
     }
 
     /// Writes a batch, and with it what the tree then holds.

@@ -248,8 +248,9 @@ impl Writer {
                     self.sessions.remove(key);
                 }
                 self.evict();
+                let is_alone = answers.len() == 1;
                 for (answer, _) in answers {
-                    refuse(answer, &error);
+                    refuse_some(answer, &error, is_alone);
                 }
                 return Err(error);
             }
@@ -287,7 +288,7 @@ impl Writer {
             self.sessions.remove(key);
         }
         for (answer, _) in making.answers {
-            refuse(answer, error);
+            refuse_some(answer, error, false);
         }
     }
 
@@ -314,6 +315,15 @@ impl Writer {
         let gone = Gone { why: Why::Forgotten, at: self.now() };
         self.inner.log.let_go(std::slice::from_ref(key), gone).await?;
         Ok(true)
+    }
+}
+
+/// Refuses what was to be appended with others, or not. Which of them is too large nobody knows: all of them may come
+/// again, and each that is told for good that it is too large was alone.
+fn refuse_some(answer: Answer, error: &LogError, is_alone: bool) {
+    match error {
+        LogError::TooLarge { .. } if !is_alone => tell(answer, Err(ReceiveError::Busy)),
+        error => refuse(answer, error),
     }
 }
 
