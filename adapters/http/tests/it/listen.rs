@@ -12,7 +12,8 @@ use bytes::Bytes;
 use finis_http::listen::Limits;
 use tokio::net::TcpStream;
 
-use crate::receiver::{HEADER, Mood, Receiver, Wanted, event, until};
+use crate::receiver::{HEADER, Mood, Receiver, Wanted, event};
+use crate::wait::until;
 use crate::wire::{PATIENCE, Wire, post};
 
 const SHORT: Duration = Duration::from_millis(60);

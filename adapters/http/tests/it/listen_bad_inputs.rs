@@ -12,8 +12,9 @@ use finis_engine::log::LogRead as _;
 use finis_engine::{Receipt, ReceiveError};
 use serde::Deserialize;
 
-use crate::receiver::{Receiver, SECRET, Wanted, proof, until};
+use crate::receiver::{Receiver, SECRET, Wanted, proof};
 use crate::said::said;
+use crate::wait::until;
 use crate::wire::{Answer, post};
 
 /// One file.

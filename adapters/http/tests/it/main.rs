@@ -23,6 +23,7 @@ mod said; // what is said by tracing
 mod send; // notices as webhooks
 mod send_bounds; // answers that are none
 mod send_published; // what the published packages say of our signatures
+mod wait; // until something is so
 mod watch; // what is said of it in numbers
 mod wire; // a client that says what it wants, byte for byte
 mod world; // an engine that runs

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use finis_engine::{Placed, Policy};
 use serde_json::{Value, json};
 
 use crate::read_world::World;
+use crate::wait;
 
 fn seqs(page: &Value) -> Vec<u64> {
     page["notices"].as_array().unwrap().iter().map(|notice| notice["seq"].as_u64().unwrap()).collect()
@@ -135,14 +135,13 @@ async fn a_consumer_is_made_set_back_and_removed() {
 
 /// Asks until it is so.
 async fn until(world: &World, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..2000 {
-        let told = world.read(path).await;
-        if is_so(&told) {
-            return told;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("{path}: {}", world.read(path).await);
+    let mut told = Value::Null;
+    wait::until(async || {
+        told = world.read(path).await;
+        is_so(&told)
+    })
+    .await;
+    told
 }
 
 #[tokio::test]

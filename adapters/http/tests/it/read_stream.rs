@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::read_world::{Answer, EVENING, TOKEN, World};
+use crate::wait::until;
 
 /// For as long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -179,12 +180,7 @@ async fn so_many_streams_are_open_and_no_more() {
     drop(first);
     // The place is free as soon as the server knows that somebody went: at the next notice at the latest.
     world.receive("ECF", "a").await;
-    let mut tries = 0;
-    while Stream::open(&world, "", "").await.head.status != 200 {
-        tries += 1;
-        assert!(tries < 5000);
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    until(async || Stream::open(&world, "", "").await.head.status == 200).await;
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use finis_engine::live::SessionKey;
 use finis_engine::log::{Gone, Log as _, LogRead as _, Why};
 use finis_http::receive;
 
-use crate::receiver::{HEADER, Mood, NOW, Receiver, SECRET, Wanted, event, signed, until};
+use crate::receiver::{HEADER, Mood, NOW, Receiver, SECRET, Wanted, event, signed};
+use crate::wait::until;
 use crate::wire::{Answer, post};
 
 /// Status, and what of `outcome` or `error` it says.

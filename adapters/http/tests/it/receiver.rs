@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::hand::Hand;
+use crate::wait::until;
 use crate::wire::{Answer, PATIENCE, Wire, post};
 
 pub(crate) const SECRET: &str = "canary-secret-of-the-desk";
@@ -138,16 +139,6 @@ impl Troubled {
     pub(crate) fn appends(&self) -> usize {
         self.appends.load(Ordering::SeqCst)
     }
-}
-
-/// Waits until something is so.
-pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !is_so().await {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.expect("it came to be so");
 }
 
 /// An event of a session.

@@ -19,10 +19,10 @@ use http_body_util::BodyExt as _;
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::receiver::until;
 use crate::recordings_world::{
     Act, BYTES_MAX, Host, NOW, Wanted, World, answer, files, key, not_found, notice, recording,
 };
+use crate::wait::until;
 
 const BODY: &[u8] = b"OggS, and the call";
 /// As `sha256sum` has it.

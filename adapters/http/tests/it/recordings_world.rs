@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use crate::receiver::until;
+use crate::wait::until;
 
 pub(crate) const NOW: &str = "2026-05-03T08:42:30Z";
 pub(crate) const BYTES_MAX: u64 = 1 << 20;

@@ -11,6 +11,7 @@ use finis_providers::signature::Secret;
 use standardwebhooks::Webhook;
 
 use crate::posted_to::{Receiver, Reply, Seen, status};
+use crate::wait;
 use crate::world::World;
 
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -286,12 +287,7 @@ async fn send_and_keep(world: &World, endpoint: Endpoint) {
 
 /// Until something is so.
 pub(crate) async fn until(is_so: impl Fn() -> bool) {
-    let waited = tokio::time::timeout(crate::world::PATIENCE, async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    });
-    assert!(waited.await.is_ok(), "it never became so");
+    wait::until(async || is_so()).await;
 }
 
 /// Gives everybody a chance to do what they should not.

@@ -18,7 +18,9 @@ mod retain; // what need not be kept goes, and the rest stays
 #[allow(dead_code, reason = "the journal's own tests ask more of it")]
 mod sim; // that disk
 
-use finis_store::{Settings, journal};
+use std::path::Path;
+
+use finis_store::{EmbeddedLog, Settings, journal};
 
 log_laws!(memory, (finis_engine::log::MemoryLog::new(), ()));
 log_laws!(embedded, {
@@ -32,6 +34,15 @@ fn small() -> Settings {
     let journal = journal::Settings { segment_bytes: 128 << 10, reserve_bytes: 0, free_bytes_min: 0 };
     // So few that much is written behind, and that repeats are too many to wait.
     Settings { journal, index_cache_bytes: 4 << 20, index_behind: 8, repeats_behind: 24, ..Settings::default() }
+}
+
+/// A log of which a segment has a few records.
+fn open_segmented(folder: &Path) -> EmbeddedLog {
+    let mut settings = small();
+    settings.journal.segment_bytes = 24_000;
+    let (log, report) = EmbeddedLog::open(folder, &settings).unwrap();
+    assert!(report.journal.damage.is_empty(), "{report}");
+    log
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -1,24 +1,14 @@
 //! The quarantine, page by page, while it changes.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use finis_engine::log::{Batch, Keep, Log, LogRead, Mark, MemoryLog, QuarantinePages, Refused, RefusedId};
-use finis_store::{EmbeddedLog, Snapshot, check};
+use finis_store::{Snapshot, check};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::model::{at, event, refused};
-use crate::{runtime, small};
-
-/// Segments of a few records.
-fn open(folder: &Path) -> EmbeddedLog {
-    let mut settings = small();
-    settings.journal.segment_bytes = 24_000;
-    let (log, report) = EmbeddedLog::open(folder, &settings).unwrap();
-    assert!(report.journal.damage.is_empty(), "{report}");
-    log
-}
+use crate::{open_segmented, runtime};
 
 /// All that is there, in pages of this many.
 async fn paged(log: &dyn LogRead, limit: usize) -> Vec<Refused> {
@@ -108,7 +98,7 @@ proptest! {
     fn pages_hold_while_it_changes(first in vec((0_u32..24, 0_i64..20), 0..30), steps in steps()) {
         let folder = tempfile::tempdir().unwrap();
         runtime().block_on(async {
-            let (twin, mut log) = (MemoryLog::new(), open(folder.path()));
+            let (twin, mut log) = (MemoryLog::new(), open_segmented(folder.path()));
             let of = |some: Vec<(u32, i64)>| some.into_iter().map(|(number, second)| refused(number, second)).collect::<Vec<_>>();
             put(&log, of(first.clone())).await;
             put(&twin, of(first)).await;
@@ -138,7 +128,7 @@ proptest! {
                         } else {
                             drop(log);
                         }
-                        log = open(folder.path());
+                        log = open_segmented(folder.path());
                     }
                     Step::Page(limit) => {
                         if is_over {
@@ -165,7 +155,7 @@ proptest! {
 fn what_is_moved_is_told_once() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         // Some that stay, amid marks that later ones make void and sessions that go.
         let all: Vec<Refused> = (0..6).map(|number| refused(number, i64::from(number))).collect();
         put(&log, all.clone()).await;
@@ -189,9 +179,9 @@ fn what_is_moved_is_told_once() {
         assert_eq!(second.deliveries, all[2..4]);
         drop(log);
         // With the index and without.
-        assert_eq!(open(folder.path()).refused(second.next, 9).await.unwrap().deliveries, all[4..]);
+        assert_eq!(open_segmented(folder.path()).refused(second.next, 9).await.unwrap().deliveries, all[4..]);
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         assert_eq!(log.refused(second.next, 9).await.unwrap().deliveries, all[4..]);
         assert_eq!(paged(&log, 1).await, all);
         log.close().await.unwrap();
@@ -204,7 +194,7 @@ fn what_is_moved_is_told_once() {
 fn a_damaged_one_holds_nobody_up() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         let all: Vec<Refused> = (1..6).map(|number| refused(number, i64::from(number))).collect();
         put(&log, all.clone()).await;
         let path = folder.path().join("journal").join("00000001.log");

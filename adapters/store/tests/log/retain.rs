@@ -8,16 +8,7 @@ use finis_engine::log::{Batch, EventEntry, Gone, Keep, Log, LogRead, Mark, Memor
 use finis_store::EmbeddedLog;
 
 use crate::model::{at, delivery, digest, everything, key, notice, refused, repeat};
-use crate::{runtime, small};
-
-/// Segments of a few records.
-fn open(folder: &Path) -> EmbeddedLog {
-    let mut settings = small();
-    settings.journal.segment_bytes = 24_000;
-    let (log, report) = EmbeddedLog::open(folder, &settings).unwrap();
-    assert!(report.journal.damage.is_empty(), "{report}");
-    log
-}
+use crate::{open_segmented, runtime, small};
 
 /// A session of two events; the second with a notice, when it is over.
 fn session(number: u32, second: i64, is_over: bool) -> Batch {
@@ -84,7 +75,7 @@ async fn fill(log: &dyn Log) {
 fn what_is_over_goes_and_the_rest_stays() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let (log, twin) = (open(folder.path()), MemoryLog::new());
+        let (log, twin) = (open_segmented(folder.path()), MemoryLog::new());
         fill(&log).await;
         fill(&twin).await;
         let before = journal_bytes(folder.path());
@@ -123,13 +114,13 @@ fn what_is_over_goes_and_the_rest_stays() {
         // All this is so after a restart, with the index and without.
         let all = everything(&log).await;
         drop(log);
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         assert_eq!(everything(&log).await, all);
         log.close().await.unwrap();
         let checkup = finis_store::check(folder.path()).unwrap();
         assert!(checkup.is_sound(), "{checkup:?}");
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         assert_eq!(everything(&log).await, all);
         let again = log.append(session(3, 2000, true)).await.unwrap();
         assert_eq!((again.new, again.first), (vec![false, false], vec![false]));
@@ -143,7 +134,7 @@ fn what_is_over_goes_and_the_rest_stays() {
 fn who_was_not_told_holds_it_back_for_a_while() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         fill(&log).await;
         let keep = Keep { sessions: Some(at(390)), told: 50, ..Keep::default() };
         retain(&log, &keep, at(1000)).await;
@@ -161,7 +152,7 @@ fn who_was_not_told_holds_it_back_for_a_while() {
         let checkup = finis_store::check(folder.path()).unwrap();
         assert!(checkup.is_sound(), "{checkup:?}");
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
-        assert_eq!(everything(&open(folder.path())).await, all);
+        assert_eq!(everything(&open_segmented(folder.path())).await, all);
     });
 }
 
@@ -169,13 +160,13 @@ fn who_was_not_told_holds_it_back_for_a_while() {
 fn the_last_word_can_stay() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         fill(&log).await;
         let keep = Keep { sessions: Some(at(300)), last_word: true, told: 400, ..Keep::default() };
         assert!(retain(&log, &keep, at(1000)).await.expired > 250);
         drop(log);
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         let key = finis_engine::live::SessionKey { id: "call-3".to_owned(), ..key(0) };
         let stored = log.load(&[key]).await.unwrap().remove(0);
         assert!(stored.gone.is_some() && stored.events.is_empty());
@@ -196,7 +187,7 @@ fn the_last_word_can_stay() {
 fn what_an_older_segment_says_stays_when_a_later_one_goes() {
     let folder = tempfile::tempdir().unwrap();
     runtime().block_on(async {
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         // These wait for more, and something was said of each; after them come some that are over.
         for number in 0..60 {
             let mut batch = session(number, number.into(), true);
@@ -226,7 +217,7 @@ fn what_an_older_segment_says_stays_when_a_later_one_goes() {
         check(&log).await;
         log.close().await.unwrap();
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
-        check(&open(folder.path())).await;
+        check(&open_segmented(folder.path())).await;
     });
 }
 
@@ -257,7 +248,7 @@ fn known_for_as_long_as_anything_of_it_lies_there() {
     let folder = tempfile::tempdir().unwrap();
     let call = |number: u32| finis_engine::live::SessionKey { id: format!("call-{number}"), ..key(0) };
     runtime().block_on(async {
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         // The oldest segment stays: most of it waits for more, and every tenth session in it is over.
         for number in 0..60 {
             let mut batch = session(number, number.into(), true);
@@ -284,7 +275,7 @@ fn known_for_as_long_as_anything_of_it_lies_there() {
         check(&log).await;
         log.close().await.unwrap();
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         check(&log).await;
 
         // Now those that waited are over, too, and the oldest segment goes with them.
@@ -313,7 +304,7 @@ fn known_for_as_long_as_anything_of_it_lies_there() {
         log.close().await.unwrap();
         let checkup = finis_store::check(folder.path()).unwrap();
         assert!(checkup.is_sound(), "{checkup:?}");
-        let log = open(folder.path());
+        let log = open_segmented(folder.path());
         check(&log).await;
         assert_eq!(everything(&log).await, all);
         let again = log.append(session(10, 2_000, true)).await.unwrap();
