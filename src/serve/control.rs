@@ -63,7 +63,7 @@ pub(super) struct Control {
 
 impl Control {
     /// Listens in the folder of a store that this process has open. A server works without: then it is only said.
-    pub(super) fn open(store: &Path, finis: Finis, reload: Reload) -> Option<Control> {
+    pub(super) fn open(store: &Path, reload: Reload) -> Option<Control> {
         let path = store.join(SOCKET);
         // The store is ours, so what is left there is of a process that was killed.
         let _ = std::fs::remove_file(&path);
@@ -72,7 +72,7 @@ impl Control {
             Ok(listener)
         });
         match opened {
-            Ok(listener) => Some(Control { path, listening: tokio::spawn(listen(listener, finis, reload)) }),
+            Ok(listener) => Some(Control { path, listening: tokio::spawn(listen(listener, reload)) }),
             Err(error) => {
                 let socket = path.display();
                 tracing::warn!(%error, %socket, "`finis reload` and `finis notices retry` will find nobody here; SIGHUP reloads");
@@ -90,12 +90,12 @@ impl Drop for Control {
     }
 }
 
-async fn listen(listener: UnixListener, finis: Finis, reload: Reload) {
+async fn listen(listener: UnixListener, reload: Reload) {
     loop {
         match listener.accept().await {
             // One after the other: nobody asks often.
             Ok((stream, _)) => {
-                if let Err(error) = answer(stream, &finis, &reload).await {
+                if let Err(error) = answer(stream, &reload).await {
                     tracing::debug!(%error, "whoever asked at the control socket did not hear the answer");
                 }
             }
@@ -107,7 +107,8 @@ async fn listen(listener: UnixListener, finis: Finis, reload: Reload) {
     }
 }
 
-async fn answer(mut stream: UnixStream, finis: &Finis, reload: &Reload) -> io::Result<()> {
+async fn answer(mut stream: UnixStream, reload: &Reload) -> io::Result<()> {
+    let finis = reload.finis();
     let mut line = String::new();
     let (reader, mut writer) = stream.split();
     let mut reader = tokio::io::BufReader::new(reader.take(QUESTION_BYTES_MAX));

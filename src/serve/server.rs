@@ -156,7 +156,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
         let Server { config, finis, hooks, reading, watching, endpoints, keeping, reload, .. } = self;
         #[cfg(unix)]
-        let control = super::control::Control::open(&config.store, finis.clone(), reload);
+        let control = super::control::Control::open(&config.store, reload);
         #[cfg(not(unix))]
         drop(reload);
         if let Some(retention) = config.retention {
@@ -295,6 +295,11 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeErr
 }
 
 impl Reload {
+    /// The engine with its store.
+    pub(super) fn finis(&self) -> &Finis {
+        &self.finis
+    }
+
     /// Reads the file again and changes what it says of sources and contracts, as [`Finis::set_sources`] has it.
     /// What comes of it is logged.
     ///
