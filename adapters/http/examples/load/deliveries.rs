@@ -1,4 +1,7 @@
-//! What is sent: webhooks of some 600 bytes, four to a session, one in a hundred twice.
+//! What is sent: the four webhooks of a call as Pathors documents them, one in a hundred twice.
+//!
+//! What was said in the call is in the first and the last of them, the same in both. They have some 680, 210, 390 and
+//! 780 bytes.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -6,6 +9,9 @@ use std::net::SocketAddr;
 /// The header with the secret, and the secret.
 pub(crate) const HEADER: &str = "x-webhook-secret";
 pub(crate) const SECRET: &str = "a secret of load tests";
+
+/// The project that the calls are of.
+const PROJECT: &str = "8f3e2c91-4a7b-4d6e-a23c-9b1f5e8d4c20";
 
 /// The name of the source.
 pub(crate) const SOURCE: &str = "load";
@@ -38,6 +44,8 @@ pub(crate) struct Deliveries {
     next: Sent,
     count: u64,
     random: u64,
+    /// What was said in the session.
+    said: String,
     body: String,
     request: Vec<u8>,
 }
@@ -49,6 +57,7 @@ impl Deliveries {
             next: Sent { session: (run, connection, 0), step: 0 },
             count: 0,
             random: u64::from(run) << 32 | u64::from(connection) | 1 << 63,
+            said: String::new(),
             body: String::new(),
             request: Vec::new(),
         }
@@ -71,26 +80,37 @@ impl Deliveries {
             3 => Sent { session: (run, connection, session + 1), step: 0 },
             _ => Sent { step: step + 1, ..self.next },
         };
-        let (kind, more) = match self.next.step {
-            0 => ("session.ended", r#""messagesCount":8,"currentNodeId":"ask_intention""#),
-            1 => ("call.ended", r#""callStatus":"userHangup","callDuration":78"#),
-            2 => ("recording.ready", r#""success":true,"recordingUrl":"https://example.com/recordings/4711.ogg""#),
-            _ => ("session.finalized", r#""messagesCount":8,"callStatus":"userHangup","callDuration":78"#),
+        let (id, step) = (self.next.id(), self.next.step);
+        if step == 0 {
+            self.say();
+        }
+        let (kind, second, said) = match step {
+            0 => ("session.ended", 11, &self.said[..]),
+            1 => ("call.ended", 14, r#""callStatus":"userHangup","callDuration":78"#),
+            2 => ("recording.ready", 30, r#""success":true"#),
+            _ => ("session.finalized", 14, &self.said[..]),
         };
-        let (id, second) = (self.next.id(), 10 + self.next.step);
         self.body.clear();
         let written = write!(
             self.body,
-            r#"{{"event":"{kind}","sessionId":"{id}","projectId":"8f3e2c91-4a7b-4d6e-a23c-9b1f5e8d4c20","timestamp":"2026-05-03T08:42:{second}.512Z",{more},"extractedVariables":{{"note":""#
+            r#"{{"event":"{kind}","sessionId":"{id}","timestamp":"2026-05-03T08:42:{second}.512Z",{said}"#
         );
         written.expect("a string takes what is written to it");
-        while self.body.len() < 590 {
-            // A word and another: no two bodies are alike, and none is noise.
-            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            self.body.push_str(WORDS[(self.random >> 33) as usize % WORDS.len()]);
-            self.body.push(' ');
+        if step > 0 {
+            write!(self.body, r#","projectId":"{PROJECT}""#).expect("a string takes what is written to it");
         }
-        self.body.push_str("\"}}");
+        if step == 2 {
+            let (high, low) = (self.random(), self.random());
+            let written = write!(
+                self.body,
+                r#","recordingUrl":"https://recordings.example.com/projects/{PROJECT}/sessions/{id}/audio.ogg?expires=900&signature={high:016x}{low:016x}""#
+            );
+            written.expect("a string takes what is written to it");
+        }
+        if step == 3 {
+            self.body.push_str(r#","callStatus":"userHangup","callDuration":78"#);
+        }
+        self.body.push('}');
         self.request.clear();
         let head = format!(
             "POST /hooks/{SOURCE} HTTP/1.1\r\nhost: {}\r\nuser-agent: load\r\naccept: */*\r\n\
@@ -100,5 +120,24 @@ impl Deliveries {
         );
         self.request.extend_from_slice(head.as_bytes());
         self.request.extend_from_slice(self.body.as_bytes());
+    }
+
+    /// What was said in the next session: words and more words, so that no two sessions are alike, and none is noise.
+    fn say(&mut self) {
+        self.said.clear();
+        self.said.push_str(
+            r#""currentNodeId":"ask_intention","messagesCount":8,"extractedVariables":{"name":"Nancy","intention":"book a demo","summary":""#,
+        );
+        while self.said.len() < 560 {
+            let word = WORDS[(self.random() >> 33) as usize % WORDS.len()];
+            self.said.push_str(word);
+            self.said.push(' ');
+        }
+        self.said.push_str("\"}");
+    }
+
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random
     }
 }
