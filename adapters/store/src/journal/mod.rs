@@ -82,11 +82,11 @@
 //! | offset | bytes | |
 //! |---|---|---|
 //! | 0 | 4 | bytes of the head, at most 65,536 |
-//! | 4 | 1 | 0: no body; 1: body as it is; 2: body as one zstd frame, with dictionary 1 |
+//! | 4 | 1 | 0: no body; 1: body as it is; 3: body as one zstd frame, with dictionary 1; 2: the same, as it was written once |
 //! | 5 | 3 | zero |
 //! | 8 | 4 | with a body: its bytes as stored |
 //! | 12 | 4 | with a body: its bytes as it was given, at most 16 MiB |
-//! | 16 | 16 | with a body: the first 16 bytes of BLAKE3 over it, as it was given |
+//! | 16 | 16 | with a body: the first 16 bytes of BLAKE3 over it, as stored; of a 2, as it was given |
 //!
 //! A slot, padded with zeros to a multiple of 8:
 //!

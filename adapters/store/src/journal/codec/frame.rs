@@ -228,7 +228,8 @@ fn take_record<'b>(section: &'b [u8], slot_at: &mut usize) -> Option<(Decoded<'b
     let compression = match entry[4..] {
         [0, 0, 0, 0] => None,
         [1, 0, 0, 0] => Some(Compression::None),
-        [2, 0, 0, 0] => Some(Compression::Zstd),
+        [2, 0, 0, 0] => Some(Compression::ZstdHashedBefore),
+        [3, 0, 0, 0] => Some(Compression::Zstd),
         _ => return None,
     };
     let mut slot = None;
@@ -341,7 +342,8 @@ impl Draft {
         let kind = match body {
             None => 0,
             Some(Body { compression: Compression::None, .. }) => 1,
-            Some(Body { compression: Compression::Zstd, .. }) => 2,
+            Some(Body { compression: Compression::ZstdHashedBefore, .. }) => 2,
+            Some(Body { compression: Compression::Zstd, .. }) => 3,
         };
         self.heads.extend_from_slice(&[kind, 0, 0, 0]);
         if let Some(body) = body {
