@@ -251,14 +251,14 @@ impl Session {
 
     /// Says what is to be said now and was not said yet, and takes note of it.
     fn announce(&mut self, under: Under<'_>) -> Vec<Notice> {
-        let record = self.read(under, self.now());
-        let status = record.verdict.status;
-        let mut kinds = Vec::new();
-        let assets = self.new_assets(under, &record);
+        let assets = self.new_assets(under);
+        let status = self.verdict(under).status;
         let is_over = self.said.end.revision > 0 || status == Status::Complete;
         if assets.is_empty() && !is_over && status != Status::Stalled {
             return Vec::new();
         }
+        let record = self.read(under, self.now());
+        let mut kinds = Vec::new();
         let series = match status {
             _ if is_over => Some((&self.said.end, NoticeKind::Complete)),
             Status::Stalled => Some((&self.said.stalled, NoticeKind::Stalled)),
@@ -305,16 +305,15 @@ impl Session {
     }
 
     /// Assets of which nothing was said yet, or something else.
-    fn new_assets(&self, under: Under<'_>, record: &Record<'_>) -> Vec<Asset> {
+    fn new_assets(&self, under: Under<'_>) -> Vec<Asset> {
         let assets = under.contract.assets.iter().filter_map(|asset| {
-            let field = under.contract.field(asset.field);
-            let (_, value) = record.fields.iter().find(|(name, _)| *name == field.name)?;
-            // What is printed is UTF-8.
-            let value = std::str::from_utf8(value).unwrap_or_default();
+            let name = &under.contract.field(asset.field).name;
+            // What is kept of a payload is UTF-8.
+            let value = std::str::from_utf8(self.partial.winner(asset.field)?).unwrap_or_default();
             // Where it is, is a text; without one there is nothing to fetch.
-            let is_new = !self.said.asset_values.iter().any(|(known, said)| *known == field.name && said == value);
+            let is_new = !self.said.asset_values.iter().any(|(known, said)| known == name && said == value);
             (value.starts_with('"') && value.len() > 2 && is_new).then(|| Asset {
-                field: field.name.clone(),
+                field: name.clone(),
                 value: value.to_owned(),
                 until: self.partial.claimed_at(asset.field).map(|at| at.plus(asset.expires_after)),
             })
