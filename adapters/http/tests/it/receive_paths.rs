@@ -18,13 +18,15 @@ use crate::wire::{Answer, Wire, post};
 const ODD: &str = "a/b ü";
 
 /// The doors behind which is nothing else.
-const ALONE: [Door; 1] = [Door::Router];
+const ALONE: [Door; 2] = [Door::Router, Door::Hooks];
 
 /// How the receiver is reached.
 #[derive(Clone, Copy, Debug)]
 enum Door {
     /// The router, served alone as every part is.
     Router,
+    /// The service, without a router.
+    Hooks,
     /// In an application that has routes of its own, below a prefix.
     Nested,
     /// In an application that says what is not found.
@@ -74,14 +76,20 @@ fn engine() -> Engine {
 async fn serve(door: Door, engine: Engine) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = receive::router(engine, receive::Settings::default());
+    let (limits, pending) = (listen::Limits::default(), std::future::pending());
+    let settings = receive::Settings::default();
+    if let Door::Hooks = door {
+        tokio::spawn(listen::serve(listener, receive::Hooks::new(engine, settings), limits, pending));
+        return address;
+    }
+    let router = receive::router(engine, settings);
     let application = Router::new().route("/", get(async || "an application"));
     let router = match door {
-        Door::Router => with_problems(router),
+        Door::Router | Door::Hooks => with_problems(router),
         Door::Nested => application.nest("/webhooks", router),
         Door::Merged => application.merge(router).fallback(async || "nothing here"),
     };
-    tokio::spawn(listen::serve(listener, router, listen::Limits::default(), std::future::pending()));
+    tokio::spawn(listen::serve(listener, router, limits, pending));
     address
 }
 
@@ -232,23 +240,32 @@ async fn what_is_no_hook_is_left_to_the_application() {
 /// Of the text in an answer, and of the headers: of several requests on one connection, of which each has others.
 #[tokio::test]
 async fn an_answer_has_nothing_of_its_request_but_the_session() {
-    let mut wire = Wire::open(serve(ALONE[0], engine()).await).await;
-    for (number, id) in ["s-1", r#"a \"quoted\" id"#, r"a \\ b / c", r"\u00fc \ud83d\ude00", "s-2"].iter().enumerate() {
-        let body = event("session.ended", id);
-        for outcome in ["stored", "duplicate"] {
-            let many: Vec<_> = (0..number * 9).map(|number| (format!("x-{number}"), "a".repeat(number))).collect();
-            let headers: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            let answer = wire.send(post("/hooks/desk", &headers, &body)).await.answer().await.unwrap();
-            let id: String = serde_json::from_str(&format!("\"{id}\"")).unwrap();
-            let expected = format!(r#"{{"outcome":"{outcome}","session":{}}}"#, serde_json::to_string(&id).unwrap());
-            let length = expected.len();
-            let expected = format!("200 | content-type: application/json | content-length: {length} | {expected}");
-            assert_eq!(text(&answer), expected);
+    for door in ALONE {
+        let mut wire = Wire::open(serve(door, engine()).await).await;
+        for (number, id) in
+            ["s-1", r#"a \"quoted\" id"#, r"a \\ b / c", r"\u00fc \ud83d\ude00", "s-2"].iter().enumerate()
+        {
+            let body = event("session.ended", id);
+            for outcome in ["stored", "duplicate"] {
+                let many: Vec<_> = (0..number * 9).map(|number| (format!("x-{number}"), "a".repeat(number))).collect();
+                let headers: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                let answer = wire.send(post("/hooks/desk", &headers, &body)).await.answer().await.unwrap();
+                let id: String = serde_json::from_str(&format!("\"{id}\"")).unwrap();
+                let expected =
+                    format!(r#"{{"outcome":"{outcome}","session":{}}}"#, serde_json::to_string(&id).unwrap());
+                let length = expected.len();
+                let expected = format!("200 | content-type: application/json | content-length: {length} | {expected}");
+                assert_eq!(text(&answer), expected);
+            }
         }
-    }
-    let answer =
-        wire.send(post("/hooks/desk", &[("x-a", "b")], event("session.ended", r"a\tb"))).await.answer().await.unwrap();
-    let expected = "202 | content-type: application/json | content-length: 81 | \
+        let answer = wire
+            .send(post("/hooks/desk", &[("x-a", "b")], event("session.ended", r"a\tb")))
+            .await
+            .answer()
+            .await
+            .unwrap();
+        let expected = "202 | content-type: application/json | content-length: 81 | \
         {\"outcome\":\"quarantined\",\"reason\":\"the session id has a control character in it\"}";
-    assert_eq!(text(&answer), expected);
+        assert_eq!(text(&answer), expected);
+    }
 }
