@@ -37,7 +37,7 @@ const HEADERS_KEPT: usize = 64;
 /// `method_not_allowed` with `Allow`. An application with routes of its own mounts [`router`](super::router), which
 /// leaves that to it.
 ///
-/// [`listen`](crate::listen) asks it without a box for each request. As a [`tower::Service`] it needs one.
+/// [`listen`](crate::listen) borrows it for each request; as a [`tower::Service`] it puts each into a box.
 #[derive(Clone)]
 pub struct Hooks(Arc<Receiver>);
 
@@ -51,10 +51,12 @@ struct Receiver {
 /// Why a request is none for a hook.
 #[derive(Clone, Copy)]
 enum Stray {
-    NotFound,
-    NotAllowed,
+    /// No hook is at this path.
+    Path,
+    /// It is no `POST`.
+    Method,
     /// The name of the source is no text.
-    NotText,
+    Name,
 }
 
 impl Hooks {
@@ -148,13 +150,13 @@ impl Receiver {
 impl Stray {
     fn answer(self) -> Answer {
         match self {
-            Stray::NotFound => problem::not_found(),
-            Stray::NotAllowed => {
+            Stray::Path => problem::not_found(),
+            Stray::Method => {
                 let mut answer = problem::method_not_allowed();
                 answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
                 answer
             }
-            Stray::NotText => {
+            Stray::Name => {
                 let text = "Invalid URL: Invalid UTF-8 in `source`";
                 problem::answer(StatusCode::BAD_REQUEST, HeaderMap::new(), "text/plain; charset=utf-8", text)
             }
@@ -166,11 +168,11 @@ impl Stray {
 /// simplified, so that whoever stands in front of this and lets some paths through reads the same in it.
 fn source<'p>(method: &Method, path: &'p str) -> Result<Cow<'p, str>, Stray> {
     let segment = path.strip_prefix(PREFIX).filter(|segment| !segment.is_empty() && !segment.contains('/'));
-    let segment = segment.ok_or(Stray::NotFound)?;
+    let segment = segment.ok_or(Stray::Path)?;
     if method != Method::POST {
-        return Err(Stray::NotAllowed);
+        return Err(Stray::Method);
     }
-    percent_decode_str(segment).decode_utf8().map_err(|_| Stray::NotText)
+    percent_decode_str(segment).decode_utf8().map_err(|_| Stray::Name)
 }
 
 /// Headers whose values are text. No signature and no name of an event is anything else.

@@ -1,4 +1,4 @@
-//! What is a hook and what is none, whole answers held against tables; served alone, and as part of an application.
+//! What is a hook and what is none, in whole answers: served alone, and as part of an application.
 
 use std::sync::Arc;
 
@@ -55,8 +55,8 @@ async fn ask(door: Door, request: &str, body: &str) -> Answer {
 
 /// All of an answer but its date, in one line.
 fn text(answer: &Answer) -> String {
-    let headers: String = answer.headers.iter().map(|(name, value)| format!(" | {name}: {value}")).collect();
-    format!("{}{headers} | {}", answer.status, answer.body)
+    let headers: Vec<_> = answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    format!("{} | {} | {}", answer.status, headers.join(" | "), answer.body)
 }
 
 fn engine() -> Engine {

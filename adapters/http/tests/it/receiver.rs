@@ -105,15 +105,12 @@ impl Receiver {
         };
         let tally = Arc::default();
         let (limits, told) = (wanted.limits, Arc::clone(&tally));
-        let serving = match wanted.beside {
-            Some(beside) => {
-                let router = with_problems(receive::router(engine.clone(), wanted.receive).merge(beside));
-                tokio::spawn(listen::serve_counted(listener, router, limits, told, stopped))
-            }
-            None => {
-                let hooks = receive::Hooks::new(engine.clone(), wanted.receive);
-                tokio::spawn(listen::serve_counted(listener, hooks, limits, told, stopped))
-            }
+        let serving = if let Some(beside) = wanted.beside {
+            let router = with_problems(receive::router(engine.clone(), wanted.receive).merge(beside));
+            tokio::spawn(listen::serve_counted(listener, router, limits, told, stopped))
+        } else {
+            let hooks = receive::Hooks::new(engine.clone(), wanted.receive);
+            tokio::spawn(listen::serve_counted(listener, hooks, limits, told, stopped))
         };
         // The writer begins by telling its log what sources there are.
         until(async || log.appends() == 1).await;
