@@ -180,18 +180,21 @@ impl Server {
         let engine = finis.engine().clone();
         let mut serving = Vec::new();
         let mut listeners = Vec::new();
-        let mut serve = |name, listener, router| {
+        let mut counted = |name| {
             let tally = Arc::<listen::Tally>::default();
             listeners.push((name, Arc::clone(&tally)));
-            let limits = config.limits.listen.clone();
-            let router = with_problems(router);
-            serving.push(tokio::spawn(listen::serve_counted(listener, router, limits, tally, is_stopping())));
+            tally
         };
-        serve("hooks", hooks, receive::router(engine.clone(), config.limits.receive));
+        let limits = || config.limits.listen.clone();
+        let receiver = receive::Hooks::new(engine.clone(), config.limits.receive);
+        let receiving = listen::serve_counted(hooks, receiver, limits(), counted("hooks"), is_stopping());
+        serving.push(tokio::spawn(receiving));
         if let Some(((listener, _), mut settings)) = reading.zip(config.read.as_ref().and_then(reading_settings)) {
             settings.ending = Some(stopped.clone());
             settings.recordings = keeping::places(&config.store);
-            serve("read", listener, read::router(engine.clone(), settings));
+            let router = with_problems(read::router(engine.clone(), settings));
+            let reading = listen::serve_counted(listener, router, limits(), counted("read"), is_stopping());
+            serving.push(tokio::spawn(reading));
         }
         if let Some((listener, _)) = watching {
             // Of itself it says nothing: whoever is turned away there asks again.
@@ -199,8 +202,7 @@ impl Server {
             let listeners = listeners.clone();
             let settings = watch::Settings { recordings, endpoints, listeners, ..watch::Settings::default() };
             let router = with_problems(watch::router(engine.clone(), settings));
-            let limits = config.limits.listen.clone();
-            serving.push(tokio::spawn(listen::serve(listener, router, limits, is_stopping())));
+            serving.push(tokio::spawn(listen::serve(listener, router, limits(), is_stopping())));
         }
         let broken = tokio::select! {
             () = stop => None,

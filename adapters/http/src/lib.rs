@@ -11,7 +11,7 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`receive`] | `POST /hooks/{source}`: a router whose 2xx says that the delivery is safe |
+//! | [`receive`] | `POST /hooks/{source}`: a router, or a service by itself, whose 2xx says that the delivery is safe |
 //! | [`listen`] | connections: how long they may take, how many there may be, what is no HTTP, an end that loses nothing |
 //! | [`read`] | sessions, timelines and notices for whoever has the token; a stream that resumes |
 //! | [`outbound`] | where requests may go, and a client that goes nowhere else |

@@ -7,13 +7,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::{Limits, Tally, connection, turned_away};
+use super::stop::Stop;
+use super::{Handler, Limits, Tally, connection, turned_away};
 use crate::sparing::Sparing;
 
 /// How long is waited at first when no connection can be taken, and at most.
@@ -38,7 +38,7 @@ impl Accept for TcpListener {
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
-    from: BTreeMap<Id, IpAddr>,
+    from: BTreeMap<Id, (IpAddr, Arc<Stop>)>,
     of: BTreeMap<IpAddr, usize>,
 }
 
@@ -48,10 +48,15 @@ impl Connections {
         self.from.len() < limits.connections_max && of_peer < limits.connections_per_peer_max
     }
 
-    fn add(&mut self, peer: IpAddr, serving: impl Future<Output = ()> + Send + 'static) {
+    fn add(&mut self, peer: IpAddr, stop: Arc<Stop>, serving: impl Future<Output = ()> + Send + 'static) {
         let id = self.tasks.spawn(serving).id();
-        self.from.insert(id, peer);
+        self.from.insert(id, (peer, stop));
         *self.of.entry(peer).or_default() += 1;
+    }
+
+    /// Has them end as soon as nothing is in flight.
+    fn stop(&self) {
+        self.from.values().for_each(|(_, stop)| stop.tell());
     }
 
     /// Waits for the next that is over; for ever when there are none.
@@ -64,7 +69,7 @@ impl Connections {
             }
             None => return std::future::pending().await,
         };
-        let Some(peer) = self.from.remove(&id) else { return };
+        let Some((peer, _)) = self.from.remove(&id) else { return };
         if let Some(count) = self.of.get_mut(&peer) {
             *count -= 1;
             if *count == 0 {
@@ -84,16 +89,14 @@ fn tell_panic(error: &JoinError) {
 /// Runs until `stop` is ready and what was in flight then is answered.
 pub(super) async fn run(
     mut accept: impl Accept,
-    router: Router,
+    handler: impl Handler,
     limits: Limits,
     tally: Arc<Tally>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let (stopping, watched) = watch::channel(false);
     let mut desk = Desk {
-        router,
+        handler,
         limits: Arc::new(limits),
-        stop: watched,
         connections: Connections::default(),
         problems: Arc::default(),
         tally,
@@ -129,8 +132,8 @@ pub(super) async fn run(
     }
     drop(accept);
     tokio::time::sleep(CLOSING).await;
-    let _ = stopping.send(true);
     let Desk { mut connections, limits, .. } = desk;
+    connections.stop();
     let all = async {
         while !connections.from.is_empty() {
             connections.ended().await;
@@ -143,17 +146,16 @@ pub(super) async fn run(
 }
 
 /// What every connection is given.
-struct Desk {
-    router: Router,
+struct Desk<H> {
+    handler: H,
     limits: Arc<Limits>,
-    stop: watch::Receiver<bool>,
     connections: Connections,
     problems: Arc<Sparing>,
     tally: Arc<Tally>,
     turning_away: Arc<Semaphore>,
 }
 
-impl Desk {
+impl<H: Handler> Desk<H> {
     /// Serves a connection, if there may be one more.
     fn let_in(&mut self, socket: TcpStream, peer: SocketAddr) {
         let peer = counted_as(peer.ip());
@@ -165,10 +167,12 @@ impl Desk {
         }
         // An answer is one small piece: without this it may wait for one of the client's.
         let _ = socket.set_nodelay(true);
-        let (router, limits) = (self.router.clone(), Arc::clone(&self.limits));
-        let (problems, tally, stop) = (Arc::clone(&self.problems), Arc::clone(&self.tally), self.stop.clone());
-        let serving = async move { connection::serve(socket, router, &limits, problems, tally, stop).await };
-        self.connections.add(peer, serving);
+        let (handler, limits) = (self.handler.clone(), Arc::clone(&self.limits));
+        let (problems, tally) = (Arc::clone(&self.problems), Arc::clone(&self.tally));
+        let stop = Arc::<Stop>::default();
+        let told = Arc::clone(&stop);
+        let serving = async move { connection::serve(socket, handler, &limits, &problems, tally, told).await };
+        self.connections.add(peer, stop, serving);
     }
 }
 

@@ -1,58 +1,56 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Body;
 use axum::http::{HeaderValue, Request, header};
-use axum::response::Response;
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tower::Service as _;
 
 use super::framing::Refusal;
 use super::guard::Guard;
-use super::{Limits, Tally};
-use crate::problem::problem;
+use super::stop::Stop;
+use super::{Handler, Limits, Tally};
+use crate::problem::{Answer, problem};
 use crate::sparing::Sparing;
 
 /// Headers that hyper takes unless told, and for which it has room without asking for memory.
 const HEADERS_BY_DEFAULT: usize = 100;
 
-/// Serves a connection until either side ends it. When `stop` says so, what is in flight is answered, and then
+/// Serves a connection until either side ends it. When `stop` is told, what is in flight is answered, and then
 /// it ends.
 pub(super) async fn serve(
     socket: TcpStream,
-    router: Router,
+    handler: impl Handler,
     limits: &Limits,
-    problems: Arc<Sparing>,
+    problems: &Sparing,
     tally: Arc<Tally>,
-    mut stop: watch::Receiver<bool>,
+    stop: Arc<Stop>,
 ) {
-    let guard = Guard::new(socket, limits, tally, stop.clone());
-    let (asked, stopping) = (guard.refused(), stop.clone());
+    // The guard ends it when it is told to stop and nothing more is there to be read.
+    let guard = Guard::new(socket, limits, tally, Arc::clone(&stop));
+    let asked = guard.refused();
+    let (handler, asked, stop) = (&handler, &*asked, &*stop);
+    // Requests borrow what the connection has, so that none touches what all connections share.
     let service = service_fn(move |request: Request<Incoming>| {
         // What is refused within a body is the handler's to answer, and no request comes after it.
         let refused = asked.get().copied();
         if let Some(refusal) = refused {
             problems.tell(|unsaid| tracing::warn!(rule = refusal.rule(), unsaid, "a request was refused: {refusal}"));
         }
-        let (mut router, stopping) = (router.clone(), stopping.clone());
         async move {
             let mut response = match refused {
-                Some(refusal) => answer(refusal),
-                None => router.call(request).await?,
+                Some(refusal) => answer(refusal).map(Either::Right),
+                None => handler.handle(request).await.map(Either::Left),
             };
-            if *stopping.borrow() {
+            if stop.is_told() {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok::<Response<Body>, Infallible>(response)
+            Ok::<_, Infallible>(response)
         }
     });
     let mut builder = http1::Builder::new();
@@ -63,26 +61,14 @@ pub(super) async fn serve(
     }
     // The guard measures time, since it knows what is being waited for.
     builder.header_read_timeout(None);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(guard), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        // The guard ends it when nothing more is there to be read. It has only to be asked: whoever is idle waits
-        // for the client.
-        () = is_so(&mut stop) => connection.await,
-    };
-    if let Err(error) = ended {
+    if let Err(error) = builder.serve_connection(TokioIo::new(guard), service).await {
         // The other side's doing, nearly always: it went away.
         tracing::debug!("a connection ended early: {error}");
     }
 }
 
-async fn is_so(stop: &mut watch::Receiver<bool>) {
-    // Its sender is there for as long as any connection is.
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
 /// What the sender of no request is told.
-fn answer(refusal: Refusal) -> Response<Body> {
+fn answer(refusal: Refusal) -> Answer {
     let mut response = problem(refusal.status(), refusal.rule(), &refusal.to_string());
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response

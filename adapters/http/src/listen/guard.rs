@@ -12,10 +12,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::watch;
 use tokio::time::{Duration, Instant, Sleep};
 
 use super::framing::{Framing, HeadLimits, Refusal, Stage, Step};
+use super::stop::Stop;
 use super::{Limits, Tally};
 
 /// Bytes that are read from the socket at a time.
@@ -46,7 +46,7 @@ pub(super) struct Guard<S> {
     is_first: bool,
     is_over: bool,
     /// No further request is waited for. What has come already is taken.
-    stop: watch::Receiver<bool>,
+    stop: Arc<Stop>,
     /// Our side has ended; so many bytes of what came after are thrown away.
     thrown_away: Option<usize>,
     reading: Deadline,
@@ -93,7 +93,7 @@ impl Deadline {
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(socket: S, limits: &Limits, tally: Arc<Tally>, stop: watch::Receiver<bool>) -> Guard<S> {
+    pub(super) fn new(socket: S, limits: &Limits, tally: Arc<Tally>, stop: Arc<Stop>) -> Guard<S> {
         let head = HeadLimits { bytes_max: limits.head_bytes_max, headers_max: limits.headers_max };
         let mut reading = Deadline::default();
         reading.set(limits.head);
@@ -204,7 +204,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    let is_stopped = this.stage == Stage::Between && *this.stop.borrow();
+                    let is_stopped = this.stage == Stage::Between && this.stop.poll(cx);
                     if !is_stopped {
                         ready!(this.reading.poll(cx));
                     }

@@ -16,6 +16,8 @@ mod accept; // connections, as they come
 mod connection; // one of them
 mod framing; // where a request ends, and what is none
 mod guard; // framing and time, between a socket and hyper
+mod handler; // who answers requests
+mod stop; // that it is to stop
 mod tally; // what was turned away
 mod turned_away; // those that are too many
 
@@ -23,9 +25,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::TcpListener;
 
+pub use handler::Handler;
 pub use tally::Tally;
 
 /// What a connection may take. Each limit has a default.
@@ -71,7 +73,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves a router to whoever connects, until `stop` is ready. Then nobody more is let in, requests in flight
+/// Serves a router, or hooks alone, to whoever connects, until `stop` is ready. Then nobody more is let in, requests in flight
 /// are answered, idle connections are closed, and it returns.
 ///
 /// ```no_run
@@ -79,9 +81,9 @@ impl Default for Limits {
 /// use finis_http::{listen, receive};
 ///
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-/// let router = receive::router(engine.clone(), receive::Settings::default());
+/// let hooks = receive::Hooks::new(engine.clone(), receive::Settings::default());
 /// let stop = std::future::pending(); // a signal, outside of examples
-/// listen::serve(listener, router, listen::Limits::default(), stop).await?;
+/// listen::serve(listener, hooks, listen::Limits::default(), stop).await?;
 /// engine.close().await;
 /// # Ok(()) }
 /// ```
@@ -91,11 +93,11 @@ impl Default for Limits {
 /// was told.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    handler: impl Handler,
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    accept::run(listener, router, limits, Arc::default(), stop).await
+    accept::run(listener, handler, limits, Arc::default(), stop).await
 }
 
 /// As [`serve`], and counts in `tally` what it turns away.
@@ -104,10 +106,10 @@ pub async fn serve(
 /// As [`serve`].
 pub async fn serve_counted(
     listener: TcpListener,
-    router: Router,
+    handler: impl Handler,
     limits: Limits,
     tally: Arc<Tally>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    accept::run(listener, router, limits, tally, stop).await
+    accept::run(listener, handler, limits, tally, stop).await
 }

@@ -3,12 +3,14 @@
 use std::error::Error;
 use std::io;
 use std::ops::Deref;
+use std::pin::pin;
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use finis_engine::ReceiveError;
+use http_body::Body;
 use http_body_util::BodyExt as _;
 
+use super::BoxError;
 use super::answer::Refusal;
 use super::room::{Held, Room};
 
@@ -27,13 +29,17 @@ impl Deref for Whole<'_> {
 }
 
 /// Reads a body, and stops as soon as it is longer than it may be. Trailers are read and passed over.
-pub(super) async fn read(mut body: Body, max: usize, room: &Room) -> Result<Whole<'_>, Refusal> {
+pub(super) async fn read<B>(body: B, max: usize, room: &Room) -> Result<Whole<'_>, Refusal>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let mut body = pin!(body);
     let mut held = room.hold();
     // Nearly every body comes as one piece, and is not copied then.
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| broken(&error))?;
+        let frame = frame.map_err(|error| broken(&*error.into()))?;
         let Ok(data) = frame.into_data() else { continue };
         let bytes = first.len().max(rest.len()) + data.len();
         if bytes > max {
@@ -54,8 +60,8 @@ pub(super) async fn read(mut body: Body, max: usize, room: &Room) -> Result<Whol
 }
 
 /// Why a body cannot be read on: it came too slowly, or what came is no body.
-fn broken(error: &axum::Error) -> Refusal {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+fn broken(error: &(dyn Error + 'static)) -> Refusal {
+    let mut cause = Some(error);
     while let Some(error) = cause {
         if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
             return Refusal::BodyTimeout;

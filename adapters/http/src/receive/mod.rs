@@ -1,4 +1,4 @@
-//! `POST /hooks/{source}`: a router whose 2xx says that the delivery is safe.
+//! `POST /hooks/{source}`: a service whose 2xx says that the delivery is safe.
 //!
 //! | answer | when |
 //! |---|---|
@@ -16,24 +16,19 @@
 
 mod answer; // what the sender is told
 mod body; // read whole, within bounds
+mod hooks; // which request is a delivery, and what is done with it
 mod room; // whether anything can be taken now
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Path, Request, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
-use axum::routing::post;
-use finis_engine::{Engine, ReceiveError};
-use http_body::Body as _;
+use axum::routing::post_service;
+use finis_engine::Engine;
 
-use crate::sparing::Sparing;
-use answer::Refusal;
-use body::Whole;
-use room::Room;
+pub use hooks::Hooks;
+
+/// Why a body of any kind cannot be read.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How deliveries are taken. Each setting has a default.
 #[derive(Clone, Copy, Debug)]
@@ -52,18 +47,13 @@ impl Default for Settings {
     }
 }
 
-/// What every request needs.
-struct Receiver {
-    engine: Engine,
-    room: Room,
-    problems: Sparing,
-}
-
 /// A router with the one route `POST /hooks/{source}`, to be served by [`listen`](crate::listen), or nested or
 /// merged into an application's own. Like every router it is a [`tower::Service`] of requests.
 ///
 /// An application that serves it by other means than [`listen`](crate::listen) has to see to slow senders
 /// itself: this reads a body for as long as it comes.
+///
+/// Where nothing else is served, [`Hooks`] is the same with less to do for each request.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -106,58 +96,5 @@ struct Receiver {
 /// # }
 /// ```
 pub fn router(engine: Engine, settings: Settings) -> Router {
-    let room = Room::new(&settings);
-    let receiver = Arc::new(Receiver { engine, room, problems: Sparing::default() });
-    Router::new().route("/hooks/{source}", post(hook)).with_state(receiver)
-}
-
-async fn hook(State(receiver): State<Arc<Receiver>>, Path(source): Path<String>, request: Request) -> Response {
-    match receiver.take(&source, request).await {
-        Ok(response) => response,
-        Err(refusal) => {
-            receiver.problems.tell(|unsaid| refusal.log(unsaid));
-            refusal.answer(receiver.room.retry_after())
-        }
-    }
-}
-
-impl Receiver {
-    async fn take(&self, source: &str, request: Request) -> Result<Response, Refusal> {
-        let (parts, body) = request.into_parts();
-        // Held until the answer is known: the queue has the body for as long.
-        let body = match self.body(body).await {
-            Ok(body) => body,
-            Err(refusal) => {
-                // The engine never hears of it otherwise, and its numbers would say that nobody was turned away.
-                if let Refusal::Receive(why) = &refusal {
-                    self.engine.turned_away(source, why);
-                }
-                return Err(refusal);
-            }
-        };
-        let headers = readable(&parts.headers);
-        let outcome = self.engine.try_receive(source, &headers, &body).await;
-        match outcome {
-            Ok(receipt) => Ok(answer::receipt(&receipt)),
-            Err(error) => {
-                if let ReceiveError::Log(finis_engine::log::LogError::Full { .. }) = &error {
-                    self.room.note_full();
-                }
-                Err(Refusal::Receive(error))
-            }
-        }
-    }
-
-    /// The whole body, when there is room for it.
-    async fn body(&self, body: Body) -> Result<Whole<'_>, Refusal> {
-        self.room.look(&self.engine, body.size_hint().lower())?;
-        body::read(body, self.engine.body_bytes_max(), &self.room).await
-    }
-}
-
-/// Headers whose values are text. No signature and no name of an event is anything else.
-fn readable(headers: &HeaderMap) -> Vec<(&str, &str)> {
-    let text =
-        headers.iter().filter_map(|(name, value)| Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?)));
-    text.collect()
+    Router::new().route("/hooks/{source}", post_service(Hooks::new(engine, settings)))
 }

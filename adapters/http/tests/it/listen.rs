@@ -311,7 +311,7 @@ async fn who_takes_nothing_of_an_answer_is_left() {
     let told = Arc::clone(&dropped);
     let endless = get(move || async move { Body::new(Endless(told)) });
     let mut wanted = limits(|limits| limits.write = SHORT);
-    wanted.beside = Router::new().route("/endless", endless);
+    wanted.beside = Some(Router::new().route("/endless", endless));
     let receiver = Receiver::open_as(wanted).await;
     let mut wire = receiver.connect().await;
     wire.send("GET /endless HTTP/1.1\r\nhost: a\r\n\r\n").await;
@@ -322,7 +322,7 @@ async fn who_takes_nothing_of_an_answer_is_left() {
 async fn a_handler_that_panics_takes_its_connection_alone() {
     let mut wanted = Wanted::default();
     let panics = |method: Method| async move { assert_eq!(method, Method::PUT, "on purpose, in a test") };
-    wanted.beside = Router::new().route("/panics", any(panics));
+    wanted.beside = Some(Router::new().route("/panics", any(panics)));
     let receiver = Receiver::open_as(wanted).await;
     let mut wire = receiver.connect().await;
     assert!(wire.send("GET /panics HTTP/1.1\r\nhost: a\r\n\r\n").await.answer().await.is_none());

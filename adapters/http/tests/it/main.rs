@@ -16,6 +16,7 @@ mod read_quarantine; // what could not be read
 mod read_stream; // notices as they are said
 mod read_world; // an engine that is read
 mod receive; // what becomes of a delivery, in status and words
+mod receive_paths; // what is a hook, and what is none
 mod receiver; // a receiver for these tests: an engine on a log that can be in trouble
 mod recordings; // what comes of recordings, and what is on the disk then
 mod recordings_world; // a host that does as it is told, and a clock that leaps

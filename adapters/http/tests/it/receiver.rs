@@ -52,8 +52,8 @@ pub(crate) struct Wanted {
     pub(crate) engine: Settings,
     pub(crate) receive: receive::Settings,
     pub(crate) limits: listen::Limits,
-    /// What it serves beside.
-    pub(crate) beside: Router,
+    /// What it serves beside, with a router then. Without one it is served as `finis serve` does.
+    pub(crate) beside: Option<Router>,
 }
 
 impl Default for Wanted {
@@ -63,7 +63,7 @@ impl Default for Wanted {
             receive: receive::Settings::default(),
             // Nothing is to end by time but where a test is about that.
             limits: listen::Limits { head: PATIENCE, body: PATIENCE, idle: PATIENCE, ..listen::Limits::default() },
-            beside: Router::new(),
+            beside: None,
         }
     }
 }
@@ -96,7 +96,6 @@ impl Receiver {
         let writing = tokio::spawn(writer.run());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = with_problems(receive::router(engine.clone(), wanted.receive).merge(wanted.beside));
         let (stop, stopped) = oneshot::channel();
         let stopped = async move {
             // Dropped without a word, it runs on.
@@ -105,7 +104,14 @@ impl Receiver {
             }
         };
         let tally = Arc::default();
-        let serving = tokio::spawn(listen::serve_counted(listener, router, wanted.limits, Arc::clone(&tally), stopped));
+        let (limits, told) = (wanted.limits, Arc::clone(&tally));
+        let serving = if let Some(beside) = wanted.beside {
+            let router = with_problems(receive::router(engine.clone(), wanted.receive).merge(beside));
+            tokio::spawn(listen::serve_counted(listener, router, limits, told, stopped))
+        } else {
+            let hooks = receive::Hooks::new(engine.clone(), wanted.receive);
+            tokio::spawn(listen::serve_counted(listener, hooks, limits, told, stopped))
+        };
         // The writer begins by telling its log what sources there are.
         until(async || log.appends() == 1).await;
         Receiver { address, engine, log, tally, stop: Some(stop), serving, writing }

@@ -3,19 +3,23 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, PAD};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
+use base64::{Engine as _, decoded_len_estimate};
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use finis_engine::contract::draft::{Encoding, SecretForm};
 use finis_engine::contract::signature::{Computed, Function};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
+use smallvec::{SmallVec, smallvec};
 use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
 use super::{Secret, SecretProblem};
+
+/// The bytes of a signature. Those of all functions have room without asking for memory.
+pub(super) type Bytes = SmallVec<[u8; 64]>;
 
 /// Secrets in base64 are shown with their padding and without it.
 const SECRETS: GeneralPurpose =
@@ -65,11 +69,11 @@ impl VerifyKey {
     }
 
     /// Whether any of these signatures was made over these pieces. All are looked at.
-    pub(super) fn matches(&self, pieces: &[Cow<'_, [u8]>], signatures: &[Vec<u8>]) -> bool {
+    pub(super) fn matches(&self, pieces: &[Cow<'_, [u8]>], signatures: &[Bytes]) -> bool {
         match self {
             VerifyKey::Hmac(key) => {
                 let expected = key.compute(pieces);
-                let any = |any: Choice, signature: &Vec<u8>| any | expected.as_slice().ct_eq(signature);
+                let any = |any: Choice, signature: &Bytes| any | expected.as_slice().ct_eq(signature);
                 signatures.iter().fold(Choice::from(0), any).into()
             }
             VerifyKey::Public(key) => {
@@ -102,16 +106,16 @@ impl SignKey {
         Ok(SignKey::Hmac(HmacKey { function, bytes: secret_bytes(secret, computed.secret, b"whsec_")? }))
     }
 
-    pub(super) fn sign(&self, pieces: &[Cow<'_, [u8]>]) -> Vec<u8> {
+    pub(super) fn sign(&self, pieces: &[Cow<'_, [u8]>]) -> Bytes {
         match self {
             SignKey::Hmac(key) => key.compute(pieces),
-            SignKey::Private(key) => key.sign(&pieces.concat()).to_bytes().to_vec(),
+            SignKey::Private(key) => Bytes::from_slice(&key.sign(&pieces.concat()).to_bytes()),
         }
     }
 }
 
 impl HmacKey {
-    fn compute(&self, pieces: &[Cow<'_, [u8]>]) -> Vec<u8> {
+    fn compute(&self, pieces: &[Cow<'_, [u8]>]) -> Bytes {
         match self.function {
             Sha::Sha1 => compute::<Hmac<Sha1>>(&self.bytes, pieces),
             Sha::Sha256 => compute::<Hmac<Sha256>>(&self.bytes, pieces),
@@ -120,12 +124,12 @@ impl HmacKey {
     }
 }
 
-fn compute<M: Mac + KeyInit>(key: &[u8], pieces: &[Cow<'_, [u8]>]) -> Vec<u8> {
+fn compute<M: Mac + KeyInit>(key: &[u8], pieces: &[Cow<'_, [u8]>]) -> Bytes {
     let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
     for piece in pieces {
         mac.update(piece);
     }
-    mac.finalize().into_bytes().to_vec()
+    Bytes::from_slice(&mac.finalize().into_bytes())
 }
 
 impl StaticKey {
@@ -164,12 +168,20 @@ fn sha(function: Function) -> Option<Sha> {
 }
 
 /// Reads a signature, strictly: one text for each, so that none can be changed and still be good.
-pub(super) fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
+pub(super) fn decode(text: &str, encoding: Encoding) -> Option<Bytes> {
     match encoding {
         Encoding::Hex if text.bytes().any(|byte| byte.is_ascii_uppercase()) => None,
         Encoding::HexUpper if text.bytes().any(|byte| byte.is_ascii_lowercase()) => None,
-        Encoding::Hex | Encoding::HexUpper => hex::decode(text).ok(),
-        Encoding::Base64 => STANDARD.decode(text).ok(),
+        Encoding::Hex | Encoding::HexUpper => {
+            let mut bytes = smallvec![0; text.len() / 2];
+            hex::decode_to_slice(text, &mut bytes).ok().map(|()| bytes)
+        }
+        Encoding::Base64 => {
+            let mut bytes = smallvec![0; decoded_len_estimate(text.len())];
+            let length = STANDARD.decode_slice(text, &mut bytes).ok()?;
+            bytes.truncate(length);
+            Some(bytes)
+        }
     }
 }
 

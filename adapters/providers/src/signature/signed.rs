@@ -6,6 +6,7 @@ use std::fmt;
 use finis_engine::contract::signature::{Computed, Signed};
 use finis_engine::text_at;
 use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 use subtle::ConstantTimeEq as _;
 
 /// Why what is signed cannot be put together.
@@ -50,13 +51,16 @@ pub(super) struct Filling<'d> {
     pub(super) timestamp: Option<&'d str>,
 }
 
+/// What is signed. A delivery has an id, a time and a body at most, with something between them.
+pub(super) type Pieces<'d> = SmallVec<[Cow<'d, [u8]>; 5]>;
+
 /// Puts together what is signed, in pieces.
-pub(super) fn fill<'d>(computed: &'d Computed, filling: Filling<'d>) -> Result<Vec<Cow<'d, [u8]>>, Unfillable> {
+pub(super) fn fill<'d>(computed: &'d Computed, filling: Filling<'d>) -> Result<Pieces<'d>, Unfillable> {
     let by_digest = match (&computed.body_digest, filling.url) {
         (Some(parameter), Some(url)) => by_digest(url, parameter, filling.body)?,
         _ => false,
     };
-    let mut pieces = Vec::with_capacity(computed.signed.len());
+    let mut pieces = Pieces::with_capacity(computed.signed.len());
     for (place, part) in computed.signed.iter().enumerate() {
         pieces.push(match part {
             Signed::Text(text) => Cow::Borrowed(text.as_bytes()),

@@ -3,9 +3,10 @@
 use finis_engine::Timestamp;
 use finis_engine::contract::Signature;
 use finis_engine::contract::signature::{Computed, Headers, Scheme, Signed};
+use smallvec::{SmallVec, smallvec};
 
-use super::header::Chosen;
-use super::key::{self, StaticKey, VerifyKey};
+use super::header::{Chosen, Found};
+use super::key::{self, Bytes, StaticKey, VerifyKey};
 use super::setup::settle;
 use super::signed::{Filling, Unfillable, fill, spellings};
 use super::{Options, Problem, Refused, Secret, SetupError, time};
@@ -98,7 +99,8 @@ impl Verifier {
         now: Timestamp,
     ) -> Result<Verified, Refused> {
         let Some(proof) = &self.proof else { return Ok(Verified { secret: None, id: None, at: None }) };
-        let chosen = Chosen::new(&proof.headers, request.headers)?;
+        let found = Found::new(&proof.headers, request.headers);
+        let chosen = found.chosen()?;
         match &proof.keys {
             Keys::Equal(keys) => {
                 let header = chosen.signature().strip_prefix(&proof.prefix).ok_or(Refused::NoMatch)?;
@@ -129,14 +131,14 @@ fn verify(
     });
     let at = at.transpose()?;
     let signatures = elements.signatures.iter().filter_map(|text| key::decode(text, computed.encoding));
-    let signatures: Vec<Vec<u8>> = signatures.collect();
+    let signatures: SmallVec<[Bytes; 2]> = signatures.collect();
     if signatures.is_empty() {
         return Err(chosen.malformed(Problem::NoSignature));
     }
 
-    let urls = match given.url {
+    let urls: SmallVec<[Option<String>; 1]> = match given.url {
         Some(url) if computed.signed.contains(&Signed::Url) => spellings(url).into_iter().map(Some).collect(),
-        _ => vec![None],
+        _ => smallvec![None],
     };
     let mut found = None;
     for url in &urls {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use finis_providers::load;
-use finis_providers::signature::{Options, Outgoing, Secret, SecretProblem, SetupError, Signer, Verifier};
+use finis_providers::signature::{Options, Outgoing, Refused, Secret, SecretProblem, SetupError, Signer, Verifier};
 
 use crate::door::{Pair, at, fixtures, options, scheme, secrets, setup_error, verify, word};
 
@@ -156,4 +156,26 @@ fn a_contract_says_in_words_how_it_is_signed() {
         let said = contract.describe();
         assert!(said.lines().any(|line| line.trim() == words), "{name}: {said}");
     }
+}
+
+#[test]
+fn sets_of_headers_may_share_some() {
+    let mut signature = scheme("agntix");
+    let [first, second] = signature.headers.as_mut_slice() else { panic!("two sets: {:?}", signature.headers) };
+    (second.id, second.timestamp) = (first.id.clone(), first.timestamp.clone());
+    let (names, (private, shared)) = ((first.signature.clone(), second.signature.clone()), secrets("agntix", 1));
+    let options = Options::default();
+    let signer = Signer::new(Some(&signature), &[private], &options).unwrap();
+    let verifier = Verifier::new(Some(&signature), &[shared], &options).unwrap();
+    let outgoing = Outgoing { id: Some("msg_1"), url: None, body: b"{}" };
+    let mut headers = signer.sign(&outgoing, at(NOW)).unwrap();
+    assert_eq!(verify(&verifier, &headers, b"{}", at(NOW)).unwrap().id.as_deref(), Some("msg_1"));
+    for (name, _) in &mut headers {
+        if *name == names.0 {
+            name.clone_from(&names.1);
+        }
+    }
+    assert_eq!(verify(&verifier, &headers, b"{}", at(NOW)).unwrap().id.as_deref(), Some("msg_1"));
+    headers.retain(|(name, _)| *name != names.1);
+    assert_eq!(verify(&verifier, &headers, b"{}", at(NOW)), Err(Refused::MissingHeader { header: names.0 }));
 }

@@ -1,3 +1,5 @@
+use axum::Router;
+
 use super::*;
 
 /// Has no connections, for so many times, and then one for each that was prepared.
