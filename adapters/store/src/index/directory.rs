@@ -15,8 +15,8 @@ const BUCKET_BITS: u32 = 12;
 /// Bits of a prefix that an entry has.
 const ENTRY_BITS: u32 = 32;
 
-/// Bits of a tag behind its prefix, in its first eight bytes.
-const REST_BITS: u32 = u64::BITS - BUCKET_BITS - ENTRY_BITS;
+/// Bits of a tag behind its prefix.
+const REST_BITS: u32 = u128::BITS - BUCKET_BITS - ENTRY_BITS;
 
 /// The beginning of a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,18 +27,15 @@ impl Prefix {
     pub(super) const FIRST: Prefix = Prefix(0);
 
     pub(super) fn of(tag: Tag) -> Prefix {
-        let [a, b, c, d, e, f, g, h, ..] = tag.to_bytes();
-        Prefix(u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> REST_BITS)
+        // 44 bits are left.
+        Prefix((u128::from_be_bytes(tag.to_bytes()) >> REST_BITS) as u64)
     }
 
     /// All tags that begin so.
     pub(super) fn tags(self) -> RangeInclusive<Tag> {
-        let tag = |first: u64, rest: u8| {
-            let mut bytes = [rest; Tag::BYTES];
-            bytes[..8].copy_from_slice(&first.to_be_bytes());
-            Tag::from_bytes(bytes)
-        };
-        tag(self.0 << REST_BITS, 0)..=tag(self.0 << REST_BITS | ((1 << REST_BITS) - 1), 0xFF)
+        let first = u128::from(self.0) << REST_BITS;
+        let last = first | ((1 << REST_BITS) - 1);
+        Tag::from_bytes(first.to_be_bytes())..=Tag::from_bytes(last.to_be_bytes())
     }
 
     fn bucket(self) -> usize {
@@ -192,7 +189,9 @@ mod tests {
         let (first, behind) = sessions.split_at(sessions.len() / 2);
         let mut drafts = [first, behind].map(|some| {
             let mut draft = Draft::default();
-            some.iter().for_each(|(tag, page)| draft.add(*tag, *page));
+            for (tag, page) in some {
+                draft.add(*tag, *page);
+            }
             draft
         });
         let [all, behind] = &mut drafts;
