@@ -1,6 +1,6 @@
 //! Who is on which page of the tree: of all sessions, in memory, made when the tree is opened.
 //!
-//! Some nine bytes for each: of a tag it has the first 44 bits, and the page, which has all of it, decides. Nearly
+//! Some eleven bytes for each: of a tag it has the first 44 bits, and the page, which has all of it, decides. Nearly
 //! always there is one page to look at, or none: even among ten million sessions hardly two begin alike. Most
 //! sessions that the writer meets for the first time are new, and it is told so without a word from sled.
 
@@ -100,6 +100,8 @@ impl Directory {
             make_room(bucket);
             let place = bucket.partition_point(|other| *other < entry);
             bucket.insert(place, entry);
+        } else if bucket.len() < bucket.capacity() / 2 {
+            bucket.shrink_to(bucket.len() + room(bucket.len()));
         }
     }
 }
@@ -109,11 +111,15 @@ fn page_of(entry: u64) -> u32 {
     entry as u32
 }
 
-/// An eighth more: with twice as much, half of the memory would be for nothing.
 fn make_room(bucket: &mut Vec<u64>) {
     if bucket.len() == bucket.capacity() {
-        bucket.reserve_exact(bucket.len() / 8 + 4);
+        bucket.reserve_exact(room(bucket.len()));
     }
+}
+
+/// Room for as many more as a bucket gets that has so many: with twice as much, half of the memory would be for nothing.
+fn room(len: usize) -> usize {
+    len / 8 + 4
 }
 
 /// A directory that is being made: in no order.
