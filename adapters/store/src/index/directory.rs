@@ -1,6 +1,6 @@
 //! Who is on which page of the tree: of all sessions, in memory, made when the tree is opened.
 //!
-//! Some eleven bytes for each: of a tag it has the first 44 bits, and the page, which has all of it, decides. Nearly
+//! A dozen bytes for each: of a tag it has the first 44 bits, and the page, which has all of it, decides. Nearly
 //! always there is one page to look at, or none: even among ten million sessions hardly two begin alike. Most
 //! sessions that the writer meets for the first time are new, and it is told so without a word from sled.
 
@@ -14,6 +14,9 @@ const BUCKET_BITS: u32 = 12;
 
 /// Bits of a prefix that an entry has.
 const ENTRY_BITS: u32 = 32;
+
+/// Entries of a run, before it is parted in two.
+const RUN_MAX: usize = 64;
 
 /// Bits of a tag behind its prefix.
 const REST_BITS: u32 = u128::BITS - BUCKET_BITS - ENTRY_BITS;
@@ -50,12 +53,8 @@ impl Prefix {
 }
 
 /// The pages of sessions, by the beginnings of their tags.
-///
-/// An entry is the latter 32 bits of a prefix, and a page. They are sorted, each for a session of its own: two that
-/// begin alike and are on one page are two entries. With tags as even as hashes are, a bucket of ten million sessions
-/// is some twenty kilobytes.
 pub(super) struct Directory {
-    buckets: Vec<Vec<u64>>,
+    buckets: Vec<Bucket>,
 }
 
 impl std::fmt::Debug for Directory {
@@ -66,7 +65,7 @@ impl std::fmt::Debug for Directory {
 
 impl Default for Directory {
     fn default() -> Directory {
-        Directory { buckets: vec![Vec::new(); 1 << BUCKET_BITS] }
+        Directory { buckets: vec![Bucket::default(); 1 << BUCKET_BITS] }
     }
 }
 
@@ -74,85 +73,43 @@ impl Directory {
     /// Pages on which a session can be that begins so: on one of them, or on none.
     pub(super) fn pages(&self, prefix: Prefix) -> impl Iterator<Item = u32> {
         let least = prefix.entry(0);
-        let bucket = &self.buckets[prefix.bucket()];
-        let entries = &bucket[bucket.partition_point(|entry| *entry < least)..];
-        let alike = entries.iter().take_while(move |entry| **entry >> ENTRY_BITS == least >> ENTRY_BITS);
-        alike.map(|entry| page_of(*entry))
+        let entries = self.buckets[prefix.bucket()].from(least);
+        entries.take_while(move |entry| entry >> ENTRY_BITS == least >> ENTRY_BITS).map(page_of)
     }
 
     /// Sessions that begin so or come behind that, in order: how each begins, and its page.
     pub(super) fn from(&self, prefix: Prefix) -> impl Iterator<Item = (Prefix, u32)> {
         let buckets = (0_u64..).zip(&self.buckets).skip(prefix.bucket());
-        let entries = buckets.flat_map(|(number, bucket)| {
-            let prefix = move |entry: u64| Prefix(number << ENTRY_BITS | entry >> ENTRY_BITS);
-            bucket.iter().map(move |entry| (prefix(*entry), page_of(*entry)))
-        });
-        entries.skip_while(move |(other, _)| *other < prefix)
+        buckets.flat_map(move |(number, bucket)| {
+            let least = if number == prefix.0 >> ENTRY_BITS { prefix.entry(0) } else { 0 };
+            bucket.from(least).map(move |entry| (Prefix(number << ENTRY_BITS | entry >> ENTRY_BITS), page_of(entry)))
+        })
     }
 
     /// A session is there now, and no more where it was; nothing for nowhere.
     pub(super) fn relocate(&mut self, prefix: Prefix, from: Option<u32>, to: Option<u32>) {
         let bucket = &mut self.buckets[prefix.bucket()];
-        if let Some(place) = from.and_then(|page| bucket.binary_search(&prefix.entry(page)).ok()) {
-            bucket.remove(place);
+        if let Some(page) = from {
+            bucket.remove(prefix.entry(page));
         }
-        if let Some(entry) = to.map(|page| prefix.entry(page)) {
-            make_room(bucket);
-            let place = bucket.partition_point(|other| *other < entry);
-            bucket.insert(place, entry);
-        } else if bucket.len() < bucket.capacity() / 2 {
-            bucket.shrink_to(bucket.len() + room(bucket.len()));
+        if let Some(page) = to {
+            bucket.insert(prefix.entry(page));
         }
-    }
-}
-
-fn page_of(entry: u64) -> u32 {
-    // The lower half.
-    entry as u32
-}
-
-fn make_room(bucket: &mut Vec<u64>) {
-    if bucket.len() == bucket.capacity() {
-        bucket.reserve_exact(room(bucket.len()));
-    }
-}
-
-/// Room for as many more as a bucket gets that has so many: with twice as much, half of the memory would be for nothing.
-fn room(len: usize) -> usize {
-    len / 8 + 4
-}
-
-/// A directory that is being made: in no order.
-#[derive(Debug, Default)]
-pub(super) struct Draft {
-    directory: Directory,
-}
-
-impl Draft {
-    /// A session is on a page.
-    pub(super) fn add(&mut self, tag: Tag, page: u32) {
-        let prefix = Prefix::of(tag);
-        let bucket = &mut self.directory.buckets[prefix.bucket()];
-        make_room(bucket);
-        bucket.push(prefix.entry(page));
     }
 
     /// Adds all that another one has.
-    pub(super) fn merge(&mut self, other: Draft) {
-        for (bucket, more) in self.directory.buckets.iter_mut().zip(other.directory.buckets) {
-            bucket.reserve_exact(more.len());
-            bucket.extend(more);
+    pub(super) fn merge(&mut self, other: Directory) {
+        for (bucket, other) in self.buckets.iter_mut().zip(other.buckets) {
+            other.from(0).for_each(|entry| bucket.insert(entry));
         }
     }
 
-    /// The directory; an error when a session is on two pages, or twice on one. `on` tells who is on a page.
-    pub(super) fn finish(
-        self,
+    /// An error when a session is on two pages, or twice on one. `on` tells who is on a page and begins so.
+    pub(super) fn check(
+        &self,
         mut on: impl FnMut(u32, Prefix) -> Result<Vec<Tag>, IndexError>,
-    ) -> Result<Directory, IndexError> {
-        let Draft { mut directory } = self;
-        directory.buckets.iter_mut().for_each(|bucket| bucket.sort_unstable());
-        let mut entries = directory.from(Prefix::FIRST).peekable();
+    ) -> Result<(), IndexError> {
+        let mut entries = self.from(Prefix::FIRST).peekable();
         while let Some((prefix, page)) = entries.next() {
             let mut pages = vec![page];
             pages.extend(std::iter::from_fn(|| entries.next_if(|(other, _)| *other == prefix)).map(|(_, page)| page));
@@ -169,9 +126,63 @@ impl Draft {
                 return Err(IndexError::new("it has a session twice"));
             }
         }
-        drop(entries);
-        Ok(directory)
+        Ok(())
     }
+}
+
+/// The entries of a bucket, sorted: the latter 32 bits of a prefix, and a page. Each is for a session of its own: two that
+/// begin alike and are on one page are two.
+///
+/// They are in runs of few. One run of all would have to be moved when it grows, and what it leaves fits nobody else: so
+/// memory crumbles.
+#[derive(Clone, Default)]
+struct Bucket {
+    /// None of them is empty.
+    runs: Vec<Vec<u64>>,
+}
+
+impl Bucket {
+    /// The run in which an entry is, or would be unless it is the last.
+    fn run_of(&self, entry: u64) -> usize {
+        self.runs.partition_point(|run| run.last().is_some_and(|last| *last < entry))
+    }
+
+    /// Entries from this one on, in order.
+    fn from(&self, least: u64) -> impl Iterator<Item = u64> {
+        self.runs[self.run_of(least)..].iter().flatten().copied().skip_while(move |entry| *entry < least)
+    }
+
+    fn insert(&mut self, entry: u64) {
+        let mut at = self.run_of(entry).min(self.runs.len().saturating_sub(1));
+        match self.runs.get_mut(at) {
+            None => self.runs.push(Vec::new()),
+            Some(run) if run.len() >= RUN_MAX => {
+                let behind = run.split_off(RUN_MAX / 2);
+                let is_behind = behind.first().is_some_and(|first| *first < entry);
+                self.runs.insert(at + 1, behind);
+                at += usize::from(is_behind);
+            }
+            Some(_) => {}
+        }
+        let run = &mut self.runs[at];
+        run.insert(run.partition_point(|other| *other < entry), entry);
+    }
+
+    fn remove(&mut self, entry: u64) {
+        let at = self.run_of(entry);
+        let Some(run) = self.runs.get_mut(at) else { return };
+        if let Ok(place) = run.binary_search(&entry) {
+            run.remove(place);
+        }
+        if run.is_empty() {
+            self.runs.remove(at);
+        }
+    }
+}
+
+fn page_of(entry: u64) -> u32 {
+    // The lower half.
+    entry as u32
 }
 
 #[cfg(test)]
@@ -190,22 +201,22 @@ mod tests {
         directory.pages(Prefix::of(tag)).collect()
     }
 
-    /// Made of sessions and their pages.
+    /// Made of sessions and their pages, in two halves.
     fn made(sessions: &[(Tag, u32)]) -> Result<Directory, IndexError> {
         let (first, behind) = sessions.split_at(sessions.len() / 2);
-        let mut drafts = [first, behind].map(|some| {
-            let mut draft = Draft::default();
+        let [mut all, behind] = [first, behind].map(|some| {
+            let mut directory = Directory::default();
             for (tag, page) in some {
-                draft.add(*tag, *page);
+                directory.relocate(Prefix::of(*tag), None, Some(*page));
             }
-            draft
+            directory
         });
-        let [all, behind] = &mut drafts;
-        all.merge(std::mem::take(behind));
-        std::mem::take(all).finish(|page, prefix| {
+        all.merge(behind);
+        all.check(|page, prefix| {
             let on = sessions.iter().filter(|(tag, other)| *other == page && Prefix::of(*tag) == prefix);
             Ok(on.map(|(tag, _)| *tag).collect())
-        })
+        })?;
+        Ok(all)
     }
 
     #[test]
@@ -243,5 +254,32 @@ mod tests {
         assert_eq!(pages(&directory, tag(5, 0)), [1, 1, 4]);
         directory.relocate(Prefix::of(tag(6, 0)), None, Some(u32::MAX));
         assert_eq!(pages(&directory, tag(6, 0)), [u32::MAX]);
+    }
+
+    /// Of one bucket, many, and each of some twice.
+    #[test]
+    fn runs_are_parted_and_go() {
+        let (mut bucket, mut entries) = (Bucket::default(), Vec::new());
+        let mut number = 1_u64;
+        for step in 0..4_000 {
+            number = number.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+            let entry = (number >> 40) % 500;
+            // It grows, and then goes.
+            if (number >> 33) % 10 < if step < 2_500 { 8 } else { 1 } {
+                bucket.insert(entry);
+                entries.insert(entries.partition_point(|other| *other < entry), entry);
+            } else if let Ok(place) = entries.binary_search(&entry) {
+                bucket.remove(entry);
+                entries.remove(place);
+            } else {
+                bucket.remove(entry);
+            }
+            assert!(bucket.from(0).eq(entries.iter().copied()));
+            let behind = entries.partition_point(|other| *other < entry);
+            assert!(bucket.from(entry).eq(entries[behind..].iter().copied()));
+            assert!(bucket.runs.iter().all(|run| (1..=RUN_MAX).contains(&run.len())));
+        }
+        entries.drain(..).for_each(|entry| bucket.remove(entry));
+        assert!(bucket.runs.is_empty());
     }
 }

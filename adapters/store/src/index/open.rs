@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::directory::{Directory, Draft};
+use super::directory::{Directory, Prefix};
 use super::due::Deadlines;
 use super::meta::Contents;
 use super::tree::{Anew, tidy};
@@ -107,11 +107,11 @@ fn check(folder: &Path, settings: Settings) -> Result<Checked, IndexError> {
     if found.contents != contents {
         return Err(IndexError::new("it does not hold what it says"));
     }
-    let directory = found.sessions.finish(|page, prefix| {
+    found.directory.check(|page, prefix| {
         let page = tree.get(keys::sessions(page))?.unwrap_or_default();
         pages::alike(&page, prefix)
     })?;
-    let Found { last_page, waiting, .. } = found;
+    let Found { directory, last_page, waiting, .. } = found;
     Ok(Checked { tree, folder, meta: Some(meta), contents, settings, directory, last_page, waiting })
 }
 
@@ -120,7 +120,7 @@ fn check(folder: &Path, settings: Settings) -> Result<Checked, IndexError> {
 struct Found {
     contents: Contents,
     /// Who is on which page.
-    sessions: Draft,
+    directory: Directory,
     last_page: u32,
     /// Sessions that are due at some time.
     waiting: usize,
@@ -143,7 +143,7 @@ fn read_all(tree: &sled::Db) -> Result<Found, IndexError> {
             found.contents.add(&key, &value);
             if let Some(page) = keys::page_of(&key) {
                 for session in pages::sessions(&value) {
-                    found.sessions.add(session?.0, page);
+                    found.directory.relocate(Prefix::of(session?.0), None, Some(page));
                 }
             } else if key.starts_with(&[keys::DUE]) {
                 keys::read_due(&key, &value).ok_or_else(|| IndexError::value("a deadline"))?;
@@ -158,7 +158,7 @@ fn read_all(tree: &sled::Db) -> Result<Found, IndexError> {
         let mut all = read(Bound::Unbounded, Bound::Included(middle))?;
         let behind = behind.join().map_err(|_| IndexError::new("reading it panicked"))??;
         all.contents.merge(behind.contents);
-        all.sessions.merge(behind.sessions);
+        all.directory.merge(behind.directory);
         all.waiting += behind.waiting;
         all.last_page = last_page;
         Ok(all)
