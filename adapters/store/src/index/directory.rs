@@ -133,8 +133,8 @@ impl Directory {
 /// The entries of a bucket, sorted: the latter 32 bits of a prefix, and a page. Each is for a session of its own: two that
 /// begin alike and are on one page are two.
 ///
-/// They are in runs of few. One run of all would have to be moved when it grows, and what it leaves fits nobody else: so
-/// memory crumbles.
+/// They are in runs of few. One run of all would have to be moved whenever it grows, and what it leaves behind fits
+/// nobody else: the process grows by that.
 #[derive(Clone, Default)]
 struct Bucket {
     /// None of them is empty.

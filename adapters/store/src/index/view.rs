@@ -260,7 +260,7 @@ impl View {
         Ok(due)
     }
 
-    /// When the first session is due, from memory, where it is as good as always.
+    /// When the first session is due, as memory tells; it nearly always does.
     pub(crate) fn next_due_known(&self) -> Result<Option<Timestamp>, Unread> {
         self.read().due.next()
     }
