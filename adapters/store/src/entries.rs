@@ -30,7 +30,12 @@ pub(crate) trait Places {
     fn outbox(&self, page: u64) -> Result<Vec<Option<Place>>, IndexError>;
 
     /// Sessions that are due by this time, behind this one, the earliest first, up to this many.
-    fn due(&self, after: Option<(Timestamp, Tag)>, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)>;
+    fn due(
+        &self,
+        after: Option<(Timestamp, Tag)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, Tag)>, IndexError>;
 
     /// Deliveries that could not be read, behind this one, in order, up to this many.
     fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Vec<(RefusedCursor, Place)>, IndexError>;
@@ -139,7 +144,7 @@ impl<P: Places> Entries<'_, P> {
         let mut asked = limit;
         loop {
             let mut due = Vec::new();
-            let tags = self.places.due(after, until, asked);
+            let tags = self.places.due(after, until, asked).map_err(|error| stopped(&error))?;
             let are_all = tags.len() < asked;
             for (at, tag) in tags {
                 due.extend(self.key(tag)?.map(|key| (at, key)));

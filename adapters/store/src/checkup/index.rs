@@ -25,6 +25,7 @@ pub(super) fn open(folder: &Path, salt: u64) -> Result<View, String> {
         cache_bytes: CACHE_BYTES,
         patience: PATIENCE,
         layer_keys: 1,
+        deadlines: 1,
         slack_bytes: u64::MAX,
         repeats_max: usize::MAX,
     };
@@ -32,7 +33,7 @@ pub(super) fn open(folder: &Path, salt: u64) -> Result<View, String> {
     if checked.meta.is_some_and(|meta| meta.salt != salt) {
         return Err("it is of another journal".to_owned());
     }
-    checked.look(salt).map_err(|error| error.0.to_string())
+    Ok(checked.look(salt))
 }
 
 /// Holds the index against what the journal has up to its watermark, which is so many records.

@@ -67,6 +67,9 @@ pub struct Settings {
     /// is busy for a while is then written once; after a crash, what was not written is read from the
     /// journal. 65,536 unless set.
     pub index_behind: usize,
+    /// Deadlines that are kept in memory: the first. Up to twice as many are, and the others are read when it is their
+    /// turn. 4,096 unless set.
+    pub index_deadlines: usize,
     /// Bytes that the index may always have on the disk. With more, and with much more than what it holds, it is
     /// written anew beside. 256 MiB unless set.
     pub index_slack_bytes: u64,
@@ -84,6 +87,7 @@ impl Default for Settings {
             index_cache_bytes: 64 << 20,
             index_patience: Duration::from_secs(300),
             index_behind: 1 << 16,
+            index_deadlines: 1 << 12,
             index_slack_bytes: 256 << 20,
             repeats_behind: 1 << 14,
             queue: 1024,
@@ -239,9 +243,9 @@ async fn prepare_apart(mut events: Events, batch: Batch, bytes: usize, tags: Tag
 impl LogRead for EmbeddedLog {
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
         let readers = self.readers()?;
-        // Who is there is known in memory, and most that are asked for are not: no thread is needed for these.
+        // Who is not there is known in memory, and most that are asked for are not: no thread is needed for these.
         let known: Vec<usize> =
-            (0..keys.len()).filter(|place| readers.view.knows(readers.tags.of(&keys[*place]))).collect();
+            (0..keys.len()).filter(|place| readers.view.may_know(readers.tags.of(&keys[*place]))).collect();
         let mut all = vec![Stored::default(); keys.len()];
         if !known.is_empty() {
             let keys: Vec<SessionKey> = known.iter().map(|place| keys[*place].clone()).collect();
@@ -263,8 +267,11 @@ impl LogRead for EmbeddedLog {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, LogError> {
-        // In memory.
-        Ok(self.readers()?.view.next_due())
+        // In memory, unless those that are there have all passed.
+        match self.readers()?.view.next_due_known() {
+            Ok(next) => Ok(next),
+            Err(_unread) => self.read(|readers| readers.view.next_due().map_err(|error| stopped(&error))).await,
+        }
     }
 
     async fn waiting(&self) -> Result<Option<u64>, LogError> {

@@ -233,6 +233,7 @@ impl IndexFolder<'_> {
             cache_bytes: self.settings.index_cache_bytes,
             patience: self.settings.index_patience,
             layer_keys: self.settings.index_behind.max(1),
+            deadlines: self.settings.index_deadlines,
             slack_bytes: self.settings.index_slack_bytes,
             repeats_max: self.settings.repeats_behind,
         };

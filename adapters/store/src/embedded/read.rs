@@ -34,7 +34,7 @@ impl Places for View {
     }
 
     fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError> {
-        Ok(View::sessions(self, after, limit))
+        View::sessions(self, after, limit)
     }
 
     fn outbox(&self, page: u64) -> Result<Vec<Option<Place>>, IndexError> {
@@ -42,7 +42,12 @@ impl Places for View {
         Ok(value.map(|value| index::read_outbox(&value)).transpose()?.unwrap_or_default())
     }
 
-    fn due(&self, after: Option<(Timestamp, Tag)>, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
+    fn due(
+        &self,
+        after: Option<(Timestamp, Tag)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, Tag)>, IndexError> {
         View::due(self, after, until, limit)
     }
 

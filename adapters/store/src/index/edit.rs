@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use finis_engine::Timestamp;
 
+use super::directory::Prefix;
+use super::layer::SessionRow;
 use super::meta::Contents;
-use super::view::{SessionRow, View};
+use super::view::View;
 use super::{IndexError, keys, pages};
 use crate::tag::Tag;
 
@@ -17,7 +19,7 @@ pub(super) struct Edit<'v> {
     contents: Contents,
     pages: BTreeMap<u32, Page>,
     /// Sessions that are on another page then, or on none.
-    placed: Vec<(Tag, Option<u32>)>,
+    placed: Vec<Placed>,
     /// The page that takes those that are new.
     open: u32,
     bytes: usize,
@@ -30,11 +32,19 @@ struct Page {
     new: Vec<u8>,
 }
 
+/// A session that goes from a page to another; nothing for nowhere.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    pub(super) tag: Tag,
+    pub(super) from: Option<u32>,
+    pub(super) to: Option<u32>,
+}
+
 /// What a batch does.
 pub(super) struct Finished {
     pub(super) batch: sled::Batch,
     pub(super) contents: Contents,
-    pub(super) placed: Vec<(Tag, Option<u32>)>,
+    pub(super) placed: Vec<Placed>,
     pub(super) open: u32,
     /// Bytes of keys and values that are written.
     pub(super) bytes: usize,
@@ -75,7 +85,7 @@ impl<'v> Edit<'v> {
 
     /// Puts a session on its page, or on the one that is open; or takes it away.
     fn place(&mut self, tag: Tag, value: Option<&[u8]>) -> Result<(), IndexError> {
-        let home = self.view.directory().page(tag);
+        let home = self.home(tag)?;
         if let Some(home) = home {
             let page = self.page(home)?;
             match value {
@@ -84,18 +94,30 @@ impl<'v> Edit<'v> {
             }
         }
         let Some(value) = value else {
-            self.placed.extend(home.map(|_| (tag, None)));
+            self.placed.extend(home.map(|_| Placed { tag, from: home, to: None }));
             return Ok(());
         };
         loop {
             let open = self.open;
             let page = self.page(open)?;
             if page.len() < pages::FULL_BYTES && pages::put(page, tag, value)? {
-                self.placed.push((tag, Some(open)));
+                self.placed.push(Placed { tag, from: home, to: Some(open) });
                 return Ok(());
             }
             self.open = open.checked_add(1).ok_or_else(|| IndexError::new("the index has no pages left"))?;
         }
+    }
+
+    /// The page of a session. It is changed here once at most, so it is still where the directory says; who else is
+    /// there may not be.
+    fn home(&mut self, tag: Tag) -> Result<Option<u32>, IndexError> {
+        let numbers: Vec<u32> = self.view.directory().pages(Prefix::of(tag)).collect();
+        for number in numbers {
+            if pages::find(self.page(number)?, tag)?.is_some() {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
     }
 
     fn page(&mut self, number: u32) -> Result<&mut Vec<u8>, IndexError> {

@@ -2,9 +2,10 @@
 //!
 //! It is sled behind a thread of its own, and it is never the truth: it says up to where it knows the
 //! journal, in the same batch as what it knows, and whatever is wrong with it, it is set aside and made
-//! again. Nothing waits for it: what is durable in the journal is put into [layers](view) in memory,
+//! again. Nothing waits for it: what is durable in the journal is put into [layers](layer) in memory,
 //! where every read finds it at once, and goes into the tree behind. There, sessions that came together are
-//! [under one key](pages), and a [directory] in memory says who is where.
+//! [under one key](pages), and a [directory] in memory says who is where. That is all that memory has of every
+//! session, in a few bytes; of [deadlines](due), it has the first.
 //!
 //! Of sled only `get`, `range`, `apply_batch` and `flush` are used, and values stay below 4 KiB: larger
 //! ones it would keep in files that it never syncs. The thread of its own that writes in the background
@@ -13,9 +14,14 @@
 mod consumers; // who is told, and how far each is
 mod counts; // how often events came, as records say
 mod directory; // who is on which page of the tree
+mod due; // when sessions are due
 mod edit; // a batch of the tree
 mod flush; // writing out what the tree has
 mod keys; // the key space
+#[cfg(test)]
+mod laws; // what a view says, at every step
+mod layer; // what is not in the tree yet
+mod merge; // several sources as one
 mod meta; // what the index says of itself
 mod open; // opening the tree, come what may
 mod pages; // sessions of one key of the tree

@@ -10,13 +10,13 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::directory::Directory;
+use super::directory::{Directory, Prefix};
+use super::due::Deadlines;
 use super::meta::Contents;
 use super::tree::{Anew, tidy};
 use super::{Behind, Index, IndexError, Meta, View, keys, pages};
 use crate::crash::crash_point;
 use crate::journal::Reader;
-use crate::tag::Tag;
 
 /// For as long the lock of sled can outlive the store that was closed before.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
@@ -30,6 +30,10 @@ pub(crate) struct Checked {
     contents: Contents,
     settings: Settings,
     directory: Directory,
+    /// The last page of sessions.
+    last_page: u32,
+    /// Sessions that are due at some time.
+    waiting: usize,
 }
 
 /// How an index is kept.
@@ -40,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) patience: Duration,
     /// Keys that wait before they are written.
     pub(crate) layer_keys: usize,
+    /// Deadlines that are kept in memory.
+    pub(crate) deadlines: usize,
     /// Bytes that it may always have, however little it holds.
     pub(crate) slack_bytes: u64,
     /// Events that came again, how often of which may wait for a commit.
@@ -92,6 +98,8 @@ fn check(folder: &Path, settings: Settings) -> Result<Checked, IndexError> {
             contents: Contents::default(),
             settings,
             directory: Directory::default(),
+            last_page: 0,
+            waiting: 0,
         });
     };
     let (meta, contents) = Meta::decode(&value).ok_or_else(|| IndexError::new("it is of another format"))?;
@@ -99,8 +107,12 @@ fn check(folder: &Path, settings: Settings) -> Result<Checked, IndexError> {
     if found.contents != contents {
         return Err(IndexError::new("it does not hold what it says"));
     }
-    let directory = Directory::new(found.sessions)?;
-    Ok(Checked { tree, folder, meta: Some(meta), contents, settings, directory })
+    found.directory.check(|page, prefix| {
+        let page = tree.get(keys::sessions(page))?.unwrap_or_default();
+        pages::alike(&page, prefix)
+    })?;
+    let Found { directory, last_page, waiting, .. } = found;
+    Ok(Checked { tree, folder, meta: Some(meta), contents, settings, directory, last_page, waiting })
 }
 
 /// What is in a tree, or in a part of it.
@@ -108,15 +120,19 @@ fn check(folder: &Path, settings: Settings) -> Result<Checked, IndexError> {
 struct Found {
     contents: Contents,
     /// Who is on which page.
-    sessions: Vec<(Tag, u32)>,
+    directory: Directory,
+    last_page: u32,
+    /// Sessions that are due at some time.
+    waiting: usize,
 }
 
 /// Reads all of a tree, half of the pages of sessions beside the rest.
 fn read_all(tree: &sled::Db) -> Result<Found, IndexError> {
-    let middle = match tree.range(keys::sessions(0)..=keys::sessions(u32::MAX)).next_back() {
-        Some(row) => keys::sessions(keys::page_of(&row?.0).unwrap_or(0) / 2),
-        None => keys::sessions(0),
+    let last_page = match tree.range(keys::sessions(0)..=keys::sessions(u32::MAX)).next_back() {
+        Some(row) => keys::page_of(&row?.0).unwrap_or(0),
+        None => 0,
     };
+    let middle = keys::sessions(last_page / 2);
     let read = |from: Bound<Vec<u8>>, until: Bound<Vec<u8>>| {
         let mut found = Found::default();
         for row in tree.range::<Vec<u8>, _>((from, until)) {
@@ -127,8 +143,11 @@ fn read_all(tree: &sled::Db) -> Result<Found, IndexError> {
             found.contents.add(&key, &value);
             if let Some(page) = keys::page_of(&key) {
                 for session in pages::sessions(&value) {
-                    found.sessions.push((session?.0, page));
+                    found.directory.relocate(Prefix::of(session?.0), None, Some(page));
                 }
+            } else if key.starts_with(&[keys::DUE]) {
+                keys::read_due(&key, &value).ok_or_else(|| IndexError::value("a deadline"))?;
+                found.waiting += 1;
             }
         }
         Ok::<_, IndexError>(found)
@@ -137,9 +156,11 @@ fn read_all(tree: &sled::Db) -> Result<Found, IndexError> {
         let rest = Bound::Excluded(middle.clone());
         let behind = scope.spawn(move || read(rest, Bound::Unbounded));
         let mut all = read(Bound::Unbounded, Bound::Included(middle))?;
-        let mut behind = behind.join().map_err(|_| IndexError::new("reading it panicked"))??;
+        let behind = behind.join().map_err(|_| IndexError::new("reading it panicked"))??;
         all.contents.merge(behind.contents);
-        all.sessions.append(&mut behind.sessions);
+        all.directory.merge(behind.directory);
+        all.waiting += behind.waiting;
+        all.last_page = last_page;
         Ok(all)
     })
 }
@@ -151,25 +172,26 @@ fn is_locked(error: &io::Error) -> bool {
 impl Checked {
     /// Starts the thread that writes behind. `lock` is held for as long as anybody has the view.
     pub(crate) fn start(self, journal: Reader, lock: Option<Box<dyn Any + Send>>) -> Result<Opened, IndexError> {
-        let meta = self.meta.unwrap_or_else(|| Meta::new(journal.salt()));
-        let view = Arc::new(View::new(
-            self.tree,
-            self.directory,
-            meta,
-            lock,
-            self.settings.layer_keys,
-            self.settings.patience,
-        )?);
-        let anew = Anew { bytes: 0, least: self.settings.slack_bytes, cache_bytes: self.settings.cache_bytes };
-        let behind = Behind::start(Arc::clone(&view), self.contents, self.folder, anew);
+        let (salt, repeats_max) = (journal.salt(), self.settings.repeats_max);
+        let Settings { slack_bytes, cache_bytes, .. } = self.settings;
+        let (contents, last_page, folder) = (self.contents, self.last_page, self.folder.clone());
+        let view = Arc::new(self.view(salt, lock));
+        let anew = Anew { bytes: 0, least: slack_bytes, cache_bytes };
+        let behind = Behind::start(Arc::clone(&view), contents, last_page, folder, anew);
         let behind = behind.map_err(|error| IndexError::new(format_args!("no thread to write it on: {error}")))?;
-        Ok(Opened { index: Index::new(view, journal, self.settings.repeats_max), behind })
+        Ok(Opened { index: Index::new(view, journal, repeats_max), behind })
     }
 
     /// What it knows, for whoever only looks.
-    pub(crate) fn look(self, salt: u64) -> Result<View, IndexError> {
+    pub(crate) fn look(self, salt: u64) -> View {
+        self.view(salt, None)
+    }
+
+    fn view(self, salt: u64, lock: Option<Box<dyn Any + Send>>) -> View {
+        let Settings { deadlines, layer_keys, patience, .. } = self.settings;
+        let due = Deadlines::new(self.waiting, deadlines);
         let meta = self.meta.unwrap_or_else(|| Meta::new(salt));
-        View::new(self.tree, self.directory, meta, None, self.settings.layer_keys, self.settings.patience)
+        View::new(self.tree, self.directory, due, meta, lock, layer_keys, patience)
     }
 
     /// Drops it where nobody waits for it.

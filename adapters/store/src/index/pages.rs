@@ -2,12 +2,14 @@
 //!
 //! A key for each session would be a key somewhere in the tree for each that ends: sled then reads and
 //! writes its leaves at random, and takes memory and time at opening for every one. So a page holds those
-//! that came at about the same time, and a [directory](super::directory) in memory says who is on which.
+//! that came at about the same time, and a [directory](super::directory) in memory says who is on which: by the
+//! beginning of the tag, of which the page has all.
 //!
 //! A page has, for each of its sessions, the tag (16), the length of the value (varint), and the
 //! [value](super::sessions).
 
 use super::IndexError;
+use super::directory::Prefix;
 use crate::bytes::{Bytes, Writer};
 use crate::tag::Tag;
 
@@ -48,6 +50,12 @@ pub(super) fn find(page: &[u8], tag: Tag) -> Result<Option<&[u8]>, IndexError> {
         }
     }
     Ok(None)
+}
+
+/// Sessions on a page that begin so.
+pub(super) fn alike(page: &[u8], prefix: Prefix) -> Result<Vec<Tag>, IndexError> {
+    let tags = sessions(page).map(|session| session.map(|(tag, _)| tag));
+    tags.filter(|tag| tag.as_ref().map_or(true, |tag| Prefix::of(*tag) == prefix)).collect()
 }
 
 /// Takes a session off a page, if it is there.

@@ -9,9 +9,10 @@ use finis_engine::Timestamp;
 use finis_engine::log::{Consumer, Mark, RefusedCursor, RefusedId, SourceSettings};
 
 use super::keys::OUTBOX_PAGE;
+use super::layer::{Changes, SessionRow};
 use super::repeats::Of;
 use super::sessions::{Session, read_place, write_place};
-use super::view::{Changes, SessionRow, View};
+use super::view::View;
 use super::{IndexError, Meta, keys};
 use crate::bytes::{Bytes, Writer};
 use crate::head::{Head, read_settings, write_settings};
@@ -375,7 +376,9 @@ impl Index {
             let encoded = session.publish();
             let pages = encoded.pages.into_iter().collect();
             let (first, is_gone) = (session.places().first().copied(), session.gone.is_some());
-            let row = SessionRow { value: encoded.value, pages, first, due: session.due, is_gone, beneath };
+            // Of one of which nothing is kept, no deadline is either.
+            let due = session.published.and_then(|published| published.due);
+            let row = SessionRow { value: encoded.value, pages, first, due, is_gone, beneath };
             changes.sessions.push((tag, row));
         }
         changes.rest.extend(self.rest.drain());

@@ -8,11 +8,12 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::directory::Directory;
+use super::directory::{Directory, Prefix};
 use super::edit::{Edit, Finished};
 use super::flush::flush;
+use super::layer::{Layer, SessionRow};
 use super::meta::{Contents, Meta};
-use super::view::{Layer, Progress, SessionRow, View};
+use super::view::{Progress, View};
 use super::{IndexError, keys};
 use crate::crash::crash_point;
 use crate::journal::Position;
@@ -58,11 +59,16 @@ pub(crate) struct Behind {
 }
 
 impl Behind {
-    /// Starts the thread. `contents` is what the tree in `folder` holds.
-    pub(super) fn start(view: Arc<View>, contents: Contents, folder: PathBuf, anew: Anew) -> io::Result<Behind> {
+    /// Starts the thread. `contents` is what the tree in `folder` holds, `open` its last page.
+    pub(super) fn start(
+        view: Arc<View>,
+        contents: Contents,
+        open: u32,
+        folder: PathBuf,
+        anew: Anew,
+    ) -> io::Result<Behind> {
         let meta = view.meta();
         let watermark = (meta.watermark, meta.records);
-        let open = view.directory().last_page();
         let writer = Writer { view: Arc::clone(&view), contents, open, watermark, folder, unflushed: 0, anew };
         let thread = thread::Builder::new().name("finis-index".to_owned()).spawn(move || writer.run())?;
         Ok(Behind { view, thread: Some(thread) })
@@ -133,7 +139,9 @@ pub(super) struct Anew {
 
 /// Sessions of a layer: those that are on one page together, and then those that are new, as they came.
 fn in_order<'l>(directory: &Directory, sessions: Vec<(&'l Tag, &'l SessionRow)>) -> Vec<(&'l Tag, &'l SessionRow)> {
-    let mut placed: Vec<_> = sessions.into_iter().map(|it| (directory.page(*it.0).unwrap_or(u32::MAX), it)).collect();
+    // Where one begins like another, that one's page is as good: it is only about the order.
+    let page = |tag: &Tag| directory.pages(Prefix::of(*tag)).next().unwrap_or(u32::MAX);
+    let mut placed: Vec<_> = sessions.into_iter().map(|it| (page(it.0), it)).collect();
     placed.sort_unstable_by_key(|(page, (tag, row))| (*page, row.first, **tag));
     placed.into_iter().map(|(_, session)| session).collect()
 }

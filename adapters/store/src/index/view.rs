@@ -1,8 +1,6 @@
 //! What the index knows: the tree, and above it the layers that are not in the tree yet.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::iter::Peekable;
 use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -10,9 +8,13 @@ use std::time::{Duration, Instant};
 use finis_engine::log::{Arrivals, RefusedCursor, SourceSettings};
 use finis_engine::{Digest, Timestamp};
 
-use super::directory::Directory;
+use super::directory::{Directory, Prefix};
+use super::due::{Asked, Deadline, Deadlines, Horizon, Unread};
+use super::edit::Placed;
+use super::layer::{Changes, Layer, Layers};
+use super::merge::Merge;
 use super::repeats::Repeats;
-use super::sessions::{Published, Session, Value, read_places};
+use super::sessions::{Session, Value, read_places};
 use super::state::decode_settings;
 use super::{IndexError, Meta, keys, pages};
 use crate::bytes::Bytes;
@@ -28,49 +30,12 @@ const ROWS_MAX: usize = 256;
 /// A key and its value.
 pub(crate) type Row = (Vec<u8>, Vec<u8>);
 
-/// What a commit changes.
-#[derive(Debug, Default)]
-pub(super) struct Changes {
-    pub(super) sessions: Vec<(Tag, SessionRow)>,
-    /// Keys and values; nothing for a key that goes.
-    pub(super) rest: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-}
-
-/// What is to be written of a session. All of it goes into the tree at once, so that a crash leaves a
-/// session there as it was or as it is.
-#[derive(Clone, Debug)]
-pub(super) struct SessionRow {
-    /// Nothing when nothing of it is kept.
-    pub(super) value: Option<Vec<u8>>,
-    pub(super) pages: BTreeMap<u32, Option<Vec<u8>>>,
-    /// Where the first of its records lies: those that came together are put together.
-    pub(super) first: Option<Place>,
-    pub(super) due: Option<Timestamp>,
-    /// It was let go.
-    pub(super) is_gone: bool,
-    /// What there is of it beneath; nothing when there is nothing.
-    pub(super) beneath: Option<Published>,
-}
-
-/// Changes that are durable in the journal and not yet in the tree. What is changed again and again
-/// within a layer goes into the tree once.
-#[derive(Clone, Debug)]
-pub(super) struct Layer {
-    pub(super) sessions: BTreeMap<Tag, SessionRow>,
-    pub(super) rest: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// The state when it was full.
-    pub(super) meta: Meta,
-    /// It is full, or taken to be written: no more may be added.
-    pub(super) is_sealed: bool,
-}
-
 /// What is known beside the tree.
 struct Shared {
-    /// The newest last.
-    layers: VecDeque<Arc<Layer>>,
+    layers: Layers,
     meta: Meta,
-    /// All sessions that have to be judged again.
-    due: BTreeSet<(Timestamp, Tag)>,
+    /// Sessions that have to be judged again.
+    due: Deadlines,
 }
 
 /// How far the writing behind is.
@@ -110,18 +75,14 @@ impl View {
     pub(super) fn new(
         tree: sled::Db,
         directory: Directory,
+        due: Deadlines,
         meta: Meta,
         lock: Option<Box<dyn Any + Send>>,
         layer_keys: usize,
         patience: Duration,
-    ) -> Result<View, IndexError> {
-        let mut due = BTreeSet::new();
-        for row in tree.scan_prefix([keys::DUE]) {
-            let (key, value) = row?;
-            due.insert(keys::read_due(&key, &value).ok_or_else(|| IndexError::value("a deadline"))?);
-        }
-        Ok(View {
-            shared: RwLock::new(Shared { layers: VecDeque::new(), meta, due }),
+    ) -> View {
+        View {
+            shared: RwLock::new(Shared { layers: Layers::default(), meta, due }),
             progress: Mutex::default(),
             moved: Condvar::new(),
             repeats: Mutex::default(),
@@ -130,12 +91,12 @@ impl View {
             lock: Mutex::new(lock),
             layer_keys,
             patience,
-        })
+        }
     }
 
     /// The value of a key that is not of a session.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-        if let Some(value) = self.read().layers.iter().rev().find_map(|layer| layer.rest.get(key)) {
+        if let Some(value) = self.read().layers.newest_first().find_map(|layer| layer.rest.get(key)) {
             return Ok(value.clone());
         }
         // What leaves the layers is in the tree before.
@@ -163,36 +124,46 @@ impl View {
     }
 
     /// Tags of sessions after this one, in order, up to this many.
-    pub(crate) fn sessions(&self, after: Option<Tag>, limit: usize) -> Vec<Tag> {
-        let shared = self.read();
-        let directory = self.directory();
-        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let mut sources: Vec<Peekable<Tags<'_>>> = Vec::with_capacity(shared.layers.len() + 1);
-        // The newest first.
-        for layer in shared.layers.iter().rev() {
-            let rows = layer.sessions.range::<Tag, _>(from).map(|(tag, row)| (*tag, row.value.is_some()));
-            sources.push((Box::new(rows) as Tags<'_>).peekable());
-        }
-        sources.push((Box::new(directory.after(after).map(|tag| (tag, true))) as Tags<'_>).peekable());
-        let mut tags = Vec::new();
+    pub(crate) fn sessions(&self, after: Option<Tag>, limit: usize) -> Result<Vec<Tag>, IndexError> {
+        let (mut tags, mut from) = (Vec::new(), after);
         while tags.len() < limit {
-            let Some(least) = sources.iter_mut().filter_map(Peekable::peek).map(|(tag, _)| *tag).min() else { break };
-            let mut newest = None;
-            for source in &mut sources {
-                if let Some((_, is_there)) = source.next_if(|(tag, _)| *tag == least) {
-                    newest.get_or_insert(is_there);
-                }
+            let (more, end) = self.some_sessions(from, limit - tags.len())?;
+            tags.extend(more);
+            from = end;
+            if from.is_none() {
+                break;
             }
-            tags.extend(newest.filter(|is_there| *is_there).map(|_| least));
         }
-        tags
+        Ok(tags)
     }
 
-    /// Whether it knows a session. That is in memory.
-    pub(crate) fn knows(&self, tag: Tag) -> bool {
+    /// Some of them, and the one that was looked at last; nothing when there are no more.
+    fn some_sessions(&self, after: Option<Tag>, limit: usize) -> Result<(Vec<Tag>, Option<Tag>), IndexError> {
         let shared = self.read();
-        let row = shared.layers.iter().rev().find_map(|layer| layer.sessions.get(&tag));
-        row.map_or_else(|| self.directory().page(tag).is_some(), |row| row.value.is_some())
+        let (directory, tree) = (self.directory(), self.tree());
+        let mut merge = Merge::default();
+        for layer in shared.layers.newest_first() {
+            let rows = layer.sessions.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+            merge.add(rows.map(|(tag, row)| Ok((*tag, row.value.is_some()))))?;
+        }
+        merge.add(in_tree(&directory, &tree, after).map(|tag| Ok((tag?, true))))?;
+        let mut tags = Vec::new();
+        for (count, row) in merge.enumerate() {
+            let (tag, is_there) = row?;
+            tags.extend(is_there.then_some(tag));
+            if tags.len() >= limit || count + 1 >= ROWS_MAX {
+                return Ok((tags, Some(tag)));
+            }
+        }
+        Ok((tags, None))
+    }
+
+    /// Whether it may know a session, as far as memory tells: `false` is certain, and of those that it does not
+    /// know, next to none are told otherwise.
+    pub(crate) fn may_know(&self, tag: Tag) -> bool {
+        let shared = self.read();
+        let row = shared.layers.rows(tag).next();
+        row.map_or_else(|| self.directory().pages(Prefix::of(tag)).next().is_some(), |row| row.value.is_some())
     }
 
     /// Where the records of a session lie; nothing of one that it does not know.
@@ -200,28 +171,39 @@ impl View {
         let unreadable = || IndexError::value("a session");
         // Held all the time, so that what is read is of one moment.
         let shared = self.read();
-        let rows = || shared.layers.iter().rev().filter_map(|layer| layer.sessions.get(&tag));
-        let value = match rows().next() {
+        let value = match shared.layers.rows(tag).next() {
             Some(row) => row.value.as_deref().map(Value::decode),
-            None => match self.directory().page(tag) {
-                Some(page) => {
-                    let page = self.tree().get(keys::sessions(page))?.ok_or_else(unreadable)?;
-                    Some(Value::decode(pages::find(&page, tag)?.ok_or_else(unreadable)?))
-                }
-                None => None,
-            },
+            None => self.value(&shared.layers, tag)?,
         };
         let Some(value) = value else { return Ok(None) };
         let value = value.ok_or_else(unreadable)?;
         let mut older = Vec::new();
         for number in 0..value.pages {
-            let page = match rows().find_map(|row| row.pages.get(&number)) {
+            let page = match shared.layers.rows(tag).find_map(|row| row.pages.get(&number)) {
                 Some(page) => page.clone(),
                 None => self.tree().get(keys::page(tag, number))?.map(|page| page.to_vec()),
             };
             older.push(read_places(&page.ok_or_else(unreadable)?));
         }
         Session::decode(value, older.into_iter()).ok_or_else(unreadable).map(Some)
+    }
+
+    /// What the tree has of a session that no layer has; the inner is nothing when that cannot be read.
+    #[allow(clippy::option_option, reason = "what was read, and whether it could be")]
+    fn value(&self, layers: &Layers, tag: Tag) -> Result<Option<Option<Value>>, IndexError> {
+        let prefix = Prefix::of(tag);
+        let numbers: Vec<u32> = self.directory().pages(prefix).collect();
+        for number in numbers {
+            let page = self.tree().get(keys::sessions(number))?.unwrap_or_default();
+            if let Some(value) = pages::find(&page, tag)? {
+                return Ok(Some(Value::decode(value)));
+            }
+            // It is there because of another one that begins alike. That one can be on its way to another page.
+            if pages::alike(&page, prefix)?.is_empty() && !layers.has_any(prefix) {
+                return Err(IndexError::value("a session"));
+            }
+        }
+        Ok(None)
     }
 
     /// What was counted of a session's events and stands in no record yet. To be asked before the session: what
@@ -260,20 +242,44 @@ impl View {
     }
 
     /// Sessions that are due by this time, behind this one, the earliest first, up to this many.
-    pub(crate) fn due(&self, after: Option<(Timestamp, Tag)>, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
-        let shared = self.read();
-        let due = shared.due.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
-        due.take_while(|(at, _)| *at <= until).take(limit).copied().collect()
+    pub(crate) fn due(
+        &self,
+        after: Option<Deadline>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Deadline>, IndexError> {
+        let mut due = Vec::new();
+        let mut after = after.map_or(Horizon::Start, Horizon::At);
+        while due.len() < limit && after < Horizon::End {
+            let shared = self.read();
+            let asked = Asked { after, until, limit: limit - due.len() };
+            let piece = shared.due.piece(&shared.layers, &self.tree(), asked)?;
+            due.extend(piece.deadlines);
+            after = piece.end;
+        }
+        Ok(due)
+    }
+
+    /// When the first session is due, as memory tells; it nearly always does.
+    pub(crate) fn next_due_known(&self) -> Result<Option<Timestamp>, Unread> {
+        self.read().due.next()
     }
 
     /// When the first session is due.
-    pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        self.read().due.first().map(|(at, _)| *at)
+    pub(crate) fn next_due(&self) -> Result<Option<Timestamp>, IndexError> {
+        loop {
+            if let Ok(next) = self.next_due_known() {
+                return Ok(next);
+            }
+            let mut shared = self.write();
+            let Shared { layers, due, .. } = &mut *shared;
+            due.read_on(layers, &self.tree())?;
+        }
     }
 
     /// How many sessions are due at some time.
     pub(crate) fn waiting(&self) -> usize {
-        self.read().due.len()
+        self.read().due.count()
     }
 
     /// The state of the index.
@@ -298,17 +304,10 @@ impl View {
             let shared = &mut *shared;
             shared.meta = meta;
             for (tag, row) in &changes.sessions {
-                if let Some(before) = row.beneath.and_then(|published| published.due) {
-                    shared.due.remove(&(before, *tag));
-                }
-                shared.due.extend(row.due.map(|at| (at, *tag)));
+                let before = row.beneath.and_then(|published| published.due);
+                shared.due.change(*tag, before, row.due);
             }
-            if shared.layers.back().is_none_or(|layer| layer.is_sealed) {
-                shared.layers.push_back(Arc::new(Layer::new(meta)));
-            }
-            let Some(layer) = shared.layers.back_mut() else { return };
-            // Nobody else has one that is not sealed.
-            let layer = Arc::make_mut(layer);
+            let Some(layer) = shared.layers.open(meta) else { return };
             layer.take(changes);
             layer.meta = meta;
             layer.is_sealed = layer.len() >= self.layer_keys;
@@ -344,18 +343,17 @@ impl View {
     /// The oldest layer, to be written.
     pub(super) fn take_layer(&self) -> Option<Arc<Layer>> {
         let mut shared = self.write();
-        let layer = shared.layers.front_mut()?;
-        if !layer.is_sealed {
-            Arc::make_mut(layer).is_sealed = true;
+        let (layer, was_open) = shared.layers.seal_oldest()?;
+        if was_open {
             // It was not full, so nobody counted it.
             self.progress().waiting += 1;
         }
-        Some(Arc::clone(layer))
+        Some(layer)
     }
 
     /// The oldest layer is in the tree.
     pub(super) fn drop_layer(&self) {
-        self.write().layers.pop_front();
+        self.write().layers.drop_oldest();
         let mut progress = self.progress();
         progress.waiting = progress.waiting.saturating_sub(1);
         self.moved.notify_all();
@@ -367,39 +365,21 @@ impl View {
 
     fn some(&self, prefix: &[u8], from: &Bound<Vec<u8>>, limit: usize) -> Result<Vec<Row>, IndexError> {
         let shared = self.read();
-        // The newest first.
-        let mut sources: Vec<Peekable<Source<'_>>> = Vec::with_capacity(shared.layers.len() + 1);
-        for layer in shared.layers.iter().rev() {
-            let range = layer.rest.range::<Vec<u8>, _>((from.clone(), Bound::Unbounded));
-            let range = range.map(|(key, value)| Ok((key.clone(), value.clone())));
-            sources.push((Box::new(range) as Source<'_>).peekable());
-        }
         let tree = self.tree();
-        let range = tree.range((from.clone(), Bound::Unbounded)).map(|row| {
+        let mut merge = Merge::default();
+        for layer in shared.layers.newest_first() {
+            let range = layer.rest.range::<Vec<u8>, _>((from.clone(), Bound::Unbounded));
+            merge.add(range.map(|(key, value)| Ok((key.clone(), value.clone()))))?;
+        }
+        merge.add(tree.range((from.clone(), Bound::Unbounded)).map(|row| {
             let (key, value) = row?;
             Ok((key.to_vec(), Some(value.to_vec())))
-        });
-        sources.push((Box::new(range) as Source<'_>).peekable());
-
+        }))?;
         let mut rows = Vec::new();
         while rows.len() < limit {
-            let mut least: Option<Vec<u8>> = None;
-            for source in &mut sources {
-                match source.peek() {
-                    Some(Ok((key, _))) if least.as_ref().is_none_or(|least| key < least) => least = Some(key.clone()),
-                    Some(Err(error)) => return Err(error.clone()),
-                    _ => {}
-                }
-            }
-            let Some(key) = least.filter(|key| key.starts_with(prefix)) else { break };
-            let mut newest = None;
-            for source in &mut sources {
-                if let Some(Ok((_, value))) = source.next_if(|row| matches!(row, Ok((other, _)) if *other == key)) {
-                    newest.get_or_insert(value);
-                }
-            }
-            if let Some(Some(value)) = newest {
-                rows.push((key, value));
+            match merge.next().transpose()? {
+                Some((key, value)) if key.starts_with(prefix) => rows.extend(value.map(|value| (key, value))),
+                _ => break,
             }
         }
         Ok(rows)
@@ -413,12 +393,11 @@ impl View {
         self.directory.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes where sessions are in the tree now; nothing for those that are nowhere. Whoever looks for one
-    /// finds it in a layer meanwhile.
-    pub(super) fn relocate(&self, sessions: Vec<(Tag, Option<u32>)>) {
+    /// Notes where sessions are in the tree now. Whoever looks for one finds it in a layer meanwhile.
+    pub(super) fn relocate(&self, sessions: Vec<Placed>) {
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
-        for (tag, page) in sessions {
-            directory.put(tag, page);
+        for Placed { tag, from, to } in sessions {
+            directory.relocate(Prefix::of(tag), from, to);
         }
     }
 
@@ -437,35 +416,31 @@ impl View {
     }
 }
 
-/// Sessions in order, and whether each is there or goes.
-type Tags<'s> = Box<dyn Iterator<Item = (Tag, bool)> + 's>;
-
-/// Keys in order, each with its value, or nothing where it goes.
-type Source<'s> = Box<dyn Iterator<Item = Result<(Vec<u8>, Option<Vec<u8>>), IndexError>> + 's>;
-
-impl Layer {
-    fn new(meta: Meta) -> Layer {
-        Layer { sessions: BTreeMap::new(), rest: BTreeMap::new(), meta, is_sealed: false }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.sessions.len() + self.rest.len()
-    }
-
-    fn take(&mut self, changes: Changes) {
-        for (tag, row) in changes.sessions {
-            match self.sessions.get_mut(&tag) {
-                None => drop(self.sessions.insert(tag, row)),
-                Some(known) => {
-                    // What is beneath stays what it was.
-                    known.value = row.value;
-                    known.first = row.first;
-                    known.due = row.due;
-                    known.is_gone = row.is_gone;
-                    known.pages.extend(row.pages);
-                }
+/// Sessions of the tree behind this one, in order.
+fn in_tree<'s>(
+    directory: &'s Directory,
+    tree: &'s sled::Db,
+    after: Option<Tag>,
+) -> impl Iterator<Item = Result<Tag, IndexError>> + 's {
+    let mut entries = directory.from(after.map_or(Prefix::FIRST, Prefix::of)).peekable();
+    let mut read = move || {
+        let Some((prefix, mut number)) = entries.next() else { return Ok(None) };
+        let mut tags = Vec::new();
+        loop {
+            let page = tree.get(keys::sessions(number))?.unwrap_or_default();
+            tags.extend(pages::alike(&page, prefix)?.into_iter().filter(|tag| after.is_none_or(|after| *tag > after)));
+            match entries.next_if(|(other, _)| *other == prefix) {
+                Some((_, next)) => number = next,
+                None => break,
             }
         }
-        self.rest.extend(changes.rest);
-    }
+        tags.sort_unstable();
+        // Those that are on one page were read twice.
+        tags.dedup();
+        Ok::<_, IndexError>(Some(tags))
+    };
+    std::iter::from_fn(move || read().transpose()).flat_map(|tags| match tags {
+        Ok(tags) => tags.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
+    })
 }

@@ -164,9 +164,14 @@ impl Places for Found {
         Ok(seqs.map(|seq| self.outbox.get(&seq).copied()).collect())
     }
 
-    fn due(&self, after: Option<(Timestamp, Tag)>, until: Timestamp, limit: usize) -> Vec<(Timestamp, Tag)> {
+    fn due(
+        &self,
+        after: Option<(Timestamp, Tag)>,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, Tag)>, IndexError> {
         let due = self.all_due().into_iter().skip_while(|due| after.is_some_and(|after| *due <= after));
-        due.take_while(|(at, _)| *at <= until).take(limit).collect()
+        Ok(due.take_while(|(at, _)| *at <= until).take(limit).collect())
     }
 
     fn refused(&self, after: Option<RefusedCursor>, limit: usize) -> Result<Vec<(RefusedCursor, Place)>, IndexError> {

@@ -32,8 +32,15 @@ log_laws!(embedded, {
 /// Small segments, and no demand on the disk of whoever runs this.
 fn small() -> Settings {
     let journal = journal::Settings { segment_bytes: 128 << 10, reserve_bytes: 0, free_bytes_min: 0 };
-    // So few that much is written behind, and that repeats are too many to wait.
-    Settings { journal, index_cache_bytes: 4 << 20, index_behind: 8, repeats_behind: 24, ..Settings::default() }
+    // So few that much is written behind, that deadlines are read on from there, and that repeats are too many to wait.
+    Settings {
+        journal,
+        index_cache_bytes: 4 << 20,
+        index_behind: 8,
+        index_deadlines: 1,
+        repeats_behind: 24,
+        ..Settings::default()
+    }
 }
 
 /// A log of which a segment has a few records.

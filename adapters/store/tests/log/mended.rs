@@ -79,6 +79,35 @@ fn a_segment_amid_others_goes_and_takes_nothing_with_it() {
     });
 }
 
+/// Nobody waits for a session of which nothing is left.
+#[test]
+fn what_is_lost_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(async {
+        let (log, _report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        let due = vec![(key(0), Some(at(900)))];
+        log.append(Batch { events: vec![event(0, 0, 0)], due, ..Batch::default() }).await.unwrap();
+        for number in 1..40 {
+            let mut event = event(1, number, number.into());
+            event.delivery.body = (0..2000).flat_map(|n| noise_of(number, n)).collect::<Vec<u8>>().into();
+            let due = vec![(key(1), Some(at(901)))];
+            log.append(Batch { events: vec![event], due, ..Batch::default() }).await.unwrap();
+        }
+        assert_eq!(log.waiting().await.unwrap(), Some(2));
+        log.close().await.unwrap();
+        let path = folder.path().join("journal").join("00000001.log");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let body = bytes.windows(4).position(|part| part == b"body").unwrap();
+        bytes[body + 20] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+        assert!(mend(folder.path(), &small()).await.unwrap().after.is_sound());
+
+        let (log, _report) = EmbeddedLog::open(folder.path(), &small()).unwrap();
+        assert_eq!(log.sessions(None, 9).await.unwrap(), [key(1)]);
+        assert_eq!((log.next_due().await.unwrap(), log.waiting().await.unwrap()), (Some(at(901)), Some(1)));
+    });
+}
+
 /// What is gone altogether is named, taken as gone, and what is there goes on: the outbox counts from where it was,
 /// and whoever acknowledged stays where he was.
 #[test]
