@@ -115,8 +115,8 @@ impl Waiting<'_> {
     async fn append(&mut self, filler: &mut Filler) -> Result<(), ImportError> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (entry, plan) in std::mem::take(&mut self.events) {
-            if filler.source(&entry.key.source).is_none() {
-                filler.add_source(source(&entry.key.source, &self.of.sources.plans()[plan]));
+            if filler.source(entry.key.source()).is_none() {
+                filler.add_source(source(entry.key.source(), &self.of.sources.plans()[plan]));
             }
             let size = entry.delivery.body.len();
             if batch.len() >= EVENTS || !batch.is_empty() && bytes + size > BYTES {
@@ -153,8 +153,7 @@ fn entry<S>(contract: &Contract, source: String, of: &Arrival<'_, S>, latest: Ti
     within("the name of the source", source.len(), SOURCE_BYTES_MAX)?;
     // Beside them stand source, subject and id, and a few bytes more.
     within("what the contract reads of the headers", header_bytes, HEAD_BYTES_MAX / 2)?;
-    let subject = contract.subject_name(of.event.subject).to_owned();
-    let key = SessionKey { source, subject, id: of.event.id.to_owned() };
+    let key = SessionKey::new(&source, contract.subject_name(of.event.subject), of.event.id);
     let delivery = Delivery { headers, body: of.body.as_bytes().into() };
     Ok(EventEntry { key, digest: of.event.digest(), received_at: of.received_at, delivery })
 }

@@ -120,7 +120,7 @@ pub fn decode_notice(head: &Head, body: &[u8]) -> Option<Notice> {
 /// What is left of a notice whose session was forgotten.
 #[must_use]
 pub fn forgotten(id: NoticeId, revision: u32) -> Notice {
-    let key = SessionKey { source: String::new(), subject: String::new(), id: String::new() };
+    let key = SessionKey::new("", "", "");
     let (record, changes) = (String::new(), Vec::new());
     Notice { id, key, kind: NoticeKind::Forgotten, revision, record, events: 0, changes, asset: None }
 }

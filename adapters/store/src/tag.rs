@@ -51,7 +51,7 @@ impl Tags {
     /// The tag of a session.
     #[must_use]
     pub fn of(&self, key: &SessionKey) -> Tag {
-        let mut bytes = Vec::with_capacity(key.source.len() + key.subject.len() + key.id.len() + 12);
+        let mut bytes = Vec::with_capacity(key.source().len() + key.subject().len() + key.id().len() + 12);
         crate::bytes::Writer(&mut bytes).key(key);
         let mut tag = [0; Tag::BYTES];
         tag.copy_from_slice(&blake3::keyed_hash(&self.key, &bytes).as_bytes()[..Tag::BYTES]);

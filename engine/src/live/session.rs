@@ -1,6 +1,7 @@
 //! The log of a session, judged entry by entry.
 
 use super::changes::{Change, changes};
+use super::key::SessionKey;
 use super::notice::{Asset, EVENTS_MAX, Notice, NoticeId, NoticeKind, Said};
 use super::wanting::Wanting;
 use crate::certificate::Certifier;
@@ -10,17 +11,6 @@ use crate::judge::{Status, Verdict, deadline, judge};
 use crate::partial::Partial;
 use crate::record::{Key, Record};
 use crate::timestamp::Timestamp;
-
-/// Whose log it is: source, subject and id, each byte for byte.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SessionKey {
-    /// The name of the configured origin.
-    pub source: String,
-    /// The name of the subject: `session`, `campaign`, ….
-    pub subject: String,
-    /// The id.
-    pub id: String,
-}
 
 /// What a session is read and judged under.
 #[derive(Clone, Copy, Debug)]
@@ -226,7 +216,7 @@ impl Session {
     /// The record as it is at a later time than that of the latest entry, as JSON without events and
     /// certificate: however many events there are, it is no longer for them.
     pub(crate) fn outline_at(&self, under: Under<'_>, at: Timestamp) -> String {
-        let key = Key { source: &self.key.source, subject: under.subject, id: &self.key.id };
+        let key = Key { source: self.key.source(), subject: under.subject, id: self.key.id() };
         outline(&Record::without_events(key, &self.partial, under.contract, under.terms, at.max(self.now())))
     }
 
@@ -245,7 +235,7 @@ impl Session {
     }
 
     fn read<'s>(&'s self, under: Under<'s>, at: Timestamp) -> Record<'s> {
-        let key = Key { source: &self.key.source, subject: under.subject, id: &self.key.id };
+        let key = Key { source: self.key.source(), subject: under.subject, id: self.key.id() };
         Record::new(key, &self.partial, under.contract, under.terms, at)
     }
 

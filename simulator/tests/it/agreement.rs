@@ -103,7 +103,7 @@ impl<'c> Both<'c> {
         let engine = self.engine.entry(id.clone()).or_insert_with(|| Engine {
             subject,
             partial: Partial::default(),
-            live: live::Session::new(SessionKey { source: SOURCE.into(), subject: id.0, id: id.1 }),
+            live: live::Session::new(SessionKey::new(SOURCE, &id.0, &id.1)),
             notices: Vec::new(),
         });
         let is_new = engine.partial.add(self.contract, &read.event, Some(at));

@@ -52,7 +52,7 @@ struct Live {
 
 impl Live {
     fn new(id: &str) -> Live {
-        let key = SessionKey { source: "here".into(), subject: "session".into(), id: id.to_owned() };
+        let key = SessionKey::new("here", "session", id);
         Live { session: Session::new(key), events: Vec::new(), said: Vec::new() }
     }
 

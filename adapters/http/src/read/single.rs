@@ -69,7 +69,7 @@ pub(super) async fn delivery(
 }
 
 pub(super) fn key(source: String, asked: &Parameters, id: String) -> SessionKey {
-    SessionKey { source, subject: asked.text("subject").unwrap_or(SESSION).to_owned(), id }
+    SessionKey::new(&source, asked.text("subject").unwrap_or(SESSION), &id)
 }
 
 /// A record of a part of what came would say what is not so.
@@ -80,7 +80,7 @@ fn whole(viewed: &Viewed<'_>) -> Result<(), Problem> {
 fn delivered(entry: &EventEntry) -> Option<String> {
     let delivered = Delivered {
         received_at: entry.received_at.map(|at| at.to_string()),
-        source: &entry.key.source,
+        source: entry.key.source(),
         headers: entry.delivery.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
         body: std::str::from_utf8(&entry.delivery.body).ok()?,
     };

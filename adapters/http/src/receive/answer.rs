@@ -42,7 +42,7 @@ pub(super) fn receipt(receipt: &Receipt) -> Response {
     };
     // A 4xx would make a provider send it again, or give up on the address: it is safe, or never wanted again.
     let status = if reason.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
-    json(status, &Taken { outcome, session: key.map(|key| key.id.as_str()), reason })
+    json(status, &Taken { outcome, session: key.map(|key| key.id()), reason })
 }
 
 impl Refusal {

@@ -17,11 +17,8 @@ use proptest::prelude::*;
 use crate::model::{causes, digest, kinds};
 
 fn keys() -> impl Strategy<Value = SessionKey> {
-    (any::<String>(), any::<String>(), any::<String>()).prop_map(|(source, subject, id)| SessionKey {
-        source,
-        subject,
-        id,
-    })
+    (any::<String>(), any::<String>(), any::<String>())
+        .prop_map(|(source, subject, id)| SessionKey::new(&source, &subject, &id))
 }
 
 fn times() -> impl Strategy<Value = Timestamp> {
@@ -168,7 +165,7 @@ proptest! {
         for length in 0..body.len() - payload {
             prop_assert_eq!(decode_event(&body[..length]), None);
         }
-        let refused = Refused { source: key.source, received_at: at, reason, delivery };
+        let refused = Refused { source: key.source().to_owned(), received_at: at, reason, delivery };
         let body = encode_refused(&refused);
         prop_assert_eq!(decode_refused(at, &body), Some(refused));
         for length in 0..body.len() - payload {

@@ -82,12 +82,13 @@ impl Writer {
         };
         if let Some(damage) = self.damaged.get(&key) {
             let reason = format!("its session cannot be read: {damage}");
-            let refused = Refused { source: key.source, received_at: now, reason: reason.clone(), delivery };
+            let refused =
+                Refused { source: key.source().to_owned(), received_at: now, reason: reason.clone(), delivery };
             making.batch.refused.push(refused);
             return Receipt::Quarantined { reason };
         }
         let sources = Arc::clone(&self.sources);
-        let under = sources.get(&key.source).and_then(|source| source.under(&key));
+        let under = sources.get(key.source()).and_then(|source| source.under(&key));
         let empty = || Held { session: Session::new(key.clone()), due: None, gone: None, touched: 0 };
         let Held { session, due, gone, .. } = self.sessions.entry(key.clone()).or_insert_with(empty);
         if let Some(gone) = gone {
@@ -117,7 +118,8 @@ impl Writer {
                 making.touch(&key);
             }
             let reason = too_many(max);
-            let refused = Refused { source: key.source, received_at: now, reason: reason.clone(), delivery };
+            let refused =
+                Refused { source: key.source().to_owned(), received_at: now, reason: reason.clone(), delivery };
             making.batch.refused.push(refused);
             return Receipt::Quarantined { reason };
         }
@@ -143,7 +145,7 @@ impl Writer {
     /// Finds out when those are due that were touched.
     pub(super) fn note_due(&mut self, making: &mut Making) {
         for key in std::mem::take(&mut making.touched) {
-            let under = self.sources.get(&key.source).and_then(|source| source.under(&key));
+            let under = self.sources.get(key.source()).and_then(|source| source.under(&key));
             let held = self.sessions.get_mut(&key).zip(under);
             let due = held.and_then(|(held, under)| {
                 held.due = held.session.deadline(under);
