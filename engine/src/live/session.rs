@@ -87,7 +87,7 @@ impl Session {
     ) -> Session {
         let mut session = Session { said, ..Session::new(key) };
         for (arrival, at) in events {
-            session.add(&arrival, at);
+            session.add(arrival, at);
         }
         deadlines.into_iter().for_each(|due| session.reach(due));
         session
@@ -113,8 +113,8 @@ impl Session {
 
     /// Takes an event that came at `at`, and says what is to be said. Deadlines that were due before
     /// are passed first, by [`Session::pass`].
-    pub fn receive(&mut self, under: Under<'_>, arrival: &Arrival, at: Timestamp) -> Received {
-        if self.has(arrival) {
+    pub fn receive(&mut self, under: Under<'_>, arrival: Arrival, at: Timestamp) -> Received {
+        if self.has(&arrival) {
             return Received::Duplicate;
         }
         self.add(arrival, Some(at));
@@ -146,9 +146,9 @@ impl Session {
 
     /// Takes an event, and says nothing of it yet: what came by an import is judged when all of it is in, by
     /// [`Session::settle`]. One that is here already may have come earlier than was known.
-    pub fn add(&mut self, arrival: &Arrival, at: Option<Timestamp>) {
+    pub fn add(&mut self, arrival: Arrival, at: Option<Timestamp>) {
         let place = self.partial.len();
-        self.partial.merge(&arrival.event);
+        self.partial.absorb(arrival.event);
         let place = self.partial.place(arrival.digest).unwrap_or(place);
         self.partial.see_again(place, at);
         if let Some(at) = at {

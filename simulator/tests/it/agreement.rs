@@ -109,7 +109,7 @@ impl<'c> Both<'c> {
         let is_new = engine.partial.add(self.contract, &read.event, Some(at));
         assert_eq!(is_new, matches!(taken, Taken::New(_)), "{arrival:?}");
         engine.pass_deadlines(under, at);
-        match engine.live.receive(under, &live::LiveArrival::new(self.contract, &read.event), at) {
+        match engine.live.receive(under, live::LiveArrival::new(self.contract, &read.event), at) {
             Received::Stored(notices) => engine.notices.extend(notices),
             Received::Duplicate => assert!(!is_new),
         }

@@ -43,9 +43,7 @@ impl Making {
 
     /// Takes note that a session is not as the log has it.
     pub(super) fn touch(&mut self, key: &SessionKey) {
-        if !self.touched.contains(key) {
-            self.touched.insert(key.clone());
-        }
+        self.touched.insert(key.clone());
     }
 
     /// Takes what is said of a session that was just judged, when `before` was wanting as it was last told.
@@ -125,13 +123,13 @@ impl Writer {
         }
         let is_first = session.partial().is_empty();
         let before = session.said_wanting(under);
-        match session.receive(under, &arrival, now) {
+        let digest = arrival.digest();
+        match session.receive(under, arrival, now) {
             Received::Duplicate => {
-                making.batch.repeats.push(Repeat { key: key.clone(), digest: arrival.digest(), received_at: now });
+                making.batch.repeats.push(Repeat { key: key.clone(), digest, received_at: now });
                 Receipt::Duplicate { key }
             }
             Received::Stored(notices) => {
-                let digest = arrival.digest();
                 making.began.extend(is_first.then_some(making.batch.events.len()));
                 making.batch.events.push(EventEntry { key: key.clone(), digest, received_at: Some(now), delivery });
                 making.batch.ready.push(ready);
