@@ -11,9 +11,9 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionKey {
     /// Where the subject begins.
-    subject: usize,
+    subject_start: usize,
     /// Where the id begins.
-    id: usize,
+    id_start: usize,
     /// Source, subject and id, one after another: one piece of memory for each key that is made. Sources are few, and
     /// a count of references to one of them would be fought over by all threads.
     text: Arc<str>,
@@ -28,26 +28,26 @@ impl SessionKey {
     /// `source` is the name of the configured origin, `subject` that of the subject: `session`, `campaign`, ….
     #[must_use]
     pub fn new(source: &str, subject: &str, id: &str) -> SessionKey {
-        let id_start = source.len() + subject.len();
-        SessionKey { subject: source.len(), id: id_start, text: joined([source, subject, id]) }
+        let (subject_start, id_start) = (source.len(), source.len() + subject.len());
+        SessionKey { subject_start, id_start, text: joined([source, subject, id]) }
     }
 
     /// The name of the configured origin.
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.text[..self.subject]
+        &self.text[..self.subject_start]
     }
 
     /// The name of the subject: `session`, `campaign`, ….
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.text[self.subject..self.id]
+        &self.text[self.subject_start..self.id_start]
     }
 
     /// The id.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.text[self.id..]
+        &self.text[self.id_start..]
     }
 
     fn parts(&self) -> [&str; 3] {
@@ -58,7 +58,7 @@ impl SessionKey {
 impl Ord for SessionKey {
     fn cmp(&self, other: &SessionKey) -> Ordering {
         // Most keys of a process are of one source and one subject.
-        if (self.subject, self.id) == (other.subject, other.id) {
+        if (self.subject_start, self.id_start) == (other.subject_start, other.id_start) {
             return self.text.cmp(&other.text);
         }
         self.parts().cmp(&other.parts())

@@ -181,6 +181,18 @@ proptest! {
         prop_assert_eq!(tags.of(&one) == Tags::new(salts.1).of(&one), salts.0 == salts.1);
     }
 
+    /// Stores that were written before have it so.
+    #[test]
+    fn a_tag_is_a_hash_of_the_key_as_a_body_has_it(key in keys(), salt in any::<u64>(), often in 1_usize..400) {
+        let key = SessionKey::new(key.source(), key.subject(), &key.id().repeat(often));
+        let body = encode_event(&key, &Delivery { headers: Vec::new(), body: Vec::new().into() });
+        // The version before it, and behind it how many headers there are.
+        let written = &body[1..body.len() - 4];
+        let secret = blake3::derive_key("finis 1 tags of sessions", &salt.to_le_bytes());
+        let hash = blake3::keyed_hash(&secret, written);
+        prop_assert_eq!(&Tags::new(salt).of(&key).to_bytes()[..], &hash.as_bytes()[..16]);
+    }
+
     #[test]
     fn any_bytes_are_read_without_harm(mut bytes in vec(any::<u8>(), 0..200), code in 0_u8..23) {
         let _ = Head::decode(&bytes);
