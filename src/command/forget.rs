@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+use finis::engine::live::SessionKey;
 use finis::engine::log::LogRead as _;
 use finis::store::{EmbeddedLog, Known};
 use serde_json::json;
@@ -61,7 +62,7 @@ async fn find(args: &Args, log: &EmbeddedLog, catalogue: &finis::providers::Cata
     check_name(&log.sources().await?, args.source.as_deref())?;
     let known = Known::of(log, catalogue, &args.session, args.source.as_deref()).await?;
     let session = shown(&args.session);
-    let mut sources: Vec<&str> = known.keys.iter().map(|key| key.source()).collect();
+    let mut sources: Vec<&str> = known.keys.iter().map(SessionKey::source).collect();
     sources.dedup();
     if sources.len() > 1 {
         return Err(Failure(format!(
@@ -148,7 +149,7 @@ fn what(title: &str, args: &Args, known: &Known) -> String {
 
 /// What has the id, as a session and perhaps a campaign.
 fn names(known: &Known) -> String {
-    let subjects: Vec<&str> = known.keys.iter().map(|key| key.subject()).collect();
+    let subjects: Vec<&str> = known.keys.iter().map(SessionKey::subject).collect();
     if subjects.is_empty() {
         "none in the store".to_owned()
     } else {

@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
 /// What has this id: of one source, a session and perhaps a campaign and the like.
 async fn find(args: &Args, look: &Look) -> Result<Vec<SessionKey>, Failure> {
     let keys = look.find(&args.session, args.source.as_deref()).await?;
-    let mut sources: Vec<&str> = keys.iter().map(|key| key.source()).collect();
+    let mut sources: Vec<&str> = keys.iter().map(SessionKey::source).collect();
     sources.dedup();
     let session = shown(&args.session);
     match sources.as_slice() {

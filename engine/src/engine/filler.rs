@@ -96,7 +96,7 @@ impl Filler {
     /// When the log does not take them: nothing of this call is appended.
     pub async fn append(&mut self, events: Vec<EventEntry>, released: Vec<RefusedId>) -> Result<(), LogError> {
         let keys: Vec<SessionKey> = events.iter().map(|event| event.key.clone()).collect();
-        let names: BTreeSet<&str> = keys.iter().map(|key| key.source()).collect();
+        let names: BTreeSet<&str> = keys.iter().map(SessionKey::source).collect();
         let settings = names.into_iter().filter_map(|name| self.sources.get(name)).map(Source::settings);
         let changed = settings.filter(|settings| self.known.get(&settings.name) != Some(settings));
         let changed: Vec<SourceSettings> = changed.collect();

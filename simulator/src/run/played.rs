@@ -252,7 +252,7 @@ impl fmt::Display for Step {
             Did::Answered { place, answer } => write!(f, "answered: {place}: {answer}"),
             Did::Kept(batch) => batch.fmt(f),
             Did::LetGo { keys, at } => {
-                let keys: Vec<&str> = keys.iter().map(|key| key.id()).collect();
+                let keys: Vec<&str> = keys.iter().map(SessionKey::id).collect();
                 write!(f, "let go at {at}: {}", keys.join(", "))
             }
             Did::Marked { who, marks } => write!(f, "{who}: {marks:?}"),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use finis_engine::live::SessionKey;
 use finis_engine::log::LogError;
 use finis_engine::{Receipt, ReceiveError};
 use finis_providers::signature::Refused;
@@ -42,7 +43,7 @@ pub(super) fn receipt(receipt: &Receipt) -> Response {
     };
     // A 4xx would make a provider send it again, or give up on the address: it is safe, or never wanted again.
     let status = if reason.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
-    json(status, &Taken { outcome, session: key.map(|key| key.id()), reason })
+    json(status, &Taken { outcome, session: key.map(SessionKey::id), reason })
 }
 
 impl Refusal {
