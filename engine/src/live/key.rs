@@ -136,8 +136,10 @@ mod tests {
             second.map(move |second| (&text[..first], &text[first..second], &text[second..]))
         });
         let triples: BTreeSet<_> = triples.collect();
-        let keys: BTreeSet<SessionKey> =
-            triples.iter().map(|(source, subject, id)| SessionKey::new(source, subject, id)).collect();
+        let mut keys = BTreeSet::new();
+        for (source, subject, id) in triples.iter().rev() {
+            keys.insert(SessionKey::new(source, subject, id));
+        }
         assert_eq!(keys.len(), 15);
         // In the order of the triples, too.
         assert!(keys.iter().map(|key| (key.source(), key.subject(), key.id())).eq(triples));
