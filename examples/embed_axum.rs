@@ -48,7 +48,7 @@ pub async fn run(
         let note = move |placed: Placed| {
             let ended = Arc::clone(&ended);
             async move {
-                ended.lock().await.push(format!("{} {}", placed.notice.kind.as_str(), placed.notice.key.id));
+                ended.lock().await.push(format!("{} {}", placed.notice.kind.as_str(), placed.notice.key.id()));
                 Ok::<(), std::convert::Infallible>(())
             }
         };

@@ -57,7 +57,7 @@ pub async fn run(
 fn on_notice(placed: &Placed, work: impl Fn(String)) -> Result<(), serde_json::Error> {
     let record: Value = serde_json::from_str(&placed.notice.record)?;
     let fields = &record["fields"];
-    let session = &placed.notice.key.id;
+    let session = placed.notice.key.id();
     match placed.notice.kind {
         NoticeKind::Complete if record["channel"] == "call" => {
             work(format!("call {session}: {}, {} s", fields["call_status"], fields["call_duration_s"]));

@@ -161,6 +161,18 @@ impl Partial {
         (*dead, *crowded, *places) = (0, false, None);
     }
 
+    /// The same as [`Partial::merge`], of a part that is not needed any more: where there are no events yet, it is
+    /// taken over as it is.
+    pub fn absorb(&mut self, other: Partial) {
+        if self.is_empty() {
+            let crowded = self.crowded;
+            *self = other;
+            self.crowded |= crowded;
+        } else {
+            self.merge(&other);
+        }
+    }
+
     /// Joins what two parts of the log say of the same session.
     ///
     /// Registers are cut to [`VALUES_MAX`] values, and that keeps the laws: a value among the best
@@ -169,23 +181,13 @@ impl Partial {
     /// of all: a value that is let go on the way has eight before it, none of a lesser step, so one of
     /// these nine at least is let go in the end, too.
     pub fn merge(&mut self, other: &Partial) {
-        let mut places = Vec::with_capacity(other.events.len());
-        for seen in &other.events {
-            let place = if let Some(place) = self.place(seen.digest) {
-                let known = &mut self.events[place];
-                known.received_at = earliest(known.received_at, seen.received_at);
-                place as u32
-            } else {
-                let kind = match seen.kind {
-                    SeenKind::Unknown { name } => SeenKind::Unknown { name: self.intern(&other.names[name as usize]) },
-                    known @ SeenKind::Known { .. } => known,
-                };
-                self.push(Seen { kind, ..*seen })
-            };
-            places.push(place);
-        }
-        for claim in &other.claims {
-            self.claim(0, claim.field, claim.step, places[claim.event as usize], other.slice(claim.value));
+        // Mostly it is one event that comes.
+        if let [seen] = &*other.events {
+            let place = self.take(seen, other);
+            self.take_claims(other, |_| place);
+        } else {
+            let places: Vec<u32> = other.events.iter().map(|seen| self.take(seen, other)).collect();
+            self.take_claims(other, |event| places[event as usize]);
         }
         for (field, step) in &other.more {
             self.set_more(*field, *step);
@@ -292,6 +294,26 @@ impl Partial {
         match &self.places {
             Some(places) => places.get(&digest).map(|place| *place as usize),
             None => self.events.iter().position(|seen| seen.digest == digest),
+        }
+    }
+
+    /// Takes an event of another part, or lets it have arrived once more. Its place here.
+    fn take(&mut self, seen: &Seen, of: &Partial) -> u32 {
+        if let Some(place) = self.place(seen.digest) {
+            self.see_again(place, seen.received_at);
+            return place as u32;
+        }
+        let kind = match seen.kind {
+            SeenKind::Unknown { name } => SeenKind::Unknown { name: self.intern(&of.names[name as usize]) },
+            known @ SeenKind::Known { .. } => known,
+        };
+        self.push(Seen { kind, ..*seen })
+    }
+
+    /// Takes the claims of another part, whose events have these places here.
+    fn take_claims(&mut self, of: &Partial, place: impl Fn(u32) -> u32) {
+        for claim in &of.claims {
+            self.claim(0, claim.field, claim.step, place(claim.event), of.slice(claim.value));
         }
     }
 

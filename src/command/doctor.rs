@@ -121,8 +121,8 @@ fn write(out: &mut String, store: &str, checkup: &Checkup) -> std::fmt::Result {
         writeln!(out, "{} {place}: its checksum holds, and it is no record of finis", bad("Unreadable:"))?;
     }
     for key in &checkup.hurt {
-        let (id, source) = (shown(&key.id), shown(&key.source));
-        writeln!(out, "{} the {} {id} of {source} has lost what a record of it says", bad("Lost:"), key.subject)?;
+        let (id, source) = (shown(key.id()), shown(key.source()));
+        writeln!(out, "{} the {} {id} of {source} has lost what a record of it says", bad("Lost:"), key.subject())?;
     }
     if checkup.nameless > 0 {
         let sessions = count(checkup.nameless, "session");
@@ -160,7 +160,8 @@ fn as_json(checkup: &Checkup) -> Value {
             "reason": damage.reason.to_string(),
         })
     });
-    let hurt = checkup.hurt.iter().map(|key| json!({"source": key.source, "subject": key.subject, "session": key.id}));
+    let hurt =
+        checkup.hurt.iter().map(|key| json!({"source": key.source(), "subject": key.subject(), "session": key.id()}));
     let index = match &checkup.index {
         IndexCheck::Absent => json!({"state": "absent"}),
         IndexCheck::NotChecked { holder } => json!({"state": "not_checked", "process": holder.pid}),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+use finis::engine::live::SessionKey;
 use finis::engine::log::LogRead as _;
 use finis::store::{EmbeddedLog, Known};
 use serde_json::json;
@@ -61,7 +62,7 @@ async fn find(args: &Args, log: &EmbeddedLog, catalogue: &finis::providers::Cata
     check_name(&log.sources().await?, args.source.as_deref())?;
     let known = Known::of(log, catalogue, &args.session, args.source.as_deref()).await?;
     let session = shown(&args.session);
-    let mut sources: Vec<&str> = known.keys.iter().map(|key| key.source.as_str()).collect();
+    let mut sources: Vec<&str> = known.keys.iter().map(SessionKey::source).collect();
     sources.dedup();
     if sources.len() > 1 {
         return Err(Failure(format!(
@@ -131,7 +132,7 @@ fn is_wanted(question: &str) -> Result<bool, Failure> {
 
 fn what(title: &str, args: &Args, known: &Known) -> String {
     let of = match known.keys.first() {
-        Some(key) => aside(&format!(" of {}", shown(&key.source))),
+        Some(key) => aside(&format!(" of {}", shown(key.source()))),
         None => String::new(),
     };
     // Writing into a String does not fail.
@@ -148,7 +149,7 @@ fn what(title: &str, args: &Args, known: &Known) -> String {
 
 /// What has the id, as a session and perhaps a campaign.
 fn names(known: &Known) -> String {
-    let subjects: Vec<&str> = known.keys.iter().map(|key| key.subject.as_str()).collect();
+    let subjects: Vec<&str> = known.keys.iter().map(SessionKey::subject).collect();
     if subjects.is_empty() {
         "none in the store".to_owned()
     } else {
@@ -157,7 +158,7 @@ fn names(known: &Known) -> String {
 }
 
 fn as_json(args: &Args, known: &Known, recordings: u64) -> String {
-    let keys = known.keys.iter().map(|key| json!({"source": key.source, "subject": key.subject}));
+    let keys = known.keys.iter().map(|key| json!({"source": key.source(), "subject": key.subject()}));
     let told = json!({
         "session": args.session,
         "erased": keys.collect::<Vec<_>>(),

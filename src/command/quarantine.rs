@@ -194,8 +194,8 @@ fn retried_text(retried: &Retried) -> String {
     }
     let _ = writeln!(out, "{}  {}", heading("Read"), deliveries(read.len() as u64));
     for (id, key) in read {
-        let (session, source) = (shown(&key.id), shown(&key.source));
-        let _ = writeln!(out, "  {}  {} {session} of {source}", short(*id), key.subject);
+        let (session, source) = (shown(key.id()), shown(key.source()));
+        let _ = writeln!(out, "  {}  {} {session} of {source}", short(*id), key.subject());
     }
     for (kind, notices) in &filled.notices {
         let _ = writeln!(out, "  said  {} {notices}", kind.as_str());
@@ -209,7 +209,7 @@ fn retried_text(retried: &Retried) -> String {
 
 fn retried_json(retried: &Retried) -> String {
     let read = retried.read.iter().map(
-        |(id, key)| json!({"id": id.to_string(), "source": key.source, "subject": key.subject, "session": key.id}),
+        |(id, key)| json!({"id": id.to_string(), "source": key.source(), "subject": key.subject(), "session": key.id()}),
     );
     let left = retried.left.iter().map(|(id, reason)| json!({"id": id.to_string(), "reason": reason}));
     let notices = retried.filled.notices.iter().map(|(kind, count)| (kind.as_str(), *count));

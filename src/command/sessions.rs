@@ -142,9 +142,9 @@ impl Args {
 impl Row {
     fn cells(&self) -> [String; 7] {
         let record = &self.record;
-        let session = match self.key.subject.as_str() {
-            "session" => self.key.id.clone(),
-            subject => format!("{subject} {}", self.key.id),
+        let session = match self.key.subject() {
+            "session" => self.key.id().to_owned(),
+            subject => format!("{subject} {}", self.key.id()),
         };
         let mut notes = Vec::new();
         for part in ["missing", "inferred"] {
@@ -161,7 +161,7 @@ impl Row {
         }
         let events = record["events"].as_array().map_or(0, Vec::len);
         [
-            self.key.source.clone(),
+            self.key.source().to_owned(),
             session,
             text(record, "status"),
             text(record, "by"),

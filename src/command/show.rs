@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
 /// What has this id: of one source, a session and perhaps a campaign and the like.
 async fn find(args: &Args, look: &Look) -> Result<Vec<SessionKey>, Failure> {
     let keys = look.find(&args.session, args.source.as_deref()).await?;
-    let mut sources: Vec<&str> = keys.iter().map(|key| key.source.as_str()).collect();
+    let mut sources: Vec<&str> = keys.iter().map(SessionKey::source).collect();
     sources.dedup();
     let session = shown(&args.session);
     match sources.as_slice() {
@@ -87,11 +87,11 @@ async fn find(args: &Args, look: &Look) -> Result<Vec<SessionKey>, Failure> {
 }
 
 fn write(out: &mut String, key: &SessionKey, viewed: &Viewed<'_>) -> std::fmt::Result {
-    let subject = match key.subject.as_str() {
+    let subject = match key.subject() {
         "session" => "Session".to_owned(),
         subject => subject.to_owned(),
     };
-    writeln!(out, "{}  {} {}", heading(&subject), shown(&key.id), aside(&format!("of {}", shown(&key.source))))?;
+    writeln!(out, "{}  {} {}", heading(&subject), shown(key.id()), aside(&format!("of {}", shown(key.source()))))?;
     let record: Value = serde_json::from_str(&viewed.record()).unwrap_or_default();
     let verdict = viewed.verdict();
     writeln!(out, "  status    {}", in_words(viewed, &record))?;

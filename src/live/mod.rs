@@ -345,7 +345,7 @@ impl Finis {
     /// # Errors
     /// When the store does not answer.
     pub async fn session(&self, source: &str, id: &str) -> Result<Option<String>, LogError> {
-        let key = SessionKey { source: source.into(), subject: "session".into(), id: id.into() };
+        let key = SessionKey::new(source, "session", id);
         self.engine.session(&key).await
     }
 
@@ -384,7 +384,7 @@ impl Finis {
     /// # Errors
     /// When the store does not take it.
     pub async fn forget(&self, source: &str, id: &str) -> Result<bool, LogError> {
-        let key = SessionKey { source: source.into(), subject: "session".into(), id: id.into() };
+        let key = SessionKey::new(source, "session", id);
         self.engine.forget(&key).await
     }
 

@@ -75,7 +75,7 @@ fn write_event(event: &EventEntry, out: &mut dyn Write) -> io::Result<()> {
     if let Some(at) = event.received_at {
         write!(out, "\"received_at\":\"{at}\",")?;
     }
-    write!(out, "\"source\":{}", Value::from(event.key.source.as_str()))?;
+    write!(out, "\"source\":{}", Value::from(event.key.source()))?;
     if !event.delivery.headers.is_empty() {
         write!(out, ",\"headers\":{}", headers(&event.delivery.headers))?;
     }

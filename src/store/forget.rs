@@ -53,7 +53,7 @@ impl Known {
             subjects.sort_unstable();
             subjects.dedup();
             for subject in subjects {
-                let key = SessionKey { source: settings.name.clone(), subject: subject.to_owned(), id: id.to_owned() };
+                let key = SessionKey::new(&settings.name, subject, id);
                 known.add(log, key).await?;
             }
         }

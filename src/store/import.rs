@@ -100,7 +100,7 @@ impl Waiting<'_> {
             Ok(((name.to_owned(), plan), contract))
         };
         let arrival = self.reader.read(line.as_bytes(), resolve)?;
-        let (source, plan) = arrival.source.clone();
+        let (source, plan) = (&arrival.source.0, arrival.source.1);
         let contract = &*sources.plans()[plan].contract;
         let is_known = matches!(arrival.event.kind, EventKind::Known(_));
         let (received_at, at) = (arrival.received_at, arrival.event.at.filter(|_| is_known));
@@ -115,8 +115,8 @@ impl Waiting<'_> {
     async fn append(&mut self, filler: &mut Filler) -> Result<(), ImportError> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for (entry, plan) in std::mem::take(&mut self.events) {
-            if filler.source(&entry.key.source).is_none() {
-                filler.add_source(source(&entry.key.source, &self.of.sources.plans()[plan]));
+            if filler.source(entry.key.source()).is_none() {
+                filler.add_source(source(entry.key.source(), &self.of.sources.plans()[plan]));
             }
             let size = entry.delivery.body.len();
             if batch.len() >= EVENTS || !batch.is_empty() && bytes + size > BYTES {
@@ -140,7 +140,7 @@ fn source(name: &str, plan: &Plan) -> Source {
 }
 
 /// An event as a store keeps it, or why no store can.
-fn entry<S>(contract: &Contract, source: String, of: &Arrival<'_, S>, latest: Timestamp) -> Result<EventEntry, String> {
+fn entry<S>(contract: &Contract, source: &str, of: &Arrival<'_, S>, latest: Timestamp) -> Result<EventEntry, String> {
     if let Some(at) = of.received_at.filter(|at| *at > latest) {
         return Err(format!("`received_at` is {at}, which has not come yet: is the clock right?"));
     }
@@ -153,8 +153,7 @@ fn entry<S>(contract: &Contract, source: String, of: &Arrival<'_, S>, latest: Ti
     within("the name of the source", source.len(), SOURCE_BYTES_MAX)?;
     // Beside them stand source, subject and id, and a few bytes more.
     within("what the contract reads of the headers", header_bytes, HEAD_BYTES_MAX / 2)?;
-    let subject = contract.subject_name(of.event.subject).to_owned();
-    let key = SessionKey { source, subject, id: of.event.id.to_owned() };
+    let key = SessionKey::new(source, contract.subject_name(of.event.subject), of.event.id);
     let delivery = Delivery { headers, body: of.body.as_bytes().into() };
     Ok(EventEntry { key, digest: of.event.digest(), received_at: of.received_at, delivery })
 }

@@ -156,9 +156,9 @@ impl Look {
         limit: usize,
     ) -> Result<Vec<SessionKey>, LookError> {
         // Before all keys of a source, since no subject has an empty name.
-        let first = source.map(|name| SessionKey { source: name.into(), subject: String::new(), id: String::new() });
+        let first = source.map(|name| SessionKey::new(name, "", ""));
         let mut keys = self.snapshot.sessions(after.or(first.as_ref()), limit).await?;
-        keys.retain(|key| source.is_none_or(|source| key.source == source));
+        keys.retain(|key| source.is_none_or(|source| key.source() == source));
         Ok(keys)
     }
 
@@ -168,7 +168,7 @@ impl Look {
     /// When the journal cannot be read.
     pub async fn find(&self, id: &str, source: Option<&str>) -> Result<Vec<SessionKey>, LookError> {
         let mut keys = self.sessions(source, None, usize::MAX).await?;
-        keys.retain(|key| key.id == id);
+        keys.retain(|key| key.id() == id);
         Ok(keys)
     }
 
@@ -177,11 +177,11 @@ impl Look {
     /// # Errors
     /// When it cannot be read, or there is no contract to read it under.
     pub async fn session(&self, key: &SessionKey) -> Result<Viewed<'_>, LookError> {
-        let no_settings = || LookError::NoSettings { source: key.source.clone() };
-        let source = self.sources.get(&key.source).ok_or_else(no_settings)?.as_ref().map_err(LookError::clone)?;
+        let no_settings = || LookError::NoSettings { source: key.source().to_owned() };
+        let source = self.sources.get(key.source()).ok_or_else(no_settings)?.as_ref().map_err(LookError::clone)?;
         let no_contract = || LookError::NoContract {
-            source: key.source.clone(),
-            provider: format!("{} with a subject `{}`", source.contract.provider(), key.subject),
+            source: key.source().to_owned(),
+            provider: format!("{} with a subject `{}`", source.contract.provider(), key.subject()),
             known: source.contract.provider().to_owned(),
         };
         let stored = self.snapshot.load(std::slice::from_ref(key)).await?.pop().unwrap_or_default();

@@ -167,8 +167,7 @@ pub(crate) struct Spoken<T>(pub(crate) T);
 /// Of one source and of subjects without spaces: the id, which may have some, is the rest.
 impl Display for Spoken<&SessionKey> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let SessionKey { source, subject, id } = self.0;
-        write!(f, "{source} {subject} {id}")
+        write!(f, "{} {} {}", self.0.source(), self.0.subject(), self.0.id())
     }
 }
 
@@ -186,8 +185,8 @@ impl Display for Spoken<&Receipt> {
 
 impl Spoken<SessionKey> {
     pub(crate) fn read(text: &str) -> Option<SessionKey> {
-        let mut words = text.splitn(3, ' ').map(str::to_owned);
-        Some(SessionKey { source: words.next()?, subject: words.next()?, id: words.next()? })
+        let mut words = text.splitn(3, ' ');
+        Some(SessionKey::new(words.next()?, words.next()?, words.next()?))
     }
 }
 

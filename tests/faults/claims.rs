@@ -200,7 +200,7 @@ impl Claims {
             let mut look = Look::at(finis.log(), STALL, what).await;
             // As the engine has them, which knows what time it is.
             for (key, record) in &mut look.kept.records {
-                *record = finis.session(&key.source, &key.id).await.unwrap().unwrap();
+                *record = finis.session(key.source(), key.id()).await.unwrap().unwrap();
             }
             self.judge(look, Some(SystemClock.now()), what);
             finis.close().await.unwrap();
@@ -331,7 +331,7 @@ fn notice_id(text: &str) -> Option<NoticeId> {
 
 /// Whether a session with brief deadlines waits for one.
 async fn is_due(log: &dyn Log) -> bool {
-    log.due(None, Timestamp::MAX, usize::MAX).await.unwrap().iter().any(|(_, key)| key.source == BRIEF)
+    log.due(None, Timestamp::MAX, usize::MAX).await.unwrap().iter().any(|(_, key)| key.source() == BRIEF)
 }
 
 async fn wait_for(what: &str, whom: &str, mut is_so: impl AsyncFnMut() -> bool) {

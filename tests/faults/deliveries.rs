@@ -89,7 +89,7 @@ impl Identity {
         let read = str::from_utf8(body).ok().and_then(|text| model::read(contract().draft(), headers, text).ok());
         let Some(told) = read else { return Identity::Unfit(source.to_owned(), body.to_vec()) };
         let subject = contract().draft().subjects[told.subject].name.clone();
-        Identity::Event(SessionKey { source: source.to_owned(), subject, id: told.id }, told.digest)
+        Identity::Event(SessionKey::new(source, &subject, &told.id), told.digest)
     }
 
     /// Of which session it is; nothing where nobody can read it.

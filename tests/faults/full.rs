@@ -141,7 +141,7 @@ fn refuses_and_goes_on(kind: Kind, bytes: u64) {
         assert!(matches!(error, ReceiveError::Log(LogError::Full { .. })), "{kind:?}: {error}");
         // What makes room is done, with what the reserve had.
         let key = kept.iter().find_map(Identity::key).unwrap().clone();
-        assert!(finis.forget(&key.source, &key.id).await.unwrap());
+        assert!(finis.forget(key.source(), key.id()).await.unwrap());
         kept.retain(|identity| identity.key() != Some(&key));
         assert_eq!(deliveries(finis.log(), "forgotten on a full disk").await, kept);
         // So is letting go of those that are over: those that wait for nothing.
@@ -184,7 +184,7 @@ async fn open(folder: &Path) -> Result<Finis, OpenError> {
 /// When sessions with brief deadlines are due.
 async fn due(finis: &Finis) -> Vec<Timestamp> {
     let due = finis.log().due(None, Timestamp::MAX, usize::MAX).await.unwrap();
-    due.into_iter().filter(|(_, key)| key.source == BRIEF).map(|(due, _)| due).collect()
+    due.into_iter().filter(|(_, key)| key.source() == BRIEF).map(|(due, _)| due).collect()
 }
 
 fn now() -> Timestamp {
@@ -212,7 +212,7 @@ async fn post(finis: &Finis, number: u64) -> Result<Option<Identity>, ReceiveErr
 async fn deliveries(log: &dyn Log, what: &str) -> BTreeSet<Identity> {
     let look = Look::at(log, STALL, what).await;
     let events = look.kept.sessions.values().flat_map(|stored| &stored.events);
-    let events = events.map(|event| (Identity::of(&event.key.source, &event.delivery), Some(&event.key)));
+    let events = events.map(|event| (Identity::of(event.key.source(), &event.delivery), Some(&event.key)));
     let refused = look.kept.refused.iter();
     let refused = refused.map(|refused| (Identity::of(&refused.source, &refused.delivery), None));
     let mut there = BTreeSet::new();

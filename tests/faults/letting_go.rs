@@ -59,7 +59,7 @@ fn canary(number: u64) -> String {
 }
 
 fn key(number: u64) -> SessionKey {
-    SessionKey { source: SIGNED.into(), subject: "session".into(), id: canary(number).as_str().into() }
+    SessionKey::new(SIGNED, "session", canary(number).as_str())
 }
 
 /// It waits for more, to the end.

@@ -30,7 +30,7 @@ impl Look {
             let loaded = log.load(std::slice::from_ref(&key)).await;
             let stored = loaded.unwrap_or_else(|error| panic!("{what}: {key:?}: {error}")).remove(0);
             look.sessions_damaged.extend(stored.damaged.iter().cloned());
-            let source = sources.iter().find(|source| source.name == key.source);
+            let source = sources.iter().find(|source| source.name == key.source());
             let source = source.unwrap_or_else(|| panic!("{what}: nobody is called {key:?}"));
             let under = source.under(&key).unwrap_or_else(|| panic!("{what}: {key:?} is about nothing"));
             let record = source.restore(key.clone(), stored.clone()).record_at(under, as_of);

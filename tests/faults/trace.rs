@@ -59,7 +59,7 @@ fn says_tokens() {
         for _ in 0..SESSIONS {
             let placed = notices.next().await.unwrap().unwrap();
             // The second payload of a session is what ends it.
-            child::say(format_args!("handed t{:05} ", placed.notice.key.id[1..].parse::<u64>().unwrap()));
+            child::say(format_args!("handed t{:05} ", placed.notice.key.id()[1..].parse::<u64>().unwrap()));
         }
         for task in tasks {
             task.await.unwrap();

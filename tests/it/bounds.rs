@@ -142,20 +142,20 @@ async fn what_is_due_of_a_source_that_is_not_here_waits_for_it() {
     let mut notices = engine.notices("crm").await.unwrap();
     clock.set("2026-05-03T09:02:00.000001Z");
     let first = notices.next().await.unwrap().unwrap().notice;
-    assert_eq!((first.kind, first.key.source.as_str()), (NoticeKind::Complete, "elsewhere"));
+    assert_eq!((first.kind, first.key.source()), (NoticeKind::Complete, "elsewhere"));
     // It does not spin: whoever shares its thread has had his turn, and the writer waits.
     let commits = engine.stats().commits;
     engine.close().await;
     writer.await.unwrap().unwrap();
     assert_eq!(commits, 2);
     let due = log.due(None, Timestamp::MAX, 9).await.unwrap();
-    assert_eq!(due.iter().map(|(_, key)| key.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(due.iter().map(|(_, key)| key.id()).collect::<Vec<_>>(), ["a", "b", "c"]);
 
     let running = Running::start(log.clone(), clock);
     let mut notices = running.engine.notices("ops").await.unwrap();
     notices.next().await.unwrap().unwrap();
     for id in ["a", "b", "c"] {
-        assert_eq!(notices.next().await.unwrap().unwrap().notice.key.id, id);
+        assert_eq!(notices.next().await.unwrap().unwrap().notice.key.id(), id);
     }
     assert_eq!(log.next_due().await.unwrap(), None);
     running.stop().await;

@@ -53,7 +53,7 @@ impl Crm {
     }
 
     async fn take(self, placed: Placed) -> Result<(), String> {
-        let (session, revision) = (placed.notice.key.id.clone(), placed.notice.revision);
+        let (session, revision) = (placed.notice.key.id().to_owned(), placed.notice.revision);
         let failure = {
             let mut state = self.0.state.lock().unwrap();
             let name = format!("{session} {revision}");

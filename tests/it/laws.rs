@@ -274,6 +274,21 @@ fn any_split_merges_to_the_whole(world: &Subject, log: &Log) {
             onward.merge(part);
         }
         assert_same(world, &onward, &whole);
+        // One event at a time, as a live session takes them; and parts, the first as it is.
+        let mut live = Partial::default();
+        for arrived in arrived {
+            live.absorb(fold(world, std::slice::from_ref(arrived)));
+        }
+        assert_same(world, &live, &whole);
+        let mut crowded = Partial::default();
+        crowded.crowd();
+        let (mut absorbed, mut joined) = (crowded.clone(), crowded);
+        for part in parts.clone() {
+            joined.merge(&part);
+            absorbed.absorb(part);
+        }
+        assert!(absorbed.is_crowded());
+        assert_same(world, &absorbed, &joined);
         let backward = parts.iter().rev().fold(Partial::default(), |joined, part| merged(part, &joined));
         assert_same(world, &backward, &whole);
         let by_twos = merged(&merged(&parts[2], &parts[0]), &merged(&parts[3], &parts[1]));

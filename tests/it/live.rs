@@ -92,7 +92,7 @@ async fn deadlines_fire_without_traffic_and_after_a_restart_that_slept_through_t
     let mut notices = running.engine.notices("crm").await.unwrap();
     clock.set("2026-05-03T08:44:14.000001Z");
     let Placed { seq, notice: first } = notices.next().await.unwrap().unwrap();
-    assert_eq!((seq, first.kind, first.key.id.as_str()), (1, NoticeKind::Complete, "inferred"));
+    assert_eq!((seq, first.kind, first.key.id()), (1, NoticeKind::Complete, "inferred"));
     assert!(
         first.record.contains(r#""by":"deadline""#)
             && first.record.contains(r#""inferred":["session.ended","call.ended"]"#)
@@ -105,7 +105,7 @@ async fn deadlines_fire_without_traffic_and_after_a_restart_that_slept_through_t
     for _ in 0..3 {
         all.push(notices_after(&running.engine, "ops", all.len()).await);
     }
-    let told: Vec<_> = all.iter().map(|notice| (notice.kind, notice.key.id.as_str())).collect();
+    let told: Vec<_> = all.iter().map(|notice| (notice.kind, notice.key.id())).collect();
     assert_eq!(
         told,
         [(NoticeKind::Complete, "inferred"), (NoticeKind::Stalled, "lost"), (NoticeKind::Stalled, "other")]
@@ -115,7 +115,7 @@ async fn deadlines_fire_without_traffic_and_after_a_restart_that_slept_through_t
     running.receive(&payload('F', "lost", "2026-05-03T08:42:15Z")).await;
     running.receive(&payload('C', "lost", "2026-05-03T08:42:14.5Z")).await;
     let said = said(&*log).await;
-    assert_eq!((said[3].kind, said[3].revision, said[3].key.id.as_str()), (NoticeKind::Complete, 1, "lost"));
+    assert_eq!((said[3].kind, said[3].revision, said[3].key.id()), (NoticeKind::Complete, 1, "lost"));
     running.stop().await;
 }
 
@@ -244,7 +244,7 @@ async fn a_session_that_is_damaged_stops_nobody_else_and_what_comes_for_it_is_ke
     assert!(matches!(&told[1], Receipt::Quarantined { reason } if reason.contains("offset 12288")), "{told:?}");
     assert_eq!(told[2], Receipt::Stored { key: key("s-3") });
     let said = said(&*log).await;
-    assert_eq!(said.iter().map(|notice| notice.key.id.as_str()).collect::<Vec<_>>(), ["s-2", "s-3"]);
+    assert_eq!(said.iter().map(|notice| notice.key.id()).collect::<Vec<_>>(), ["s-2", "s-3"]);
     let refused = log.refused(None, 9).await.unwrap().deliveries;
     assert_eq!(&*refused[0].delivery.body, payload('E', "s-1", EVENING).as_bytes());
     running.stop().await;
@@ -265,7 +265,7 @@ async fn a_deadline_that_a_full_log_does_not_take_passes_when_there_is_room() {
     clock.set("2026-05-03T09:00:01Z");
     let mut notices = running.engine.notices("crm").await.unwrap();
     let notice = notices.next().await.unwrap().unwrap().notice;
-    assert_eq!((notice.kind, notice.key.id.as_str()), (NoticeKind::Complete, "s-1"));
+    assert_eq!((notice.kind, notice.key.id()), (NoticeKind::Complete, "s-1"));
     running.stop().await;
 }
 
@@ -509,7 +509,7 @@ proptest! {
                 }
                 now = stored.deadlines.iter().fold(now, |now, due| now.max(*due));
                 let (subject, _) = source.contract.subjects().next().unwrap();
-                let of = Key { source: &key.source, subject, id: &key.id };
+                let of = Key { source: key.source(), subject, id: key.id() };
                 let record = Record::new(of, &partial, &source.contract, &source.terms, now);
                 let mut expected = Vec::new();
                 record.write_certified(&mut expected, &finis::engine::Certifier::new(&source.contract, &source.terms));

@@ -21,12 +21,12 @@ impl Handler for Crm {
     type Error = String;
 
     async fn handle(&self, placed: Placed) -> Result<(), String> {
-        let session = placed.notice.key.id;
+        let session = placed.notice.key.id();
         if self.is_well {
             self.taken.lock().unwrap().push(format!("{session}{}", placed.notice.revision));
             Ok(())
         } else {
-            Err(session)
+            Err(session.to_owned())
         }
     }
 

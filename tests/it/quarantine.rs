@@ -63,8 +63,9 @@ async fn what_was_cut_off_is_judged_by_whoever_comes_next() {
         let running = Running::start(log.clone(), Hand::at(EVENING));
         let told = async {
             loop {
-                let ends: BTreeSet<String> = said(&*log).await.into_iter().map(|notice| notice.key.id).collect();
-                if ends.iter().map(String::as_str).eq(whole.iter().copied()) {
+                let said = said(&*log).await;
+                let ends: BTreeSet<&str> = said.iter().map(|notice| notice.key.id()).collect();
+                if ends.iter().eq(&whole) {
                     break;
                 }
                 tokio::task::yield_now().await;

@@ -18,7 +18,7 @@ use crate::sessions::{self, PATHORS, arrivals, clashing};
 use crate::world::{Hand, Running, at, payload};
 
 fn key(id: &str) -> SessionKey {
-    SessionKey { source: "pathors".into(), subject: "session".into(), id: id.into() }
+    SessionKey::new("pathors", "session", id)
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

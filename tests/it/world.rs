@@ -92,7 +92,7 @@ impl Running {
 }
 
 pub(crate) fn key(id: &str) -> SessionKey {
-    SessionKey { source: "pathors".into(), subject: "session".into(), id: id.into() }
+    SessionKey::new("pathors", "session", id)
 }
 
 pub(crate) async fn said(log: &dyn Log) -> Vec<Notice> {
@@ -135,7 +135,7 @@ impl Layer for Frail {
     }
 
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
-        if keys.iter().any(|key| key.id == self.damaged) {
+        if keys.iter().any(|key| key.id() == self.damaged) {
             return Err(LogError::Damaged { reason: "segment 1, offset 12288".into() });
         }
         self.log.load(keys).await

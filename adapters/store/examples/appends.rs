@@ -80,7 +80,7 @@ async fn appends(log: &Arc<EmbeddedLog>, tasks: u32, time: Duration) -> Vec<Dura
 
 fn batch(task: u32, number: u32) -> Batch {
     let id = format!("{:08x}-{task:04x}-{:08x}", (number / 4).wrapping_mul(0x9E37_79B1), number / 4);
-    let key = SessionKey { source: "line".to_owned(), subject: "session".to_owned(), id };
+    let key = SessionKey::new("line", "session", &id);
     let at = Timestamp::from_unix(1_800_000_000 + i64::from(number), 0, 0).unwrap_or(Timestamp::MIN);
     let mut digest = [0; 16];
     digest[..4].copy_from_slice(&task.to_le_bytes());

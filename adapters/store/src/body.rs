@@ -76,8 +76,14 @@ pub fn decode_refused(received_at: Timestamp, body: &[u8]) -> Option<Refused> {
 #[must_use]
 pub fn encode_notice(notice: &Notice) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(notice.record.len() + 128);
+    encode_notice_into(notice, &mut bytes);
+    bytes
+}
+
+/// Appends what a notice has beside its head to what is there: for many of them, one after another.
+pub(crate) fn encode_notice_into(notice: &Notice, bytes: &mut Vec<u8>) {
     bytes.push(VERSION);
-    let mut to = Writer(&mut bytes);
+    let mut to = Writer(bytes);
     to.key(&notice.key);
     to.u64(notice.events as u64);
     to.text(&notice.record);
@@ -93,7 +99,6 @@ pub fn encode_notice(notice: &Notice) -> Vec<u8> {
         to.text(&asset.value);
         to.option(asset.until, Writer::timestamp);
     });
-    bytes
 }
 
 /// The notice of a head and what [`encode_notice`] made of the rest of it; nothing when it is not that.
@@ -120,7 +125,7 @@ pub fn decode_notice(head: &Head, body: &[u8]) -> Option<Notice> {
 /// What is left of a notice whose session was forgotten.
 #[must_use]
 pub fn forgotten(id: NoticeId, revision: u32) -> Notice {
-    let key = SessionKey { source: String::new(), subject: String::new(), id: String::new() };
+    let key = SessionKey::new("", "", "");
     let (record, changes) = (String::new(), Vec::new());
     Notice { id, key, kind: NoticeKind::Forgotten, revision, record, events: 0, changes, asset: None }
 }

@@ -36,9 +36,9 @@ impl Writer<'_> {
     }
 
     pub(crate) fn key(&mut self, key: &SessionKey) {
-        self.text(&key.source);
-        self.text(&key.subject);
-        self.text(&key.id);
+        self.text(key.source());
+        self.text(key.subject());
+        self.text(key.id());
     }
 
     pub(crate) fn tag(&mut self, tag: Tag) {
@@ -94,8 +94,13 @@ impl<'b> Bytes<'b> {
     }
 
     pub(crate) fn text(&mut self) -> Option<String> {
+        self.str().map(str::to_owned)
+    }
+
+    /// A text where it stands.
+    fn str(&mut self) -> Option<&'b str> {
         let length = usize::try_from(self.u32()?).ok()?;
-        String::from_utf8(self.take(length)?.to_vec()).ok()
+        std::str::from_utf8(self.take(length)?).ok()
     }
 
     /// The outer is nothing when the bytes are not there.
@@ -109,7 +114,7 @@ impl<'b> Bytes<'b> {
     }
 
     pub(crate) fn key(&mut self) -> Option<SessionKey> {
-        Some(SessionKey { source: self.text()?, subject: self.text()?, id: self.text()? })
+        Some(SessionKey::new(self.str()?, self.str()?, self.str()?))
     }
 
     pub(crate) fn tag(&mut self) -> Option<Tag> {

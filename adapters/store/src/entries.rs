@@ -67,8 +67,7 @@ enum Found {
 }
 
 impl<P: Places> Entries<'_, P> {
-    pub(crate) fn load(&self, key: &SessionKey) -> Result<Stored, LogError> {
-        let tag = self.tags.of(key);
+    pub(crate) fn load(&self, tag: Tag) -> Result<Stored, LogError> {
         for _ in 0..TRIES {
             if let Some(stored) = self.try_load(tag, false)? {
                 return Ok(stored);

@@ -96,7 +96,7 @@ impl Filler {
     /// When the log does not take them: nothing of this call is appended.
     pub async fn append(&mut self, events: Vec<EventEntry>, released: Vec<RefusedId>) -> Result<(), LogError> {
         let keys: Vec<SessionKey> = events.iter().map(|event| event.key.clone()).collect();
-        let names: BTreeSet<&str> = keys.iter().map(|key| key.source.as_str()).collect();
+        let names: BTreeSet<&str> = keys.iter().map(SessionKey::source).collect();
         let settings = names.into_iter().filter_map(|name| self.sources.get(name)).map(Source::settings);
         let changed = settings.filter(|settings| self.known.get(&settings.name) != Some(settings));
         let changed: Vec<SourceSettings> = changed.collect();
@@ -162,7 +162,7 @@ impl Filler {
     }
 
     fn can_judge(&self, key: &SessionKey) -> bool {
-        self.sources.get(&key.source).is_some_and(|source| source.under(key).is_some())
+        self.sources.get(key.source()).is_some_and(|source| source.under(key).is_some())
     }
 
     /// Judges sessions, of each of which so many events changed nothing.
@@ -184,7 +184,7 @@ impl Filler {
                 }
                 continue;
             }
-            let Some(source) = self.sources.get(&key.source) else { continue };
+            let Some(source) = self.sources.get(key.source()) else { continue };
             let Some(under) = source.under(key) else { continue };
             let quiet = is_quiet(place, &stored);
             let judged = Judged::new(&mut source.restore(key.clone(), stored), under, as_of);

@@ -62,7 +62,7 @@ impl Engine {
             return Ok(Seen::Nothing);
         }
         let sources = self.inner.sources.now();
-        let viewed = sources.get(&key.source).and_then(|source| source.view(key, stored, Timestamp::MIN));
+        let viewed = sources.get(key.source()).and_then(|source| source.view(key, stored, Timestamp::MIN));
         Ok(viewed.map_or(Seen::Foreign, |viewed| Seen::Here(look(&viewed))))
     }
 

@@ -106,11 +106,11 @@ impl Refold {
         let mut keys = log.sessions(self.after.as_ref(), SESSIONS_MAX).await?;
         let Some(last) = keys.last().cloned() else { return Ok(None) };
         self.after = Some(last);
-        keys.retain(|key| self.sources.contains_key(&key.source));
+        keys.retain(|key| self.sources.contains_key(key.source()));
         let stored = log.load(&keys).await?;
         let mut refolded = Vec::with_capacity(keys.len());
         for (key, stored) in keys.into_iter().zip(stored) {
-            let Some(source) = self.sources.get(&key.source) else { continue };
+            let Some(source) = self.sources.get(key.source()) else { continue };
             if stored.gone.is_some() {
                 continue;
             }

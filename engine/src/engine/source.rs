@@ -69,8 +69,8 @@ impl Source {
         let body =
             std::str::from_utf8(&delivery.body).map_err(|error| Unreadable::NotUtf8 { offset: error.valid_up_to() })?;
         let event = reader.read_delivery(&self.contract, body, &delivery.headers)?;
-        let subject = self.contract.subject_name(event.subject).to_owned();
-        Ok((SessionKey { source: self.name.clone(), subject, id: event.id.to_owned() }, event))
+        let subject = self.contract.subject_name(event.subject);
+        Ok((SessionKey::new(&self.name, subject, event.id), event))
     }
 
     /// What it is read under, for a log to remember.
@@ -82,7 +82,7 @@ impl Source {
     /// What a session is judged under; nothing when the contract has no such subject.
     #[must_use]
     pub fn under(&self, key: &SessionKey) -> Option<Under<'_>> {
-        let (subject, _): (SubjectId, &str) = self.contract.subjects().find(|(_, name)| *name == key.subject)?;
+        let (subject, _): (SubjectId, &str) = self.contract.subjects().find(|(_, name)| *name == key.subject())?;
         Some(Under { contract: &self.contract, terms: &self.terms, subject })
     }
 

@@ -10,11 +10,13 @@
 //! log says the same again and asks no clock.
 
 mod changes; // what differs between two records
+mod key; // whose log it is
 mod notice; // what is said, each once
 mod session; // the log of a session, judged entry by entry
 mod wanting; // events that did not come, from one record to the next
 
 pub use changes::{Change, changes};
+pub use key::SessionKey;
 pub use notice::{Asset, Notice, NoticeId, NoticeKind, Said};
-pub use session::{Arrival as LiveArrival, Received, Session, SessionKey, Under};
+pub use session::{Arrival as LiveArrival, Received, Session, Under};
 pub(crate) use wanting::{Names, Wanting};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::changes::Change;
-use super::session::SessionKey;
+use super::key::SessionKey;
 use crate::json::write_string;
 use crate::timestamp::Timestamp;
 
@@ -133,7 +133,7 @@ impl NoticeId {
     #[must_use]
     pub fn new(key: &SessionKey, kind: NoticeKind, revision: u32) -> NoticeId {
         let mut hasher = blake3::Hasher::new();
-        for part in ["finis notice 1", &key.source, &key.subject, &key.id, kind.as_str()] {
+        for part in ["finis notice 1", key.source(), key.subject(), key.id(), kind.as_str()] {
             hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
         }
         hasher.update(&revision.to_le_bytes());
@@ -173,7 +173,7 @@ impl Notice {
     /// What is left of it when its session is forgotten.
     #[must_use]
     pub fn forgotten(self) -> Notice {
-        let key = SessionKey { source: String::new(), subject: String::new(), id: String::new() };
+        let key = SessionKey::new("", "", "");
         let Notice { id, revision, .. } = self;
         let (record, changes) = (String::new(), Vec::new());
         Notice { id, key, kind: NoticeKind::Forgotten, revision, record, events: 0, changes, asset: None }

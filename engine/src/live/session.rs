@@ -1,6 +1,7 @@
 //! The log of a session, judged entry by entry.
 
 use super::changes::{Change, changes};
+use super::key::SessionKey;
 use super::notice::{Asset, EVENTS_MAX, Notice, NoticeId, NoticeKind, Said};
 use super::wanting::Wanting;
 use crate::certificate::Certifier;
@@ -10,17 +11,6 @@ use crate::judge::{Status, Verdict, deadline, judge};
 use crate::partial::Partial;
 use crate::record::{Key, Record};
 use crate::timestamp::Timestamp;
-
-/// Whose log it is: source, subject and id, each byte for byte.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SessionKey {
-    /// The name of the configured origin.
-    pub source: String,
-    /// The name of the subject: `session`, `campaign`, ….
-    pub subject: String,
-    /// The id.
-    pub id: String,
-}
 
 /// What a session is read and judged under.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +87,7 @@ impl Session {
     ) -> Session {
         let mut session = Session { said, ..Session::new(key) };
         for (arrival, at) in events {
-            session.add(&arrival, at);
+            session.add(arrival, at);
         }
         deadlines.into_iter().for_each(|due| session.reach(due));
         session
@@ -123,8 +113,8 @@ impl Session {
 
     /// Takes an event that came at `at`, and says what is to be said. Deadlines that were due before
     /// are passed first, by [`Session::pass`].
-    pub fn receive(&mut self, under: Under<'_>, arrival: &Arrival, at: Timestamp) -> Received {
-        if self.has(arrival) {
+    pub fn receive(&mut self, under: Under<'_>, arrival: Arrival, at: Timestamp) -> Received {
+        if self.has(&arrival) {
             return Received::Duplicate;
         }
         self.add(arrival, Some(at));
@@ -156,9 +146,9 @@ impl Session {
 
     /// Takes an event, and says nothing of it yet: what came by an import is judged when all of it is in, by
     /// [`Session::settle`]. One that is here already may have come earlier than was known.
-    pub fn add(&mut self, arrival: &Arrival, at: Option<Timestamp>) {
+    pub fn add(&mut self, arrival: Arrival, at: Option<Timestamp>) {
         let place = self.partial.len();
-        self.partial.merge(&arrival.event);
+        self.partial.absorb(arrival.event);
         let place = self.partial.place(arrival.digest).unwrap_or(place);
         self.partial.see_again(place, at);
         if let Some(at) = at {
@@ -226,7 +216,7 @@ impl Session {
     /// The record as it is at a later time than that of the latest entry, as JSON without events and
     /// certificate: however many events there are, it is no longer for them.
     pub(crate) fn outline_at(&self, under: Under<'_>, at: Timestamp) -> String {
-        let key = Key { source: &self.key.source, subject: under.subject, id: &self.key.id };
+        let key = Key { source: self.key.source(), subject: under.subject, id: self.key.id() };
         outline(&Record::without_events(key, &self.partial, under.contract, under.terms, at.max(self.now())))
     }
 
@@ -245,7 +235,7 @@ impl Session {
     }
 
     fn read<'s>(&'s self, under: Under<'s>, at: Timestamp) -> Record<'s> {
-        let key = Key { source: &self.key.source, subject: under.subject, id: &self.key.id };
+        let key = Key { source: self.key.source(), subject: under.subject, id: self.key.id() };
         Record::new(key, &self.partial, under.contract, under.terms, at)
     }
 

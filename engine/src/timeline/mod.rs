@@ -119,7 +119,7 @@ pub(crate) fn timeline(source: &Source, under: Under<'_>, key: &SessionKey, stor
             }
             Turn::Came(Read { entry, event }) => {
                 if let Some((_, _, arrival)) = event {
-                    session.add(arrival, entry.received_at);
+                    session.add(arrival.clone(), entry.received_at);
                 }
                 let kind = event.as_ref().map(|(kind, ..)| kind.clone());
                 let known = stored.repeated.binary_search_by_key(&entry.digest, |(digest, _)| *digest);

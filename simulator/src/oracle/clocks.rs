@@ -33,11 +33,11 @@ pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings)
             }
         }
         for (key, due) in &batch.deadlines {
-            findings.expect(passed.insert((key, *due)), Promise::Deadlines, Some(&key.id), || {
+            findings.expect(passed.insert((key, *due)), Promise::Deadlines, Some(key.id()), || {
                 format!("the deadline of {due} passed twice")
             });
             let late = micros(step.at) - micros(*due);
-            findings.expect(!given.calm || (0..=LATE_MAX).contains(&late), Promise::Deadlines, Some(&key.id), || {
+            findings.expect(!given.calm || (0..=LATE_MAX).contains(&late), Promise::Deadlines, Some(key.id()), || {
                 format!("the deadline of {due} passed at {}, and nothing went wrong", step.at)
             });
             latest = latest.max(Some(*due));

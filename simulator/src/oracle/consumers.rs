@@ -61,7 +61,7 @@ pub(super) fn judge(played: &Played, findings: &mut Findings) {
                     });
                     continue;
                 };
-                let session = Some(key.id.as_str());
+                let session = Some(key.id());
                 findings.expect(!told.is_settled(*seq), Promise::NotAgain, session, || {
                     format!("the {who} has acknowledged {seq}, and is handed it again as {known}")
                 });
@@ -111,7 +111,7 @@ pub(super) fn judge(played: &Played, findings: &mut Findings) {
         let remembered = played.kept.consumers.iter().find(|known| known.name == who.name());
         for (seq, (id, key)) in (1..).zip(&said) {
             let may_be_away = let_go.contains(*key);
-            let session = Some(key.id.as_str());
+            let session = Some(key.id());
             let is_remembered = remembered.is_some_and(|known| !known.is_open(seq));
             findings.expect(
                 is_remembered || !(told.is_settled(seq) || told.parked.contains(&seq)),

@@ -16,14 +16,14 @@ use crate::run::Kept;
 pub fn judge_damaged(given: &Given<'_>, whole: &Kept, damaged: &Kept, as_of: Timestamp) -> Vec<Broken> {
     let mut findings = Findings::default();
     for (key, stored) in &damaged.sessions {
-        let session = Some(key.id.as_str());
+        let session = Some(key.id());
         let before = whole.sessions.get(key);
-        let mut model = given.model(&key.source);
+        let mut model = given.model(key.source());
         for event in &stored.events {
             let is_true = before.is_some_and(|before| before.events.contains(event));
             findings
                 .expect(is_true, Promise::Posted, session, || format!("event {} is not as it was kept", event.digest));
-            model.take(&key.source, &event.delivery.headers, &event.delivery.body, event.received_at);
+            model.take(key.source(), &event.delivery.headers, &event.delivery.body, event.received_at);
         }
         for due in &stored.deadlines {
             let is_true = before.is_some_and(|before| before.deadlines.contains(due));
@@ -37,7 +37,7 @@ pub fn judge_damaged(given: &Given<'_>, whole: &Kept, damaged: &Kept, as_of: Tim
             // There is nothing to hold its record against.
             continue;
         }
-        let of = Key { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
+        let of = Key { source: key.source().to_owned(), subject: key.subject().to_owned(), id: key.id().to_owned() };
         sessions::record(&model, &of, damaged.records.get(key), Instant::from(as_of), &mut findings);
     }
     for refused in &damaged.refused {
@@ -49,7 +49,7 @@ pub fn judge_damaged(given: &Given<'_>, whole: &Kept, damaged: &Kept, as_of: Tim
         let before = whole.outbox.iter().find(|(known, _)| known == seq).map(|(_, before)| before);
         let is_true = before
             .is_some_and(|before| notice == before || (notice.kind == NoticeKind::Forgotten && notice.id == before.id));
-        findings.expect(is_true, Promise::Outbox, Some(&notice.key.id), || {
+        findings.expect(is_true, Promise::Outbox, Some(notice.key.id()), || {
             format!("at place {seq} of the outbox stands {}, and not what was kept there", notice.id)
         });
     }

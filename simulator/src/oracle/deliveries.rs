@@ -85,7 +85,7 @@ fn read(contract: &Contract, arrival: &Arrival) -> Option<Read> {
     let body = std::str::from_utf8(&arrival.body).ok()?;
     let told = model::read(contract.draft(), &arrival.headers, body).ok()?;
     let subject = contract.draft().subjects[told.subject].name.clone();
-    Some(Read { key: SessionKey { source: arrival.source.clone(), subject, id: told.id }, digest: told.digest })
+    Some(Read { key: SessionKey::new(&arrival.source, &subject, &told.id), digest: told.digest })
 }
 
 impl<'s> Known<'s> {
@@ -94,16 +94,16 @@ impl<'s> Known<'s> {
             let place = (event.key.clone(), event.digest.to_bytes());
             let bodies = self.posted.get(&place);
             let was_posted = bodies.is_some_and(|bodies| bodies.contains(&event.delivery.body[..]));
-            findings.expect(was_posted, Promise::Posted, Some(&event.key.id), || {
+            findings.expect(was_posted, Promise::Posted, Some(event.key.id()), || {
                 format!("event {} is kept, and nobody posted it", event.digest)
             });
             let is_away = self.let_go.contains(&event.key);
-            findings.expect(!(is_away && *is_new), Promise::LetGo, Some(&event.key.id), || {
+            findings.expect(!(is_away && *is_new), Promise::LetGo, Some(event.key.id()), || {
                 format!("event {} is kept of a session that was let go", event.digest)
             });
             let is_first = !self.kept.contains_key(&place);
             self.kept.entry(place).or_insert(&event.delivery.body);
-            findings.expect(is_first || !is_new, Promise::Kept, Some(&event.key.id), || {
+            findings.expect(is_first || !is_new, Promise::Kept, Some(event.key.id()), || {
                 format!("event {} was there before, and counts as new", event.digest)
             });
         }
@@ -141,7 +141,7 @@ impl<'s> Known<'s> {
             Answer::Told(told) => told,
         };
         let read = self.read.remove(&place);
-        let session = read.as_ref().map(|read| read.key.id.clone());
+        let session = read.as_ref().map(|read| read.key.id().to_owned());
         let session = session.as_deref();
         let wrong = |should: &str| format!("delivery {place} is answered `{answer}`, and {should}");
         // A clock that is off may take what is old for new, and the other way round; but no forgery.
@@ -173,7 +173,7 @@ impl<'s> Known<'s> {
             let is_kept = self.refused.contains(&arrival.body);
             return findings.expect(is_kept || !is_quarantined, Promise::Kept, None, || wrong("it is not there"));
         };
-        let session = Some(key.id.clone());
+        let session = Some(key.id().to_owned());
         let session = session.as_deref();
         let of = match receipt {
             Receipt::Quarantined { .. } => {
@@ -210,7 +210,7 @@ impl<'s> Known<'s> {
             let stored = played.kept.sessions.get(key);
             let event = stored.and_then(|stored| stored.events.iter().find(|event| event.digest.to_bytes() == *digest));
             let is_there = event.is_some_and(|event| event.delivery.body[..] == **body);
-            findings.expect(is_there || self.let_go.contains(key), Promise::Kept, Some(&key.id), || {
+            findings.expect(is_there || self.let_go.contains(key), Promise::Kept, Some(key.id()), || {
                 let digest = hex(digest);
                 format!("event {digest} {}", if event.is_some() { "has changed" } else { "is not there any more" })
             });
@@ -218,7 +218,7 @@ impl<'s> Known<'s> {
         for (key, stored) in &played.kept.sessions {
             for event in &stored.events {
                 let was_kept = self.kept.contains_key(&(key.clone(), event.digest.to_bytes())) && event.key == *key;
-                findings.expect(was_kept, Promise::Posted, Some(&key.id), || {
+                findings.expect(was_kept, Promise::Posted, Some(key.id()), || {
                     format!("event {} is there, and nobody saw it kept", event.digest)
                 });
             }

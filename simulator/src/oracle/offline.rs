@@ -21,7 +21,7 @@ pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings)
     let mut records = BTreeMap::new();
     let mut sources: BTreeMap<&str, Vec<&Stored>> = BTreeMap::new();
     for (key, stored) in &played.kept.sessions {
-        sources.entry(&key.source).or_default().push(stored);
+        sources.entry(key.source()).or_default().push(stored);
     }
     for (source, stored) in sources {
         // Terms were set up before it was played.
@@ -33,13 +33,13 @@ pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings)
     }
     for key in played.kept.sessions.keys() {
         let (live, offline) = (played.kept.records.get(key), records.get(key));
-        findings.expect(live == offline, Promise::Offline, Some(&key.id), || {
+        findings.expect(live == offline, Promise::Offline, Some(key.id()), || {
             let text = |record: Option<&String>| record.map_or("there is none", |record| record).to_owned();
             format!("\n   live it is {}\noffline it is {}", text(live), text(offline))
         });
     }
     for key in records.keys().filter(|key| !played.kept.sessions.contains_key(key)) {
-        findings.note(Promise::Offline, Some(&key.id), || "offline it is there, and live it is not".to_owned());
+        findings.note(Promise::Offline, Some(key.id()), || "offline it is there, and live it is not".to_owned());
     }
 }
 
@@ -80,7 +80,7 @@ fn records_of(
             let event = Packed::read(&bytes, &all);
             (event.subject(), String::from_utf8_lossy(event.id()).into_owned())
         };
-        packed.entry((&event.key.source, subject, id)).or_default().push(bytes);
+        packed.entry((event.key.source(), subject, id)).or_default().push(bytes);
     }
     let all = forms.all();
     let (mut folder, certifier) = (Folder::default(), Certifier::new(contract, terms));
@@ -90,7 +90,7 @@ fn records_of(
         let mut out = Vec::new();
         let record = Record::new(Key { source, subject, id: &id }, partial, contract, terms, as_of);
         record.write_certified(&mut out, &certifier);
-        let key = SessionKey { source: source.to_owned(), subject: contract.subject_name(subject).to_owned(), id };
+        let key = SessionKey::new(source, contract.subject_name(subject), &id);
         (key, String::from_utf8_lossy(&out).into_owned())
     };
     Ok(packed.into_iter().map(record).collect())
@@ -101,7 +101,7 @@ fn line(event: &EventEntry) -> String {
     let text = |text: &str| Json::String(text.to_owned());
     let mut members = Vec::new();
     members.extend(event.received_at.map(|at| ("received_at".to_owned(), text(&at.to_string()))));
-    members.push(("source".to_owned(), text(&event.key.source)));
+    members.push(("source".to_owned(), text(event.key.source())));
     let headers = event.delivery.headers.iter().map(|(name, value)| (name.clone(), text(value)));
     members.push(("headers".to_owned(), Json::Object(headers.collect())));
     let head = Json::Object(members).to_string();

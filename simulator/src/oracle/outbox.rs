@@ -17,7 +17,7 @@ pub(super) fn judge(played: &Played, findings: &mut Findings) {
             Did::LetGo { keys, .. } => let_go.extend(keys),
             Did::Kept(batch) => {
                 for (notice, is_first) in &batch.notices {
-                    let session = Some(notice.key.id.as_str());
+                    let session = Some(notice.key.id());
                     let name = || format!("{} {}", notice.kind.as_str(), notice.revision);
                     let is_away = let_go.contains(&notice.key);
                     // Of what was let go meanwhile the log knows better than the writer.
@@ -62,14 +62,14 @@ pub(super) fn judge(played: &Played, findings: &mut Findings) {
         let is_right = expected.is_some_and(|expected| {
             notice.id == expected.id && (notice.kind == NoticeKind::Forgotten || notice == *expected)
         });
-        findings.expect(is_right, Promise::Outbox, Some(&notice.key.id), || {
+        findings.expect(is_right, Promise::Outbox, Some(notice.key.id()), || {
             format!("at place {seq} of the outbox stands {}, and not what was kept there", notice.id)
         });
     }
     let there: BTreeSet<u64> = played.kept.outbox.iter().map(|(seq, _)| *seq).collect();
     for (seq, notice) in (1..).zip(&said) {
         let may_be_away = let_go.contains(&notice.key);
-        findings.expect(there.contains(&seq) || may_be_away, Promise::Outbox, Some(&notice.key.id), || {
+        findings.expect(there.contains(&seq) || may_be_away, Promise::Outbox, Some(notice.key.id()), || {
             format!("nothing stands at place {seq} of the outbox")
         });
     }

@@ -25,7 +25,7 @@ pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings)
                         continue;
                     }
                     let delivery = &event.delivery;
-                    let (source, headers, body) = (event.key.source.as_str(), &delivery.headers, &delivery.body);
+                    let (source, headers, body) = (event.key.source(), &delivery.headers, &delivery.body);
                     let model = models.entry(source).or_insert_with(|| given.model(source));
                     // There was one before it, in quarantine.
                     if let Some(log_at) = filled.log_at.filter(|_| is_filled) {
@@ -66,7 +66,7 @@ pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings)
     let events = last.values().filter_map(|last| last.event).chain(played.kept.latest);
     let until = Instant::from(events.fold(played.end.1, Timestamp::max));
     for (model, key) in models.values().flat_map(|model| model.keys().map(move |key| (model, key))) {
-        let of = SessionKey { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
+        let of = SessionKey::new(&key.source, &key.subject, &key.id);
         let told = told.remove(&of).unwrap_or_default();
         let last = last.get(&of).copied().unwrap_or_default();
         let Some(gone) = let_go.get(&of) else {
@@ -102,14 +102,14 @@ pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings)
         }
     }
     for (key, told) in told {
-        findings.note(Promise::Said, Some(&key.id), || {
+        findings.note(Promise::Said, Some(key.id()), || {
             format!("{} notices of a session of which nothing is kept", told.len())
         });
     }
     for key in played.kept.sessions.keys() {
-        let of = Key { source: key.source.clone(), subject: key.subject.clone(), id: key.id.clone() };
-        let has_events = models.get(key.source.as_str()).is_some_and(|model| model.status(&of, until).is_some());
-        findings.expect(has_events, Promise::Posted, Some(&key.id), || "nothing of it was kept".to_owned());
+        let of = Key { source: key.source().to_owned(), subject: key.subject().to_owned(), id: key.id().to_owned() };
+        let has_events = models.get(key.source()).is_some_and(|model| model.status(&of, until).is_some());
+        findings.expect(has_events, Promise::Posted, Some(key.id()), || "nothing of it was kept".to_owned());
     }
 }
 

@@ -337,7 +337,7 @@ impl Play<'_> {
             let body = std::str::from_utf8(&arrival.body).ok()?;
             let told = model::read(self.contract.draft(), &arrival.headers, body).ok()?;
             let subject = self.contract.draft().subjects[told.subject].name.clone();
-            Some(SessionKey { source: arrival.source.clone(), subject, id: told.id })
+            Some(SessionKey::new(&arrival.source, &subject, &told.id))
         })
     }
 

@@ -227,11 +227,11 @@ impl Played {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Answer::Told(Ok(Receipt::Stored { key })) => write!(f, "stored, of {}", key.id),
-            Answer::Told(Ok(Receipt::Duplicate { key })) => write!(f, "duplicate, of {}", key.id),
+            Answer::Told(Ok(Receipt::Stored { key })) => write!(f, "stored, of {}", key.id()),
+            Answer::Told(Ok(Receipt::Duplicate { key })) => write!(f, "duplicate, of {}", key.id()),
             Answer::Told(Ok(Receipt::Quarantined { reason })) => write!(f, "quarantined: {reason}"),
-            Answer::Told(Ok(Receipt::Expired { key })) => write!(f, "expired, of {}", key.id),
-            Answer::Told(Ok(Receipt::Forgotten { key })) => write!(f, "forgotten, of {}", key.id),
+            Answer::Told(Ok(Receipt::Expired { key })) => write!(f, "expired, of {}", key.id()),
+            Answer::Told(Ok(Receipt::Forgotten { key })) => write!(f, "forgotten, of {}", key.id()),
             Answer::Told(Err(error)) => error.fmt(f),
             Answer::Down => f.write_str("nobody is there"),
         }
@@ -252,11 +252,11 @@ impl fmt::Display for Step {
             Did::Answered { place, answer } => write!(f, "answered: {place}: {answer}"),
             Did::Kept(batch) => batch.fmt(f),
             Did::LetGo { keys, at } => {
-                let keys: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+                let keys: Vec<&str> = keys.iter().map(SessionKey::id).collect();
                 write!(f, "let go at {at}: {}", keys.join(", "))
             }
             Did::Marked { who, marks } => write!(f, "{who}: {marks:?}"),
-            Did::Handed { who, seq, id, key } => write!(f, "{who}: handed {seq}, {id} of {}", key.id),
+            Did::Handed { who, seq, id, key } => write!(f, "{who}: handed {seq}, {id} of {}", key.id()),
             Did::Came { who } => write!(f, "{who}: came"),
             Did::Acking { who, seq } => write!(f, "{who}: acknowledges {seq}"),
             Did::Acked { who, seq } => write!(f, "{who}: acknowledged {seq}"),
@@ -273,14 +273,14 @@ impl fmt::Display for Batch {
         f.write_str("kept:")?;
         for (event, is_new) in &self.events {
             let at = event.received_at.map_or_else(String::new, |at| format!(" of {at}"));
-            write!(f, " event {}{at} of {}{};", event.digest, event.key.id, again(*is_new))?;
+            write!(f, " event {}{at} of {}{};", event.digest, event.key.id(), again(*is_new))?;
         }
         for (key, due) in &self.deadlines {
-            write!(f, " deadline {due} of {};", key.id)?;
+            write!(f, " deadline {due} of {};", key.id())?;
         }
         for (notice, is_first) in &self.notices {
             let Notice { id, kind, revision, key, .. } = notice;
-            write!(f, " {} {revision} of {}: {id}{};", kind.as_str(), key.id, again(*is_first))?;
+            write!(f, " {} {revision} of {}: {id}{};", kind.as_str(), key.id(), again(*is_first))?;
         }
         for refused in &self.refused {
             write!(f, " refused {};", refused.id())?;

@@ -103,13 +103,13 @@ impl<'c> Both<'c> {
         let engine = self.engine.entry(id.clone()).or_insert_with(|| Engine {
             subject,
             partial: Partial::default(),
-            live: live::Session::new(SessionKey { source: SOURCE.into(), subject: id.0, id: id.1 }),
+            live: live::Session::new(SessionKey::new(SOURCE, &id.0, &id.1)),
             notices: Vec::new(),
         });
         let is_new = engine.partial.add(self.contract, &read.event, Some(at));
         assert_eq!(is_new, matches!(taken, Taken::New(_)), "{arrival:?}");
         engine.pass_deadlines(under, at);
-        match engine.live.receive(under, &live::LiveArrival::new(self.contract, &read.event), at) {
+        match engine.live.receive(under, live::LiveArrival::new(self.contract, &read.event), at) {
             Received::Stored(notices) => engine.notices.extend(notices),
             Received::Duplicate => assert!(!is_new),
         }

@@ -52,7 +52,7 @@ struct Live {
 
 impl Live {
     fn new(id: &str) -> Live {
-        let key = SessionKey { source: "here".into(), subject: "session".into(), id: id.to_owned() };
+        let key = SessionKey::new("here", "session", id);
         Live { session: Session::new(key), events: Vec::new(), said: Vec::new() }
     }
 
@@ -118,7 +118,7 @@ fn live(
             finis_engine::EventKind::Unknown(name) => name,
         };
         let event = LiveArrival::new(contract, &read.event);
-        if let Received::Stored(notices) = live.session.receive(under, &event, arrival.received_at) {
+        if let Received::Stored(notices) = live.session.receive(under, event, arrival.received_at) {
             live.events.push((micros(arrival.received_at), kind.to_owned()));
             live.hear(arrival.received_at, notices, Some(kind));
         }

@@ -111,15 +111,15 @@ async fn print(look: &Look, json: bool, after: &mut u64, table: &mut Table<6>) -
 }
 
 fn cells((seq, notice): &(u64, Notice)) -> [String; 6] {
-    let session = match notice.key.subject.as_str() {
-        "session" => notice.key.id.clone(),
-        subject => format!("{subject} {}", notice.key.id),
+    let session = match notice.key.subject() {
+        "session" => notice.key.id().to_owned(),
+        subject => format!("{subject} {}", notice.key.id()),
     };
     [
         seq.to_string(),
         notice.kind.as_str().to_owned(),
         notice.revision.to_string(),
-        notice.key.source.clone(),
+        notice.key.source().to_owned(),
         session,
         notice.id.to_string(),
     ]

@@ -157,8 +157,8 @@ fn as_json(consumer: &str, seq: u64, cause: &Cause, notice: Option<&Notice>) -> 
         ("id", notice.map(|notice| json!(notice.id.to_string()))),
         ("kind", notice.map(|notice| json!(notice.kind.as_str()))),
         ("revision", notice.map(|notice| json!(notice.revision))),
-        ("source", notice.map(|notice| json!(notice.key.source))),
-        ("session", notice.map(|notice| json!(notice.key.id))),
+        ("source", notice.map(|notice| json!(notice.key.source()))),
+        ("session", notice.map(|notice| json!(notice.key.id()))),
     ];
     for (name, value) in members {
         if let Some(value) = value {

@@ -227,8 +227,8 @@ impl Report<'_> {
 }
 
 fn write_example(out: &mut String, key: &SessionKey, example: &Example) -> std::fmt::Result {
-    let subject = if key.subject == "session" { String::new() } else { format!("{} ", key.subject) };
-    let mut line = format!("  {subject}{} of {}", shown(&key.id), shown(&key.source));
+    let subject = if key.subject() == "session" { String::new() } else { format!("{} ", key.subject()) };
+    let mut line = format!("  {subject}{} of {}", shown(key.id()), shown(key.source()));
     let said = example.said.iter().map(|(kind, revision)| format!("{}, revision {revision}", kind.as_str()));
     let said: Vec<String> = said.collect();
     if !said.is_empty() {
@@ -315,9 +315,9 @@ fn example_json(key: &SessionKey, example: &Example) -> Value {
         .map(|Change { part, old, new }| change(&[("old", old), ("new", new)], json!({"part": part})));
     let (was_due, due) = example.due;
     json!({
-        "source": key.source,
-        "subject": key.subject,
-        "session": key.id,
+        "source": key.source(),
+        "subject": key.subject(),
+        "session": key.id(),
         "said": said.collect::<Vec<_>>(),
         "changes": changes.collect::<Vec<_>>(),
         "awaited_until": time(was_due),

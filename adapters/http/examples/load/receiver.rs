@@ -167,7 +167,7 @@ pub(crate) async fn lost(folder: &Path, acknowledged: &[Sent]) -> io::Result<usi
 }
 
 fn key(sent: Sent) -> SessionKey {
-    SessionKey { source: SOURCE.to_owned(), subject: "session".to_owned(), id: sent.id() }
+    SessionKey::new(SOURCE, "session", &sent.id())
 }
 
 /// Is the bare receiver until its input ends.

@@ -19,14 +19,14 @@ const CHARS_MAX: usize = 4096;
 
 /// A cursor behind a session.
 pub(super) fn write(key: &SessionKey) -> String {
-    encode(&(FORM, &key.source, &key.subject, &key.id))
+    encode(&(FORM, key.source(), key.subject(), key.id()))
 }
 
 /// The session that a cursor is behind; nothing when it is none of ours. It need not be there any more.
 pub(super) fn read(cursor: &str) -> Option<SessionKey> {
     let (form, source, subject, id): (String, String, String, String) = decode(cursor)?;
     let is_ours = form == FORM && ![&source, &subject, &id].iter().any(|part| part.is_empty());
-    is_ours.then_some(SessionKey { source, subject, id })
+    is_ours.then(|| SessionKey::new(&source, &subject, &id))
 }
 
 /// A cursor behind a refused delivery.
@@ -62,7 +62,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(source in ".{1,20}", subject in ".{1,9}", id in ".{1,60}") {
-            let key = SessionKey { source, subject, id };
+            let key = SessionKey::new(&source, &subject, &id);
             prop_assert_eq!(read(&write(&key)), Some(key));
         }
 
@@ -70,7 +70,7 @@ mod tests {
         fn what_was_tampered_with_is_another_or_none(
             id in ".{1,60}", place in any::<prop::sample::Index>(), other in any::<u8>(), cut in any::<prop::sample::Index>(),
         ) {
-            let cursor = write(&SessionKey { source: "desk".into(), subject: "session".into(), id });
+            let cursor = write(&SessionKey::new("desk", "session", &id));
             let mut changed = cursor.clone().into_bytes();
             changed[place.index(cursor.len())] = other;
             let _ = read(&String::from_utf8_lossy(&changed));

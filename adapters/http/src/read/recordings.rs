@@ -18,7 +18,7 @@ pub(super) async fn list(
     asked: Parameters,
 ) -> Result<Response, Problem> {
     let (source, id) = path(of)?;
-    let key = key(source, &asked, id);
+    let key = key(&source, &asked, &id);
     let archives = shared.recordings.clone();
     let of = key.clone();
     // It is looked at on a thread that may wait for a disk.

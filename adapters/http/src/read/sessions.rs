@@ -92,7 +92,7 @@ async fn page(engine: &Engine, wanted: &Wanted, limit: usize, mut after: Option<
         let is_last = keys.len() < asked;
         for key in keys {
             page.looked_at += 1;
-            if wanted.source.as_ref().is_none_or(|source| *source == key.source) {
+            if wanted.source.as_ref().is_none_or(|source| *source == key.source()) {
                 let seen = engine.view(&key, |viewed| (viewed.stored.events.len(), wanted.row(&key, viewed))).await;
                 match seen {
                     Ok(Seen::Here((_, Err(Damaged))) | Seen::Foreign) | Err(LogError::Damaged { .. }) => {
@@ -157,9 +157,9 @@ impl Wanted {
             && self.until.is_none_or(|until| latest.is_none_or(|latest| latest < until));
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         Ok(is_wanted.then(|| Row {
-            source: key.source.clone(),
+            source: key.source().to_owned(),
             subject: record.subject.map(str::to_owned),
-            session: key.id.clone(),
+            session: key.id().to_owned(),
             channel: record.verdict.channel.as_str(),
             status: record.verdict.status.as_str(),
             by: record.verdict.by.map(By::as_str),

@@ -36,7 +36,7 @@ pub(super) async fn record(
     asked: Parameters,
 ) -> Result<Response, Problem> {
     let (source, id) = path(of)?;
-    shared.look(key(source, &asked, id), |viewed| whole(viewed).map(|()| viewed.record())).await
+    shared.look(key(&source, &asked, &id), |viewed| whole(viewed).map(|()| viewed.record())).await
 }
 
 pub(super) async fn timeline(
@@ -50,7 +50,7 @@ pub(super) async fn timeline(
         let damaged = serde_json::to_string(&viewed.stored.damaged).unwrap_or_default();
         Ok(format!("{{\"damaged\":{damaged},\"entries\":[{}]}}", viewed.timeline_json().join(",")))
     };
-    shared.look(key(source, &asked, id), timeline).await
+    shared.look(key(&source, &asked, &id), timeline).await
 }
 
 pub(super) async fn delivery(
@@ -65,11 +65,11 @@ pub(super) async fn delivery(
             entry.ok_or_else(|| Problem::not_found("unknown_event", "the session has no event of that digest"))?;
         delivered(entry).ok_or_else(Problem::internal)
     };
-    shared.look(key(source, &asked, id), delivery).await
+    shared.look(key(&source, &asked, &id), delivery).await
 }
 
-pub(super) fn key(source: String, asked: &Parameters, id: String) -> SessionKey {
-    SessionKey { source, subject: asked.text("subject").unwrap_or(SESSION).to_owned(), id }
+pub(super) fn key(source: &str, asked: &Parameters, id: &str) -> SessionKey {
+    SessionKey::new(source, asked.text("subject").unwrap_or(SESSION), id)
 }
 
 /// A record of a part of what came would say what is not so.
@@ -80,7 +80,7 @@ fn whole(viewed: &Viewed<'_>) -> Result<(), Problem> {
 fn delivered(entry: &EventEntry) -> Option<String> {
     let delivered = Delivered {
         received_at: entry.received_at.map(|at| at.to_string()),
-        source: &entry.key.source,
+        source: entry.key.source(),
         headers: entry.delivery.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
         body: std::str::from_utf8(&entry.delivery.body).ok()?,
     };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use finis_engine::live::SessionKey;
 use finis_engine::log::LogError;
 use finis_engine::{Receipt, ReceiveError};
 use finis_providers::signature::Refused;
@@ -41,7 +42,7 @@ pub(super) fn receipt(receipt: &Receipt, headers: HeaderMap) -> Answer {
     };
     // A 4xx would make a provider send it again, or give up on the address: it is safe, or never wanted again.
     let status = if reason.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let session = key.map(|key| key.id.as_str());
+    let session = key.map(SessionKey::id);
     // To the byte when it is a session whose id needs no escapes, as nearly every time: one piece of memory then.
     let around = r#"{"outcome":"","session":""}"#.len();
     let bytes = around + outcome.len() + session.or(reason).map_or(0, str::len);

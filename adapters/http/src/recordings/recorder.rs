@@ -178,9 +178,9 @@ impl<D: Download> Recorder<D> {
         let key = &notice.key;
         let outcome = Outcome {
             notice: notice.id.to_string(),
-            source: key.source.clone(),
-            subject: key.subject.clone(),
-            session: key.id.clone(),
+            source: key.source().to_owned(),
+            subject: key.subject().to_owned(),
+            session: key.id().to_owned(),
             field: asset.field.clone(),
             came: came.clone(),
             at: self.clock.now(),
@@ -189,7 +189,7 @@ impl<D: Download> Recorder<D> {
         let (archive, key, id) = (source.archive.clone(), key.clone(), notice.id);
         let said = blocking(move || archive.say(&key, id, &outcome)).await;
         said.map_err(|error| Why::Unsaid(came.clone(), error.to_string()))?;
-        let (source, id) = (notice.key.source.as_str(), notice.id);
+        let (source, id) = (notice.key.source(), notice.id);
         match &came {
             Came::Archived { bytes, .. } => {
                 self.tally.count(source, |counts| {
@@ -228,14 +228,14 @@ impl<D: Download> Handler for Recorder<D> {
 
     async fn handle(&self, placed: Placed) -> Result<(), Wanting> {
         let Placed { seq, notice } = placed;
-        let Some((asset, source)) = notice.asset.as_ref().zip(self.sources.get(&notice.key.source)) else {
+        let Some((asset, source)) = notice.asset.as_ref().zip(self.sources.get(notice.key.source())) else {
             return Ok(());
         };
         let began = self.clock.now();
         self.deal(seq, &notice, asset, source).await.map_err(|why| Wanting {
             seq,
             id: notice.id,
-            source: notice.key.source.clone(),
+            source: notice.key.source().to_owned(),
             began,
             until: asset.until,
             why,

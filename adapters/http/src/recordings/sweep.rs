@@ -42,7 +42,7 @@ pub async fn sweep(
             swept.gone += blocking(move || archive.erase(&key)).await?;
             continue;
         }
-        let Some(keep) = keep.get(&key.source).copied() else { continue };
+        let Some(keep) = keep.get(key.source()).copied() else { continue };
         let old: Vec<_> = outcomes.into_iter().filter(|outcome| now.since(outcome.at) > keep).collect();
         if !old.is_empty() {
             swept.old += old.len() as u64;

@@ -152,7 +152,7 @@ async fn dead_letters_are_listed_sent_again_and_let_be() {
     let fails = Arc::new(AtomicBool::new(true));
     let failing = fails.clone();
     let handler = move |placed: Placed| {
-        let fails = failing.load(Ordering::SeqCst) && placed.notice.key.id != "c";
+        let fails = failing.load(Ordering::SeqCst) && placed.notice.key.id() != "c";
         async move { if fails { Err("the receiver said 500") } else { Ok(()) } }
     };
     let policy = Policy { tries_max: 1, ..Policy::default() };

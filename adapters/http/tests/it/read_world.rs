@@ -43,7 +43,7 @@ impl Layer for Watched {
 
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
         self.loaded.fetch_add(keys.len(), Ordering::SeqCst);
-        let is = |id: &Mutex<String>, key: &SessionKey| key.id == *id.lock().unwrap();
+        let is = |id: &Mutex<String>, key: &SessionKey| key.id() == *id.lock().unwrap();
         if keys.iter().any(|key| is(&self.unreadable, key)) {
             return Err(LogError::Damaged { reason: "segment 1, offset 12288".into() });
         }
@@ -66,7 +66,7 @@ pub(crate) fn at(text: &str) -> Timestamp {
 }
 
 pub(crate) fn key(id: &str) -> SessionKey {
-    SessionKey { source: "desk".into(), subject: "session".into(), id: id.into() }
+    SessionKey::new("desk", "session", id)
 }
 
 /// Of Pathors: `E`nded, `C`all ended, `F`inalized of a call, `T` finalized of a text, `G` finalized otherwise.

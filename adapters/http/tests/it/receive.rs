@@ -18,7 +18,7 @@ fn said(answer: &Answer) -> (u16, String) {
 }
 
 fn key(session: &str) -> SessionKey {
-    SessionKey { source: "desk".into(), subject: "session".into(), id: session.into() }
+    SessionKey::new("desk", "session", session)
 }
 
 #[tokio::test]

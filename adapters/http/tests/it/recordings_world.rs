@@ -248,7 +248,7 @@ fn source(name: &str) -> Source {
 }
 
 pub(crate) fn key(session: &str) -> SessionKey {
-    SessionKey { source: "desk".to_owned(), subject: "session".to_owned(), id: session.to_owned() }
+    SessionKey::new("desk", "session", session)
 }
 
 /// The notice of the recording of a session.

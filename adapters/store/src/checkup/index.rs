@@ -147,7 +147,7 @@ impl Comparison<'_> {
     fn name(&self, tag: Tag) -> String {
         let entries = Entries { places: self.found, journal: self.journal, tags: self.tags };
         match entries.key(tag) {
-            Ok(Some(key)) => format!("the {} `{}` of `{}`", key.subject, key.id, key.source),
+            Ok(Some(key)) => format!("the {} `{}` of `{}`", key.subject(), key.id(), key.source()),
             _ => "a session without a name".to_owned(),
         }
     }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::mend::MendJob;
 use super::retain::{Carried, Leaving, Retiring};
-use crate::body::{encode_event_into, encode_notice, encode_refused};
+use crate::body::{encode_event_into, encode_notice_into, encode_refused};
 use crate::head::{Head, REPEATED_BYTES};
 use crate::index::NAME_BYTES_MAX;
 use crate::journal::{BODY_BYTES_MAX, Body, HEAD_BYTES_MAX};
@@ -27,7 +27,7 @@ pub(super) const SETTINGS_BYTES_MAX: usize = 4000;
 /// What a record costs beside its body, at most.
 const RECORD_BYTES: usize = 160;
 
-/// Bytes that a thread keeps to put the content of an event together.
+/// Bytes that a thread keeps to put the content of a body together.
 const CONTENT_BYTES_KEPT: usize = 64 << 10;
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, LogError>>;
@@ -132,17 +132,9 @@ pub(super) struct ReadyEvent {
 
 impl ReadyEvent {
     pub(super) fn new(key: &SessionKey, delivery: &Delivery, tags: &Tags) -> Result<ReadyEvent, LogError> {
-        thread_local! {
-            static CONTENT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-        }
-        let body = CONTENT.with_borrow_mut(|content| {
-            content.clear();
-            encode_event_into(key, delivery, content);
-            let body = body("a payload, with what stands beside it,", content);
-            content.shrink_to(CONTENT_BYTES_KEPT);
-            body
-        });
-        Ok(ReadyEvent { tag: tags.of(key), body: body? })
+        let encode = |content: &mut Vec<u8>| encode_event_into(key, delivery, content);
+        let body = body_of("a payload, with what stands beside it,", encode)?;
+        Ok(ReadyEvent { tag: tags.of(key), body })
     }
 }
 
@@ -184,7 +176,7 @@ impl Prepared {
             size.add(&event.body);
         }
         let notices = batch.notices.into_iter().map(|notice| {
-            let body = body("a notice", &encode_notice(&notice))?;
+            let body = body_of("a notice", |content| encode_notice_into(&notice, content))?;
             size.add(&body);
             let Notice { id, kind, revision, .. } = notice;
             Ok(PreparedNotice { tag: tags.of(&notice.key), id, kind, revision, body })
@@ -289,6 +281,20 @@ impl Size {
         self.records += 1;
         self.bytes += body.stored_bytes() + RECORD_BYTES;
     }
+}
+
+/// A body whose content is put together where the thread did that with the one before.
+fn body_of(what: &str, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Body, LogError> {
+    thread_local! {
+        static CONTENT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    CONTENT.with_borrow_mut(|content| {
+        content.clear();
+        encode(content);
+        let body = body(what, content);
+        content.shrink_to(CONTENT_BYTES_KEPT);
+        body
+    })
 }
 
 fn body(what: &str, content: &[u8]) -> Result<Body, LogError> {

@@ -43,7 +43,7 @@ use tokio::task::JoinError;
 
 use crate::entries::stopped;
 use crate::journal::{self, Disk};
-use crate::tag::Tags;
+use crate::tag::{Tag, Tags};
 
 use jobs::{Events, Job, Prepared, ReadyEvent};
 pub(crate) use open::{INDEX, INDEX_ASIDE, JOURNAL, LOCK_FILE, lock};
@@ -244,12 +244,11 @@ impl LogRead for EmbeddedLog {
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
         let readers = self.readers()?;
         // Who is not there is known in memory, and most that are asked for are not: no thread is needed for these.
-        let known: Vec<usize> =
-            (0..keys.len()).filter(|place| readers.view.may_know(readers.tags.of(&keys[*place]))).collect();
+        let tags = keys.iter().map(|key| readers.tags.of(key)).enumerate();
+        let (known, tags): (Vec<usize>, Vec<Tag>) = tags.filter(|(_, tag)| readers.view.may_know(*tag)).unzip();
         let mut all = vec![Stored::default(); keys.len()];
         if !known.is_empty() {
-            let keys: Vec<SessionKey> = known.iter().map(|place| keys[*place].clone()).collect();
-            let load = move |readers: &Readers| keys.iter().map(|key| readers.entries().load(key)).collect();
+            let load = move |readers: &Readers| tags.into_iter().map(|tag| readers.entries().load(tag)).collect();
             let stored: Vec<Stored> = self.read(load).await?;
             known.into_iter().zip(stored).for_each(|(place, stored)| all[place] = stored);
         }

@@ -142,7 +142,7 @@ impl Snapshot {
 #[async_trait]
 impl LogRead for Snapshot {
     async fn load(&self, keys: &[SessionKey]) -> Result<Vec<Stored>, LogError> {
-        keys.iter().map(|key| self.entries().load(key)).collect()
+        keys.iter().map(|key| self.entries().load(self.tags.of(key))).collect()
     }
 
     async fn due(

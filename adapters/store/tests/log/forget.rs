@@ -6,7 +6,7 @@ use finis_engine::live::{NoticeId, NoticeKind, SessionKey};
 use finis_engine::log::{Batch, Delivery, EventEntry, Gone, Log, LogRead, Refused, Why};
 use finis_store::EmbeddedLog;
 
-use crate::model::{at, digest, event, everything, key, notice};
+use crate::model::{at, digest, event, everything, key, key_of, notice};
 use crate::{runtime, small};
 
 /// In the id, a header, the payload and the record; short, so that nothing is compressed.
@@ -27,7 +27,7 @@ fn who_says(folder: &Path) -> Vec<String> {
 }
 
 fn named() -> SessionKey {
-    SessionKey { id: format!("call-{CANARY}"), ..key(0) }
+    key_of(&format!("call-{CANARY}"))
 }
 
 fn batch(number: u32) -> Batch {
@@ -64,7 +64,7 @@ fn no_file_says_it_any_more() {
             // The same place, the same id, and no more.
             let (seq, said) = &all.notices[0];
             assert_eq!((*seq, said.id, said.kind, said.revision), (1, id, NoticeKind::Forgotten, 1));
-            assert_eq!((said.key.id.as_str(), said.record.as_str()), ("", ""));
+            assert_eq!((said.key.id(), said.record.as_str()), ("", ""));
             let stored = log.load(&[named()]).await.unwrap().remove(0);
             assert_eq!(stored.gone.map(|gone| gone.why), Some(Why::Forgotten));
             // It does not come back.

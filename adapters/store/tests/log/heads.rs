@@ -17,11 +17,8 @@ use proptest::prelude::*;
 use crate::model::{causes, digest, kinds};
 
 fn keys() -> impl Strategy<Value = SessionKey> {
-    (any::<String>(), any::<String>(), any::<String>()).prop_map(|(source, subject, id)| SessionKey {
-        source,
-        subject,
-        id,
-    })
+    (any::<String>(), any::<String>(), any::<String>())
+        .prop_map(|(source, subject, id)| SessionKey::new(&source, &subject, &id))
 }
 
 fn times() -> impl Strategy<Value = Timestamp> {
@@ -168,7 +165,7 @@ proptest! {
         for length in 0..body.len() - payload {
             prop_assert_eq!(decode_event(&body[..length]), None);
         }
-        let refused = Refused { source: key.source, received_at: at, reason, delivery };
+        let refused = Refused { source: key.source().to_owned(), received_at: at, reason, delivery };
         let body = encode_refused(&refused);
         prop_assert_eq!(decode_refused(at, &body), Some(refused));
         for length in 0..body.len() - payload {
@@ -182,6 +179,18 @@ proptest! {
         let tags = Tags::new(salts.0);
         prop_assert_eq!(tags.of(&one) == tags.of(&other), one == other);
         prop_assert_eq!(tags.of(&one) == Tags::new(salts.1).of(&one), salts.0 == salts.1);
+    }
+
+    /// Stores that were written before have it so.
+    #[test]
+    fn a_tag_is_a_hash_of_the_key_as_a_body_has_it(key in keys(), salt in any::<u64>(), often in 1_usize..400) {
+        let key = SessionKey::new(key.source(), key.subject(), &key.id().repeat(often));
+        let body = encode_event(&key, &Delivery { headers: Vec::new(), body: Vec::new().into() });
+        // The version before it, and behind it how many headers there are.
+        let written = &body[1..body.len() - 4];
+        let secret = blake3::derive_key("finis 1 tags of sessions", &salt.to_le_bytes());
+        let hash = blake3::keyed_hash(&secret, written);
+        prop_assert_eq!(&Tags::new(salt).of(&key).to_bytes()[..], &hash.as_bytes()[..16]);
     }
 
     #[test]

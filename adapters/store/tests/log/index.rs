@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use finis_engine::live::{NoticeKind, SessionKey};
+use finis_engine::live::NoticeKind;
 use finis_engine::log::{Batch, Cause, EventEntry, Log, LogRead, Mark};
 use finis_store::{EmbeddedLog, IndexState, Report};
 
-use crate::model::{Everything, at, event, everything, key, notice, refused, repeat};
+use crate::model::{Everything, at, event, everything, key, key_of, notice, refused, repeat};
 use crate::{runtime, small};
 
 /// Fills a log, closes it, and tells all that it says.
@@ -223,7 +223,7 @@ fn grown_far_past_what_it_holds() {
                 // Each of 300 sessions again and again.
                 let some = (first..first + 40).map(|number| {
                     let id = format!("call-{}", number % 300);
-                    let key = SessionKey { id, ..key(0) };
+                    let key = key_of(&id);
                     (EventEntry { key: key.clone(), ..event(0, number % 900, 9) }, (key, Some(at(number.into()))))
                 });
                 let (events, due) = some.unzip();
@@ -286,7 +286,7 @@ fn with_less_than_it_had() {
 #[test]
 fn outgrown() {
     let folder = tempfile::tempdir().unwrap();
-    let call = |number: u32| SessionKey { id: format!("call-{number}"), ..key(0) };
+    let call = |number: u32| key_of(&format!("call-{number}"));
     let append = async |log: &EmbeddedLog, number: u32, first: u32, count: u32| {
         let event = |more: u32| EventEntry { key: call(number), ..event(0, number * 10_000 + first + more, 3) };
         let (events, due) = ((0..count).map(event).collect(), vec![(call(number), Some(at(number.into())))]);

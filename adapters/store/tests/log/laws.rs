@@ -7,7 +7,7 @@ use finis_engine::live::{NoticeKind, SessionKey};
 use finis_engine::log::{Batch, Cause, Gone, Log, Mark, Ready, Standing, Stored, Why};
 use finis_engine::{Digest, Timestamp};
 
-use crate::model::{Everything, at, digest, event, everything, key, notice, refused, repeat, source};
+use crate::model::{Everything, at, digest, event, everything, key, key_of, notice, refused, repeat, source};
 
 /// Holds a log to the laws: a module of tests by this name, each with a new log. What makes one gives
 /// it with whatever it needs to live.
@@ -271,7 +271,7 @@ pub(crate) async fn answers_in_parts(log: &dyn Log) {
         assert_eq!(log.sessions(Some(session), 2).await.unwrap(), sessions[place + 1..(place + 3).min(6)]);
     }
     // In the order in which they are asked for, and of one that is not there, nothing.
-    let nobody = finis_engine::live::SessionKey { id: "nobody".to_owned(), ..key(0) };
+    let nobody = key_of("nobody");
     let some = log.load(&[key(4), nobody, key(0)]).await.unwrap();
     assert_eq!((&some[0].events[0].key, some[1].events.len(), &some[2].events[0].key), (&key(4), 0, &key(0)));
     log.append(Batch { due: vec![(key(0), None), (key(1), Some(at(1)))], ..Batch::default() }).await.unwrap();

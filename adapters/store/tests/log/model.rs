@@ -68,7 +68,11 @@ impl Everything {
 pub(crate) fn key(number: u8) -> SessionKey {
     // One is the beginning of another, and one has what keys are parted by.
     let id = ["a", "ab", "a\0", "", "\u{1}é", "b"][usize::from(number) % 6];
-    SessionKey { source: "line".to_owned(), subject: "session".to_owned(), id: id.to_owned() }
+    key_of(id)
+}
+
+pub(crate) fn key_of(id: &str) -> SessionKey {
+    SessionKey::new("line", "session", id)
 }
 
 pub(crate) fn at(second: i64) -> Timestamp {

@@ -7,7 +7,7 @@ use finis_store::{Snapshot, check};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::model::{at, event, refused};
+use crate::model::{at, event, key_of, refused};
 use crate::{open_segmented, runtime};
 
 /// All that is there, in pages of this many.
@@ -162,7 +162,7 @@ fn what_is_moved_is_told_once() {
         log.mark("crm", &[Mark::Begin(0)]).await.unwrap();
         for number in 0..200_u32 {
             let mut event = event(0, number, 1);
-            event.key.id = format!("call-{number}");
+            event.key = key_of(&format!("call-{number}"));
             log.append(Batch { events: vec![event], ..Batch::default() }).await.unwrap();
             log.mark("crm", &[Mark::UpTo(number.into())]).await.unwrap();
         }

@@ -7,12 +7,12 @@ use finis_engine::live::NoticeKind;
 use finis_engine::log::{Batch, EventEntry, Gone, Keep, Log, LogRead, Mark, MemoryLog, Repeat, Retained, Why};
 use finis_store::EmbeddedLog;
 
-use crate::model::{at, delivery, digest, everything, key, notice, refused, repeat};
+use crate::model::{at, delivery, digest, everything, key_of, notice, refused, repeat};
 use crate::{open_segmented, runtime, small};
 
 /// A session of two events; the second with a notice, when it is over.
 fn session(number: u32, second: i64, is_over: bool) -> Batch {
-    let key = finis_engine::live::SessionKey { id: format!("call-{number}"), ..key(0) };
+    let key = key_of(&format!("call-{number}"));
     let event = |part: u32| EventEntry {
         key: key.clone(),
         digest: digest(number * 2 + part),
@@ -59,7 +59,7 @@ async fn fill(log: &dyn Log) {
         log.append(session(number, number.into(), number % 25 != 0)).await.unwrap();
         if number.is_multiple_of(5) {
             // One a number: some are said when it has doubled, and some with the last.
-            let key = finis_engine::live::SessionKey { id: format!("call-{number}"), ..key(0) };
+            let key = key_of(&format!("call-{number}"));
             let of = |second| Repeat { key: key.clone(), digest: digest(number * 2), ..repeat(0, 0, second) };
             let repeats = (0..=i64::from(number % 7)).map(|more| of(500 + more)).collect();
             log.append(Batch { repeats, ..Batch::default() }).await.unwrap();
@@ -101,13 +101,13 @@ fn what_is_over_goes_and_the_rest_stays() {
         assert_eq!((&all.due, &all.consumers, all.latest), (&expected.due, &expected.consumers, expected.latest));
         assert!(expected.notices.iter().all(|notice| all.notices.contains(notice)));
         // Some were counted in segments that went.
-        let early = finis_engine::live::SessionKey { id: "call-25".to_owned(), ..key(0) };
+        let early = key_of("call-25");
         assert!(all.counts().iter().any(|(key, _, count)| *key == early && *count == 6), "{:?}", all.counts());
 
         // A replay of what went is known, and nothing is said of it again.
         let again = log.append(session(3, 2000, true)).await.unwrap();
         assert_eq!((again.new, again.first), (vec![false, false], vec![false]));
-        let key = finis_engine::live::SessionKey { id: "call-3".to_owned(), ..key(0) };
+        let key = key_of("call-3");
         let stored = log.load(&[key]).await.unwrap().remove(0);
         assert_eq!((stored.gone, stored.events.len()), (Some(Gone { why: Why::Expired, at: now }), 0));
 
@@ -167,7 +167,7 @@ fn the_last_word_can_stay() {
         drop(log);
         std::fs::remove_dir_all(folder.path().join("index")).unwrap();
         let log = open_segmented(folder.path());
-        let key = finis_engine::live::SessionKey { id: "call-3".to_owned(), ..key(0) };
+        let key = key_of("call-3");
         let stored = log.load(&[key]).await.unwrap().remove(0);
         assert!(stored.gone.is_some() && stored.events.is_empty());
         assert_eq!(stored.notices[0].record, "{\"revision\":1}");
@@ -246,7 +246,7 @@ fn a_store_of_one_segment_lets_go_as_well() {
 #[test]
 fn known_for_as_long_as_anything_of_it_lies_there() {
     let folder = tempfile::tempdir().unwrap();
-    let call = |number: u32| finis_engine::live::SessionKey { id: format!("call-{number}"), ..key(0) };
+    let call = |number: u32| key_of(&format!("call-{number}"));
     runtime().block_on(async {
         let log = open_segmented(folder.path());
         // The oldest segment stays: most of it waits for more, and every tenth session in it is over.

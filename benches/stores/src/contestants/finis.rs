@@ -154,7 +154,7 @@ fn notice(key: &SessionKey, record: &str) -> Notice {
 
 /// The key of a session.
 pub(crate) fn key(session: &Id) -> SessionKey {
-    SessionKey { source: "line".to_owned(), subject: "session".to_owned(), id: uuid(session) }
+    SessionKey::new("line", "session", &uuid(session))
 }
 
 fn timestamp(micros: i64) -> Timestamp {

@@ -396,7 +396,7 @@ impl Dispatch {
         if self.policy.in_order {
             return Cow::Borrowed(key);
         }
-        Cow::Owned(SessionKey { source: String::new(), subject: String::new(), id: seq.to_string() })
+        Cow::Owned(SessionKey::new("", "", &seq.to_string()))
     }
 
     fn lane(&mut self, seq: u64, key: &SessionKey) -> &mut Lane {

@@ -134,7 +134,7 @@ impl World {
     }
 
     fn key(&self, seq: u64) -> SessionKey {
-        SessionKey { source: "a".into(), subject: "session".into(), id: self.session(seq).to_string() }
+        SessionKey::new("a", "session", &self.session(seq).to_string())
     }
 
     fn take(&mut self, step: Step) {
@@ -399,7 +399,7 @@ proptest! {
 #[track_caller]
 fn check_order(in_order: bool, expected: &[u64]) {
     let now = Timestamp::from_unix(1_800_000_000, 0, 0).unwrap();
-    let key = SessionKey { source: "desk".to_owned(), subject: "session".to_owned(), id: "s".to_owned() };
+    let key = SessionKey::new("desk", "session", "s");
     let policy = Policy { in_order, aside_after: Some(LONG), ..Policy::default() };
     let mut dispatch = Dispatch::new(policy, 0);
     dispatch.offer(1, &key);

@@ -49,7 +49,7 @@ pub(in crate::engine) struct Counted {
 impl Counted {
     /// Looks at a batch before it is given away. `began` are the places of first events.
     pub(in crate::engine) fn of(counters: &Counters, batch: &Batch, began: &[usize], told: Vec<Told>) -> Counted {
-        let source = |key: &crate::live::SessionKey| counters.of(&key.source);
+        let source = |key: &crate::live::SessionKey| counters.of(key.source());
         let notices = batch.notices.iter().map(|notice| (source(&notice.key), notice.kind, notice.revision));
         let began = began.iter().filter_map(|place| Some((*place, source(&batch.events.get(*place)?.key))));
         Counted {

@@ -12,6 +12,7 @@
 //! something of theirs is on its way into the log.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::task::{Context, Poll};
 
 use super::job::{Answer, Job, fitting};
 use super::making::Making;
-use super::{BROUGHT_BACK_MAX, Writer, is_passing};
+use super::{BROUGHT_BACK_MAX, Held, Writer, is_passing};
 use crate::engine::stats::Counted;
 use crate::engine::{Receipt, ReceiveError};
 use crate::live::SessionKey;
@@ -272,10 +273,12 @@ impl Writer {
             tell(answer, told);
         }
         // What waits for nothing is brought back when something comes, unless that is much to read.
-        for (key, _) in due.iter().filter(|(_, due)| due.is_none()) {
-            let is_little = |held: &super::Held| held.due.is_none() && held.session.partial().len() <= BROUGHT_BACK_MAX;
-            if self.sessions.get(key).is_some_and(is_little) {
-                self.sessions.remove(key);
+        for (key, _) in due.into_iter().filter(|(_, due)| due.is_none()) {
+            let is_little = |held: &Held| held.due.is_none() && held.session.partial().len() <= BROUGHT_BACK_MAX;
+            if let Entry::Occupied(held) = self.sessions.entry(key)
+                && is_little(held.get())
+            {
+                held.remove();
             }
         }
         self.evict();

@@ -43,9 +43,7 @@ impl Making {
 
     /// Takes note that a session is not as the log has it.
     pub(super) fn touch(&mut self, key: &SessionKey) {
-        if !self.touched.contains(key) {
-            self.touched.insert(key.clone());
-        }
+        self.touched.insert(key.clone());
     }
 
     /// Takes what is said of a session that was just judged, when `before` was wanting as it was last told.
@@ -82,12 +80,13 @@ impl Writer {
         };
         if let Some(damage) = self.damaged.get(&key) {
             let reason = format!("its session cannot be read: {damage}");
-            let refused = Refused { source: key.source, received_at: now, reason: reason.clone(), delivery };
+            let refused =
+                Refused { source: key.source().to_owned(), received_at: now, reason: reason.clone(), delivery };
             making.batch.refused.push(refused);
             return Receipt::Quarantined { reason };
         }
         let sources = Arc::clone(&self.sources);
-        let under = sources.get(&key.source).and_then(|source| source.under(&key));
+        let under = sources.get(key.source()).and_then(|source| source.under(&key));
         let empty = || Held { session: Session::new(key.clone()), due: None, gone: None, touched: 0 };
         let Held { session, due, gone, .. } = self.sessions.entry(key.clone()).or_insert_with(empty);
         if let Some(gone) = gone {
@@ -117,19 +116,20 @@ impl Writer {
                 making.touch(&key);
             }
             let reason = too_many(max);
-            let refused = Refused { source: key.source, received_at: now, reason: reason.clone(), delivery };
+            let refused =
+                Refused { source: key.source().to_owned(), received_at: now, reason: reason.clone(), delivery };
             making.batch.refused.push(refused);
             return Receipt::Quarantined { reason };
         }
         let is_first = session.partial().is_empty();
         let before = session.said_wanting(under);
-        match session.receive(under, &arrival, now) {
+        let digest = arrival.digest();
+        match session.receive(under, arrival, now) {
             Received::Duplicate => {
-                making.batch.repeats.push(Repeat { key: key.clone(), digest: arrival.digest(), received_at: now });
+                making.batch.repeats.push(Repeat { key: key.clone(), digest, received_at: now });
                 Receipt::Duplicate { key }
             }
             Received::Stored(notices) => {
-                let digest = arrival.digest();
                 making.began.extend(is_first.then_some(making.batch.events.len()));
                 making.batch.events.push(EventEntry { key: key.clone(), digest, received_at: Some(now), delivery });
                 making.batch.ready.push(ready);
@@ -143,7 +143,7 @@ impl Writer {
     /// Finds out when those are due that were touched.
     pub(super) fn note_due(&mut self, making: &mut Making) {
         for key in std::mem::take(&mut making.touched) {
-            let under = self.sources.get(&key.source).and_then(|source| source.under(&key));
+            let under = self.sources.get(key.source()).and_then(|source| source.under(&key));
             let held = self.sessions.get_mut(&key).zip(under);
             let due = held.and_then(|(held, under)| {
                 held.due = held.session.deadline(under);

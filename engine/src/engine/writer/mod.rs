@@ -208,7 +208,7 @@ impl Writer {
                 return Ok(false);
             }
             let sources = Arc::clone(&self.sources);
-            let under = |key: &SessionKey| sources.get(&key.source).and_then(|source| source.under(key));
+            let under = |key: &SessionKey| sources.get(key.source()).and_then(|source| source.under(key));
             let (ours, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, key)| under(key).is_some());
             let keys: Vec<SessionKey> = ours.into_iter().map(|(_, key)| key).collect();
             self.fetch(&keys.iter().collect::<Vec<_>>()).await?;
@@ -278,7 +278,7 @@ impl Writer {
     }
 
     fn restore(&mut self, key: SessionKey, stored: Stored) {
-        if let Some(source) = self.sources.get(&key.source) {
+        if let Some(source) = self.sources.get(key.source()) {
             let gone = stored.gone;
             let session = source.restore(key.clone(), stored);
             let due = source.under(&key).and_then(|under| session.deadline(under));

@@ -126,7 +126,7 @@ impl Archive {
     #[must_use]
     pub fn of_session(&self, key: &SessionKey) -> PathBuf {
         let mut hash = Sha256::new();
-        for part in ["finis recordings 1", &key.source, &key.subject, &key.id] {
+        for part in ["finis recordings 1", key.source(), key.subject(), key.id()] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }

@@ -75,11 +75,11 @@ impl Outcome {
     /// Of which session it is.
     #[must_use]
     pub fn key(&self) -> SessionKey {
-        SessionKey { source: self.source.clone(), subject: self.subject.clone(), id: self.session.clone() }
+        SessionKey::new(&self.source, &self.subject, &self.session)
     }
 
     pub(super) fn is_of(&self, key: &SessionKey) -> bool {
-        self.source == key.source && self.subject == key.subject && self.session == key.id
+        self.source == key.source() && self.subject == key.subject() && self.session == key.id()
     }
 }
 
