@@ -73,8 +73,8 @@ impl Default for Limits {
     }
 }
 
-/// Serves a router, or hooks alone, to whoever connects, until `stop` is ready. Then nobody more is let in, requests in flight
-/// are answered, idle connections are closed, and it returns.
+/// Serves a router, or hooks alone, to whoever connects, until `stop` is ready. Then nobody more is let in, requests
+/// in flight are answered, idle connections are closed, and it returns.
 ///
 /// ```no_run
 /// # async fn run(engine: finis_engine::Engine) -> std::io::Result<()> {

@@ -174,10 +174,5 @@ impl World {
 
 /// Waits until something is so.
 pub(super) async fn until(what: &'static str, mut is_so: impl FnMut() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_secs(60), async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    });
-    assert!(waited.await.is_ok(), "it never came: {what}");
+    crate::wait::until_it_is(what, async || is_so()).await;
 }
