@@ -180,3 +180,25 @@ async fn a_flood_is_kept_up_to_the_limit_and_quarantined_beyond() {
     assert_eq!((stored.events.len(), log.refused(None, usize::MAX).await.unwrap().deliveries.len()), (200, 1803));
     running.stop().await;
 }
+
+/// What comes again of sessions that are over, and of one that was forgotten, reads them from the log. They are not
+/// in memory afterwards.
+#[tokio::test]
+async fn what_comes_again_brings_nothing_into_memory_to_stay() {
+    let running = Running::start(Arc::<MemoryLog>::default(), Hand::at(EVENING));
+    let ids: Vec<String> = (0..30).map(|number| format!("s-{number}")).collect();
+    for id in &ids {
+        for kind in "ECF".chars() {
+            assert_eq!(running.receive(&payload(kind, id, EVENING)).await, Receipt::Stored { key: key(id) });
+        }
+    }
+    assert_eq!(running.engine.stats().sessions, 0);
+    for id in &ids {
+        assert_eq!(running.receive(&payload('F', id, EVENING)).await, Receipt::Duplicate { key: key(id) });
+    }
+    assert_eq!(running.engine.stats().sessions, 0);
+    assert!(running.engine.forget(&key("s-0")).await.unwrap());
+    assert_eq!(running.receive(&payload('F', "s-0", EVENING)).await, Receipt::Forgotten { key: key("s-0") });
+    assert_eq!(running.engine.stats().sessions, 0);
+    running.stop().await;
+}

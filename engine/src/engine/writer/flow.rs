@@ -12,7 +12,6 @@
 //! something of theirs is on its way into the log.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use std::task::{Context, Poll};
 
 use super::job::{Answer, Job, fitting};
 use super::making::Making;
-use super::{BROUGHT_BACK_MAX, Held, Writer, is_passing};
+use super::{Writer, is_passing};
 use crate::engine::stats::Counted;
 use crate::engine::{Receipt, ReceiveError};
 use crate::live::SessionKey;
@@ -272,14 +271,8 @@ impl Writer {
             };
             tell(answer, told);
         }
-        // What waits for nothing is brought back when something comes, unless that is much to read.
         for (key, _) in due.into_iter().filter(|(_, due)| due.is_none()) {
-            let is_little = |held: &Held| held.due.is_none() && held.session.partial().len() <= BROUGHT_BACK_MAX;
-            if let Entry::Occupied(held) = self.sessions.entry(key)
-                && is_little(held.get())
-            {
-                held.remove();
-            }
+            self.let_rest(key);
         }
         self.evict();
         Ok(())

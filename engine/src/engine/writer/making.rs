@@ -28,6 +28,8 @@ pub(super) struct Making {
     pub(super) bytes: usize,
     /// Sessions that were touched, and of which it is not known yet when they are due.
     touched: BTreeSet<SessionKey>,
+    /// Sessions of which something came that changes nothing.
+    unchanged: Vec<SessionKey>,
 }
 
 impl Making {
@@ -90,6 +92,7 @@ impl Writer {
         let empty = || Held { session: Session::new(key.clone()), due: None, gone: None, touched: 0 };
         let Held { session, due, gone, .. } = self.sessions.entry(key.clone()).or_insert_with(empty);
         if let Some(gone) = gone {
+            making.unchanged.push(key.clone());
             return match gone.why {
                 Why::Expired => Receipt::Expired { key },
                 Why::Forgotten => Receipt::Forgotten { key },
@@ -126,6 +129,7 @@ impl Writer {
         let digest = arrival.digest();
         match session.receive(under, arrival, now) {
             Received::Duplicate => {
+                making.unchanged.push(key.clone());
                 making.batch.repeats.push(Repeat { key: key.clone(), digest, received_at: now });
                 Receipt::Duplicate { key }
             }
@@ -150,6 +154,10 @@ impl Writer {
                 held.due
             });
             making.due.insert(key, due);
+        }
+        // They may be here for that alone.
+        for key in std::mem::take(&mut making.unchanged) {
+            self.let_rest(key);
         }
     }
 }

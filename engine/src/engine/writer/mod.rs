@@ -4,6 +4,7 @@ mod flow; // from the queue into the log
 mod job; // what waits for it
 mod making; // a batch, delivery by delivery
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
@@ -283,6 +284,17 @@ impl Writer {
             let session = source.restore(key.clone(), stored);
             let due = source.under(&key).and_then(|under| session.deadline(under));
             self.sessions.insert(key, Held { session, due, gone, touched: self.touches });
+        }
+    }
+
+    /// Lets go of a session that waits for nothing: it is brought back when something comes, unless that is much to
+    /// read.
+    fn let_rest(&mut self, key: SessionKey) {
+        let is_little = |held: &Held| held.due.is_none() && held.session.partial().len() <= BROUGHT_BACK_MAX;
+        if let Entry::Occupied(held) = self.sessions.entry(key)
+            && is_little(held.get())
+        {
+            held.remove();
         }
     }
 
