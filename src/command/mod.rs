@@ -18,6 +18,7 @@ mod reconcile; // exports into records
 mod recordings; // those of a store, wherever they are
 #[cfg(all(feature = "serve", unix))]
 mod reload; // a server that reads its file again
+mod running; // a server that has the store
 #[cfg(feature = "serve")]
 mod serve; // deliveries in over HTTP
 mod sessions; // what is in a store

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use finis::engine::Filler;
 use finis::engine::log::{Log, LogRead, QuarantinePages, Refused, RefusedId};
+use finis::engine::{Filled, Filler};
 use finis::providers::Catalogue;
 use finis::store::{Retried, retry};
 use serde_json::json;
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::store::{ReadArgs, StoreArgs, block_on, known_sources};
 use super::table::Table;
 use super::words::{aside, bad, bytes, deliveries, heading, shown};
-use super::{Failure, Outcome, say, say_lines, warn};
+use super::{Failure, Outcome, running, say, say_lines, warn};
 
 /// Digits of an id that are listed, and enough to name it by.
 const ID_DIGITS: usize = 12;
@@ -59,7 +59,8 @@ pub(crate) struct Show {
 #[derive(Args)]
 #[command(after_help = "\
 It counts as having come when it came. Sessions that it belongs to are judged at the latest time that the \
-store knows, and consumers are told what is to be said of them.")]
+store knows, and consumers are told what is to be said of them. A `finis serve` that runs does it between the \
+deliveries that come, under the contracts that it has.")]
 pub(crate) struct Retry {
     #[command(flatten)]
     read: ReadArgs,
@@ -167,15 +168,21 @@ async fn show(args: &Show) -> Result<Outcome, Failure> {
 }
 
 async fn again(args: &Retry) -> Result<Outcome, Failure> {
-    let catalogue = args.read.catalogue()?;
-    let log = Arc::new(args.read.store.open(false)?);
-    let sources = known_sources(&log.sources().await?, &catalogue);
-    let filler = Filler::new(Arc::clone(&log) as Arc<dyn Log>, sources).await?;
-    let retried = retry(&*log, filler).await;
-    // What was read is out of quarantine, however it ended.
-    log.finish().await?;
-    let retried = retried?;
-    say(&if args.json { retried_json(&retried) } else { retried_text(&retried) })?;
+    // Whoever has the store reads. When nobody has it, this does.
+    let nobody = |known: Vec<String>| Failure(format!("the server knows {}", known.join(", ")));
+    let asked = if args.read.brings_contracts() {
+        None
+    } else {
+        running::done(running::retry_refused(&args.read.store.store), nobody)?
+    };
+    let (retried, filled) = if let Some(retried) = asked {
+        (retried, None)
+    } else {
+        let (retried, filled) = alone(args).await?;
+        (retried, Some(filled))
+    };
+    let filled = filled.as_ref();
+    say(&if args.json { retried_json(&retried, filled) } else { retried_text(&retried, filled) })?;
     let Some(first) = retried.damaged.first() else { return Ok(Outcome::Fine) };
     warn(&format!(
         "{} {} cannot be tried: `finis doctor` has all of it; the first: {first}",
@@ -185,10 +192,23 @@ async fn again(args: &Retry) -> Result<Outcome, Failure> {
     Ok(Outcome::Incomplete)
 }
 
-fn retried_text(retried: &Retried) -> String {
+/// Reads again what is in a store that nobody has.
+async fn alone(args: &Retry) -> Result<(Retried, Filled), Failure> {
+    let catalogue = args.read.catalogue()?;
+    let log = Arc::new(args.read.store.open(false)?);
+    let sources = known_sources(&log.sources().await?, &catalogue);
+    let filler = Filler::new(Arc::clone(&log) as Arc<dyn Log>, sources).await?;
+    let retried = retry(&*log, filler).await;
+    // What was read is out of quarantine, however it ended.
+    log.finish().await?;
+    Ok(retried?)
+}
+
+/// What was said is known where it was said here; a server says it to its consumers.
+fn retried_text(retried: &Retried, filled: Option<&Filled>) -> String {
     // Writing into a String does not fail.
     let mut out = String::new();
-    let Retried { read, left, filled, damaged } = retried;
+    let Retried { read, left, damaged } = retried;
     if read.is_empty() && left.is_empty() && damaged.is_empty() {
         return "Nothing is in quarantine.\n".to_owned();
     }
@@ -197,7 +217,7 @@ fn retried_text(retried: &Retried) -> String {
         let (session, source) = (shown(key.id()), shown(key.source()));
         let _ = writeln!(out, "  {}  {} {session} of {source}", short(*id), key.subject());
     }
-    for (kind, notices) in &filled.notices {
+    for (kind, notices) in filled.into_iter().flat_map(|filled| &filled.notices) {
         let _ = writeln!(out, "  said  {} {notices}", kind.as_str());
     }
     let _ = writeln!(out, "{}  {}", heading("Left"), deliveries(left.len() as u64));
@@ -207,14 +227,17 @@ fn retried_text(retried: &Retried) -> String {
     out
 }
 
-fn retried_json(retried: &Retried) -> String {
+fn retried_json(retried: &Retried, filled: Option<&Filled>) -> String {
     let read = retried.read.iter().map(
         |(id, key)| json!({"id": id.to_string(), "source": key.source(), "subject": key.subject(), "session": key.id()}),
     );
     let left = retried.left.iter().map(|(id, reason)| json!({"id": id.to_string(), "reason": reason}));
-    let notices = retried.filled.notices.iter().map(|(kind, count)| (kind.as_str(), *count));
-    let notices: std::collections::BTreeMap<_, _> = notices.collect();
-    let told = json!({"read": read.collect::<Vec<_>>(), "left": left.collect::<Vec<_>>(), "notices": notices, "damaged": retried.damaged});
+    let mut told =
+        json!({"read": read.collect::<Vec<_>>(), "left": left.collect::<Vec<_>>(), "damaged": retried.damaged});
+    if let Some(filled) = filled {
+        let notices = filled.notices.iter().map(|(kind, count)| (kind.as_str(), *count));
+        told["notices"] = json!(notices.collect::<std::collections::BTreeMap<_, _>>());
+    }
     format!("{told:#}\n")
 }
 

@@ -43,11 +43,11 @@ pub(super) fn of(store: &Path, key: &SessionKey) -> Result<Vec<Shown>, Failure> 
 
 /// Removes the recordings of sessions. How many there were.
 #[cfg(feature = "serve")]
-pub(super) fn erase<'k>(store: &Path, keys: impl Iterator<Item = &'k SessionKey>) -> Result<u64, Failure> {
+pub(super) fn erase(store: &Path, keys: impl Iterator<Item = SessionKey>) -> Result<u64, Failure> {
     let (archives, mut removed) = (places(store)?, 0);
     for key in keys {
         for archive in &archives {
-            removed += archive.erase(key).map_err(|error| failed(archive, &error))?;
+            removed += archive.erase(&key).map_err(|error| failed(archive, &error))?;
         }
     }
     Ok(removed)
@@ -77,7 +77,7 @@ pub(super) fn of(_: &Path, _: &SessionKey) -> Result<Vec<Shown>, Failure> {
 
 /// What cannot be erased is not passed over.
 #[cfg(not(feature = "serve"))]
-pub(super) fn erase<'k>(store: &Path, _: impl Iterator<Item = &'k SessionKey>) -> Result<u64, Failure> {
+pub(super) fn erase(store: &Path, _: impl Iterator<Item = SessionKey>) -> Result<u64, Failure> {
     if ["recordings", "recordings.json"].iter().any(|name| store.join(name).exists()) {
         let why = "the store has recordings, and this finis was built without `serve`: use one that has it";
         return Err(Failure(why.to_owned()));

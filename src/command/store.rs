@@ -121,6 +121,11 @@ impl ReadArgs {
         Ok(catalogue)
     }
 
+    /// Whether it is to be read under contracts that a server may not have.
+    pub(crate) fn brings_contracts(&self) -> bool {
+        self.contracts.is_some()
+    }
+
     /// As [`StoreArgs::look`].
     pub(crate) async fn look(&self) -> Result<Look, Failure> {
         self.store.look(&self.catalogue()?).await
@@ -158,7 +163,12 @@ pub(crate) fn check_option(settings: &[SourceSettings], option: &str, source: Op
     if source.is_none_or(|name| settings.iter().any(|known| known.name == name)) {
         return Ok(());
     }
-    let known: Vec<&str> = settings.iter().map(|settings| settings.name.as_str()).collect();
+    let known: Vec<String> = settings.iter().map(|settings| settings.name.clone()).collect();
+    Err(no_source(option, &known))
+}
+
+/// No source of a store is called as an option says, but these.
+pub(crate) fn no_source(option: &str, known: &[String]) -> Failure {
     let known = if known.is_empty() { "it has none".to_owned() } else { format!("there are {}", known.join(", ")) };
-    Err(Failure(format!("{option}: no source of the store is called so: {known}")))
+    Failure(format!("{option}: no source of the store is called so: {known}"))
 }

@@ -23,7 +23,7 @@ pub use config::{
     Surroundings, WATCH, WebhookConfig, WebhookError, parse_size, print_size,
 };
 #[cfg(unix)]
-pub use control::{ControlError, reload, retry_parked, skip_parked};
+pub use control::{ControlError, forget, known, reload, retry_parked, retry_refused, skip_parked};
 pub use error::ServeError;
 pub use server::{Reload, ReloadError, Reloaded, Server};
 

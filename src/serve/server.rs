@@ -17,6 +17,8 @@ use super::keeping::{self, Fetching, Keeping};
 use crate::engine::Handover;
 use crate::engine::log::LogError;
 use crate::live::{Finis, SetSourcesError, StoreSettings, SystemClock};
+#[cfg(unix)]
+use crate::providers::Catalogue;
 
 /// A server that is bound to its addresses and has its store open.
 pub struct Server {
@@ -300,6 +302,12 @@ impl Reload {
     /// The engine with its store.
     pub(super) fn finis(&self) -> &Finis {
         &self.finis
+    }
+
+    /// The contracts that it goes by.
+    #[cfg(unix)]
+    pub(super) async fn catalogue(&self) -> Catalogue {
+        self.present.lock().await.catalogue.clone()
     }
 
     /// Reads the file again and changes what it says of sources and contracts, as [`Finis::set_sources`] has it.

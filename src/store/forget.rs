@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::engine::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use crate::engine::live::SessionKey;
 use crate::engine::log::{Batch, Cause, Gone, Log, LogError, LogRead, Mark, QuarantinePages, Refused, RefusedId, Why};
+use crate::engine::{Engine, Timestamp};
 use crate::providers::Catalogue;
 
 /// What stands in place of the reason for which a notice was parked.
@@ -28,6 +30,63 @@ pub struct Known {
     pub unreadable: Vec<String>,
     /// Consumers and places of notices that are parked for a failure, whose reason may quote it, and that cause.
     pub parked: Vec<(String, u64, Cause)>,
+}
+
+/// What a store knew of an id and was erased, or would be: names and numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    /// What has this id: a session, and perhaps a campaign and the like. By source.
+    pub erased: Vec<Named>,
+    /// What has this id and was forgotten before.
+    pub before: Vec<Named>,
+    /// Events of them.
+    pub events: u64,
+    /// Notices of them. Of each, id and place in the outbox stay.
+    pub notices: u64,
+    /// Ids of refused deliveries that name it.
+    pub refused: Vec<String>,
+    /// Parked notices of whose reasons nothing stays.
+    pub reasons: u64,
+    /// Refused deliveries that are damaged, so that nobody can say whether they name it: what and where. They
+    /// stay.
+    pub unreadable: Vec<String>,
+}
+
+/// A session, or whatever else has an id, but for that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Of which source.
+    pub source: String,
+    /// What of it.
+    pub subject: String,
+}
+
+impl Erased {
+    /// What is known, in names and numbers.
+    #[must_use]
+    pub fn of(known: &Known) -> Erased {
+        let named = |key: &SessionKey| Named { source: key.source().to_owned(), subject: key.subject().to_owned() };
+        Erased {
+            erased: known.keys.iter().map(named).collect(),
+            before: known.before.iter().map(named).collect(),
+            events: known.events,
+            notices: known.notices,
+            refused: known.refused.iter().map(ToString::to_string).collect(),
+            reasons: known.parked.len() as u64,
+            unreadable: known.unreadable.clone(),
+        }
+    }
+
+    /// Whether there was nothing to be erased.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.erased.is_empty() && self.refused.is_empty() && self.reasons == 0
+    }
+
+    /// All that has this id, what was forgotten before too.
+    pub fn keys(&self, id: &str) -> impl Iterator<Item = SessionKey> {
+        self.erased.iter().chain(&self.before).map(move |named| SessionKey::new(&named.source, &named.subject, id))
+    }
 }
 
 impl Known {
@@ -93,13 +152,8 @@ impl Known {
         Ok(())
     }
 
-    /// Whether there is nothing to be erased.
-    #[must_use]
-    pub fn is_nothing(&self) -> bool {
-        self.keys.is_empty() && self.refused.is_empty() && self.parked.is_empty()
-    }
-
-    /// Erases it, at the receiver's time `now`. What comes of these sessions again is not kept.
+    /// Erases it, at the receiver's time `now`, by whoever has the log for himself. What comes of these sessions
+    /// again is not kept.
     ///
     /// # Errors
     /// When the log does not take it. To look it up and forget it again does the rest.
@@ -114,6 +168,25 @@ impl Known {
         }
         let at = log.latest().await?.map_or(now, |latest| latest.max(now));
         log.let_go(&self.keys, Gone { why: Why::Forgotten, at }).await
+    }
+
+    /// The same by the engine that runs on the log.
+    ///
+    /// # Errors
+    /// When it was closed or has stopped, or the log does not take it. To look it up and forget it again does the
+    /// rest.
+    pub async fn forget_by(&self, engine: &Engine) -> Result<(), LogError> {
+        if !self.refused.is_empty() {
+            engine.let_go_refused(self.refused.clone()).await?;
+        }
+        for (consumer, seq, _) in &self.parked {
+            // It may be parked no more.
+            engine.reword_parked(consumer, *seq, REASON).await?;
+        }
+        for key in &self.keys {
+            engine.forget(key).await?;
+        }
+        Ok(())
     }
 }
 

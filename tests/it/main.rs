@@ -42,6 +42,8 @@ mod retention; // what is over leaves
 mod serve; // deliveries in over HTTP, by the command
 mod serve_config; // what a server is told
 #[cfg(unix)]
+mod serve_control; // what a server does when it is told to
+#[cfg(unix)]
 mod serve_dev; // a server without a file
 mod serve_examples; // finis in programs of others
 #[cfg(unix)]

@@ -22,9 +22,7 @@ fn send(engine: &Engine, payload: String) -> Answered {
 }
 
 async fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
-        tokio::task::yield_now().await;
-    }
+    crate::world::until(async || is_so()).await;
 }
 
 /// The first event of a session is being appended and held there; the others of these came meanwhile, and were

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use finis::engine::log::{Batch, Delivery, Log, LogError, LogRead, Refused};
-use finis::engine::{Filler, Unverified};
+use finis::engine::Digest;
+use finis::engine::live::{Notice, NoticeKind, SessionKey};
+use finis::engine::log::{Batch, Delivery, EventEntry, Log, LogError, LogRead, Refused};
+use finis::engine::{Filled, Filler, Receipt, Settings, Unverified};
 use finis::store::{Retried, retry};
 
-use crate::world::{EVENING, Frail, Hand, Running, at, key, kinds, payload, said, source};
+use crate::world::{EVENING, Frail, Hand, Running, at, key, kinds, payload, said, source, until};
 
 const IDS: [&str; 2] = ["s-1", "s-2"];
 
@@ -17,17 +19,23 @@ const IDS: [&str; 2] = ["s-1", "s-2"];
 async fn with_refused() -> Arc<Frail> {
     let log: Arc<Frail> = Arc::default();
     let bodies = IDS.iter().flat_map(|id| ['E', 'T'].map(|kind| payload(kind, id, EVENING)));
-    let refused = bodies.zip(0..).map(|(body, number)| Refused {
-        source: "pathors".into(),
-        received_at: at(EVENING).plus(Duration::from_micros(number)),
-        reason: "it has no id".into(),
-        delivery: Delivery { headers: Vec::new(), body: body.as_bytes().into() },
-    });
+    let refused = bodies.zip(0..).map(|(body, number)| refused(&body, number));
     log.append(Batch { refused: refused.collect(), ..Batch::default() }).await.unwrap();
     log
 }
 
-async fn read_again(log: &Arc<Frail>) -> Result<Retried, LogError> {
+/// What was refused of the source, so many microseconds after others.
+fn refused(body: &str, number: u64) -> Refused {
+    Refused {
+        source: "pathors".into(),
+        received_at: at(EVENING).plus(Duration::from_micros(number)),
+        reason: "it has no id".into(),
+        delivery: Delivery { headers: Vec::new(), body: body.as_bytes().into() },
+    }
+}
+
+/// By whoever has the log for himself.
+async fn read_again(log: &Arc<Frail>) -> Result<(Retried, Filled), LogError> {
     let filler = Filler::new(log.clone(), [source(Box::new(Unverified))]).await.unwrap();
     retry(&**log, filler).await
 }
@@ -35,14 +43,14 @@ async fn read_again(log: &Arc<Frail>) -> Result<Retried, LogError> {
 #[tokio::test]
 async fn what_can_be_read_by_now_is_said_once() {
     let log = with_refused().await;
-    let retried = read_again(&log).await.unwrap();
-    assert_eq!((retried.read.len(), retried.left.len(), retried.filled.sessions), (4, 0, 2));
+    let (retried, filled) = read_again(&log).await.unwrap();
+    assert_eq!((retried.read.len(), retried.left.len(), filled.sessions), (4, 0, 2));
     let ends = said(&*log).await;
     assert!(ends.iter().all(|notice| notice.kind.as_str() == "complete"), "{:?}", kinds(&ends));
     assert_eq!(ends.len(), 2);
     // They wait for nothing any more.
     assert_eq!(log.next_due().await.unwrap(), None);
-    assert!(read_again(&log).await.unwrap().read.is_empty());
+    assert!(read_again(&log).await.unwrap().0.read.is_empty());
     assert_eq!(said(&*log).await, ends);
 }
 
@@ -61,17 +69,12 @@ async fn what_was_cut_off_is_judged_by_whoever_comes_next() {
         assert_eq!(whole.len(), (stops_at - 1) / 2, "{stops_at}");
 
         let running = Running::start(log.clone(), Hand::at(EVENING));
-        let told = async {
-            loop {
-                let said = said(&*log).await;
-                let ends: BTreeSet<&str> = said.iter().map(|notice| notice.key.id()).collect();
-                if ends.iter().eq(&whole) {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), told).await.expect("those that are whole are told");
+        until(async || {
+            let said = said(&*log).await;
+            let ends: BTreeSet<&str> = said.iter().map(|notice| notice.key.id()).collect();
+            ends.iter().eq(&whole)
+        })
+        .await;
         running.stop().await;
 
         // The rest of it, by another try: each is said once.
@@ -79,4 +82,107 @@ async fn what_was_cut_off_is_judged_by_whoever_comes_next() {
         assert_eq!(said(&*log).await.len(), 2, "{stops_at}");
         assert!(log.refused(None, 9).await.unwrap().deliveries.is_empty());
     }
+}
+
+/// Ids and records of notices.
+fn records(notices: &[Notice]) -> BTreeSet<(String, &str)> {
+    notices.iter().map(|notice| (notice.id.to_string(), notice.record.as_str())).collect()
+}
+
+/// What an engine does beside its deliveries is what is done without one.
+#[tokio::test]
+async fn an_engine_that_runs_says_the_same() {
+    let (alone, log) = (with_refused().await, with_refused().await);
+    let (expected, _) = read_again(&alone).await.unwrap();
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    // Of another session, which waits, and is none of this.
+    running.receive(&payload('E', "s-9", EVENING)).await;
+    assert_eq!(running.engine.retry_refused().await.unwrap(), expected);
+    until(async || said(&*log).await.len() == 2).await;
+    assert_eq!(records(&said(&*log).await), records(&said(&*alone).await));
+    assert_eq!(running.engine.retry_refused().await.unwrap(), Retried::default());
+    assert_eq!(running.receive(&payload('T', "s-1", EVENING)).await, Receipt::Duplicate { key: key("s-1") });
+    until(async || running.engine.stats().sessions == 1).await;
+    running.stop().await;
+}
+
+/// Sessions that are in memory are as the log has them afterwards; and so it is when pages and commits end between
+/// events of one.
+#[tokio::test]
+async fn sessions_that_wait_for_what_was_refused_get_it() {
+    let log: Arc<Frail> = Arc::default();
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    let ids: Vec<String> = (0..40).map(|number| format!("s-{number}")).collect();
+    for id in &ids {
+        running.receive(&payload('E', id, EVENING)).await;
+    }
+    let refused = ids.iter().zip(0..).map(|(id, number)| refused(&payload('T', id, EVENING), number));
+    log.append(Batch { refused: refused.collect(), ..Batch::default() }).await.unwrap();
+    assert_eq!(running.engine.stats().sessions, 40);
+    let retried = running.engine.retry_refused().await.unwrap();
+    assert_eq!((retried.read.len(), retried.left.len()), (40, 0));
+    until(async || said(&*log).await.len() == 40).await;
+    assert!(said(&*log).await.iter().all(|notice| notice.kind == NoticeKind::Complete && notice.revision == 1));
+    until(async || running.engine.stats().sessions == 0).await;
+    assert_eq!(log.next_due().await.unwrap(), None);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_due_of_another_source_hides_nothing_that_was_read_again() {
+    let log: Arc<Frail> = Arc::default();
+    // Due since before all of this, and nobody here can judge it.
+    let other = SessionKey::new("elsewhere", "session", "s-1");
+    let entry = EventEntry {
+        key: other.clone(),
+        digest: Digest::from_bytes([7; 16]),
+        received_at: Some(at("2026-05-03T08:43:00Z")),
+        delivery: Delivery { headers: Vec::new(), body: b"{}".as_slice().into() },
+    };
+    let due = vec![(other, Some(at("2026-05-03T08:44:00Z")))];
+    log.append(Batch { events: vec![entry], due, ..Batch::default() }).await.unwrap();
+    let running = Running::start(log.clone(), Hand::at("2026-05-03T08:45:00Z"));
+    running.receive(&payload('E', "s-9", EVENING)).await;
+    // It came long before.
+    let both = [payload('E', "s-2", EVENING), payload('T', "s-2", EVENING)];
+    let both = both.iter().zip(0..).map(|(body, number)| refused(body, number)).collect();
+    log.append(Batch { refused: both, ..Batch::default() }).await.unwrap();
+    assert_eq!(running.engine.retry_refused().await.unwrap().read.len(), 2);
+    until(async || said(&*log).await.len() == 1).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_stays_in_quarantine_and_the_engine_goes_on() {
+    let log = with_refused().await;
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    log.full.store(true, Ordering::SeqCst);
+    assert!(matches!(running.engine.retry_refused().await, Err(LogError::Full { .. })));
+    assert_eq!(log.refused(None, 9).await.unwrap().deliveries.len(), 4);
+    log.full.store(false, Ordering::SeqCst);
+    // Some of it is nobody's business any more.
+    let gone = log.refused(None, 9).await.unwrap().deliveries.iter().take(2).map(Refused::id).collect();
+    running.engine.let_go_refused(gone).await.unwrap();
+    let retried = running.engine.retry_refused().await.unwrap();
+    assert_eq!(retried.read.iter().map(|(_, of)| of.clone()).collect::<Vec<_>>(), [key("s-2"), key("s-2")]);
+    until(async || said(&*log).await.len() == 1).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_of_no_source_or_of_a_damaged_session_is_left() {
+    let log = Arc::new(Frail { damaged: "s-1", ..Frail::default() });
+    let running = Running::start_with(log.clone(), Hand::at(EVENING), Settings::default());
+    // Nobody can judge it: so it is here, with what came of it.
+    assert!(matches!(running.receive(&payload('E', "s-1", EVENING)).await, Receipt::Quarantined { .. }));
+    let stray = Refused { source: "elsewhere".into(), ..refused(&payload('E', "s-2", EVENING), 5) };
+    log.append(Batch { refused: vec![stray], ..Batch::default() }).await.unwrap();
+    let retried = running.engine.retry_refused().await.unwrap();
+    assert!(retried.read.is_empty());
+    let mut reasons: Vec<String> = retried.left.into_iter().map(|(_, reason)| reason).collect();
+    reasons.sort_unstable();
+    assert!(reasons[0].starts_with("its session cannot be read: "), "{reasons:?}");
+    assert_eq!(reasons[1..], ["the source `elsewhere` is not known"]);
+    assert_eq!(log.refused(None, 9).await.unwrap().deliveries.len(), 2);
+    running.stop().await;
 }

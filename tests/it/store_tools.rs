@@ -16,14 +16,16 @@ const PHONE: &str = "+15550100";
 /// When all that is missing by then is missing for good.
 const LATER: &str = "--as-of 2026-05-03T09:50:30Z";
 
-/// Every file beneath a folder that says it.
-fn who_says(folder: &Path, canary: &str) -> Vec<String> {
+/// Every file beneath a folder that says it. The socket of a server is none.
+pub(crate) fn who_says(folder: &Path, canary: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(who_says(&path, canary));
-        } else if std::fs::read(&path).unwrap().windows(canary.len()).any(|part| part == canary.as_bytes()) {
+        } else if path.is_file()
+            && std::fs::read(&path).unwrap().windows(canary.len()).any(|part| part == canary.as_bytes())
+        {
             found.push(path.display().to_string());
         }
     }

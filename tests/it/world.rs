@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use finis::engine::live::{Notice, NoticeKind, SessionKey};
@@ -89,6 +90,16 @@ impl Running {
     pub(crate) async fn receive(&self, payload: &str) -> Receipt {
         self.engine.receive("pathors", &[], payload.as_bytes()).await.unwrap()
     }
+}
+
+/// Asks again and again until it is so.
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it came to be so");
 }
 
 pub(crate) fn key(id: &str) -> SessionKey {

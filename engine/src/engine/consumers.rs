@@ -229,6 +229,15 @@ impl Engine {
         Ok(self.unpark(consumer, |known| skip(known, seq)).await? > 0)
     }
 
+    /// Puts another reason in the place of the one for which a notice is parked, which may quote what was erased
+    /// since. Says whether there was one.
+    ///
+    /// # Errors
+    /// When the log does not take it.
+    pub async fn reword_parked(&self, consumer: &str, seq: u64, reason: &str) -> Result<bool, LogError> {
+        Ok(self.unpark(consumer, |known| reword(known, seq, reason)).await? > 0)
+    }
+
     /// Makes marks on the state that they are made of. Says how many.
     async fn unpark(
         &self,
@@ -270,6 +279,12 @@ pub(super) fn skip(consumer: &Consumer, seq: u64) -> Vec<Mark> {
     }
     let held = held_behind(consumer, seq);
     std::iter::once(Mark::Done(seq)).chain(held).collect()
+}
+
+/// What puts another reason in the place of that for which one is parked, if it has any.
+fn reword(consumer: &Consumer, seq: u64, reason: &str) -> Vec<Mark> {
+    let parked = consumer.parked().find(|(parked, cause)| *parked == seq && cause.reason().is_some());
+    parked.map(|(_, cause)| Mark::Park(seq, cause.clone().with_reason(reason))).into_iter().collect()
 }
 
 /// What lets those go on that are held behind nothing: they were held by somebody who did not know yet that

@@ -1,6 +1,9 @@
 //! Out of quarantine: what can be read by now goes into sessions.
 
-use super::{Filled, Filler, Source};
+use tokio::sync::oneshot;
+
+use super::writer::Job;
+use super::{Engine, Filled, Filler, Source};
 use crate::digest::Digest;
 use crate::event::{Reader, Unreadable};
 use crate::live::SessionKey;
@@ -8,7 +11,7 @@ use crate::log::{EventEntry, Log, LogError, QuarantinePages, Refused, RefusedId}
 use crate::timestamp::Timestamp;
 
 /// What became of the quarantine.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
     /// What is an event now, and of which session.
     pub read: Vec<(RefusedId, SessionKey)>,
@@ -16,17 +19,26 @@ pub struct Retried {
     pub left: Vec<(RefusedId, String)>,
     /// What cannot be tried, since it is damaged: what and where. It stays.
     pub damaged: Vec<String>,
-    /// What it did to sessions.
-    pub filled: Filled,
+}
+
+impl Retried {
+    /// Takes what became of a page behind those before it.
+    fn add(&mut self, page: Retried) {
+        self.read.extend(page.read);
+        self.left.extend(page.left);
+        self.damaged.extend(page.damaged);
+    }
 }
 
 /// Reads all of the quarantine again, under the contracts of the filler's sources, and judges the sessions that
-/// it belongs to. It counts as having come when it came.
+/// it belongs to. It counts as having come when it came. What that did to sessions stands beside it.
+///
+/// This is for whoever has the log for himself; beside an engine that runs, [`Engine::retry_refused`] does it.
 ///
 /// # Errors
 /// When the log does not answer, or takes no more. What was read by then is out of quarantine, and its sessions
 /// are judged by whoever has the log next.
-pub async fn retry_refused(log: &dyn Log, mut filler: Filler) -> Result<Retried, LogError> {
+pub async fn retry_refused(log: &dyn Log, mut filler: Filler) -> Result<(Retried, Filled), LogError> {
     let mut retried = Retried::default();
     let mut reader = Reader::new();
     let mut pages = QuarantinePages::of(log);
@@ -34,26 +46,68 @@ pub async fn retry_refused(log: &dyn Log, mut filler: Filler) -> Result<Retried,
         retried.damaged.extend(page.damaged);
         for refused in page.deliveries {
             let id = refused.id();
-            let read = match filler.source(&refused.source) {
-                None => Err(format!("the source `{}` is not known", refused.source)),
-                Some(source) => {
-                    source.read_again(&mut reader, &refused).map_err(|unreadable: Unreadable| unreadable.to_string())
-                }
-            };
-            match read {
+            match read_again(&mut reader, filler.source(&refused.source), refused) {
                 Err(reason) => retried.left.push((id, reason)),
-                Ok((key, digest)) => {
-                    retried.read.push((id, key.clone()));
-                    let (received_at, delivery) = (Some(refused.received_at), refused.delivery);
+                Ok(event) => {
+                    retried.read.push((id, event.key.clone()));
                     // Out of the one and into the other is one commit.
-                    filler.append(vec![EventEntry { key, digest, received_at, delivery }], vec![id]).await?;
+                    filler.append(vec![event], vec![id]).await?;
                 }
             }
         }
     }
     // At the time of the log, which is never before the time of what it had in quarantine.
-    retried.filled = filler.settle(Timestamp::MIN, false).await?;
-    Ok(retried)
+    Ok((retried, filler.settle(Timestamp::MIN, false).await?))
+}
+
+/// What a refused delivery is by now, as it came.
+///
+/// # Errors
+/// Why it is still no event.
+pub(super) fn read_again(reader: &mut Reader, source: Option<&Source>, refused: Refused) -> Result<EventEntry, String> {
+    let Some(source) = source else { return Err(format!("the source `{}` is not known", refused.source)) };
+    let (key, digest) = source.read_again(reader, &refused).map_err(|unreadable| unreadable.to_string())?;
+    Ok(EventEntry { key, digest, received_at: Some(refused.received_at), delivery: refused.delivery })
+}
+
+impl Engine {
+    /// Reads all of the quarantine again, under the contracts of the sources of this engine, between the deliveries
+    /// that come. What is an event by now counts as having come when it came: its session is due at once, and what
+    /// there is to be said of it is said as of any other.
+    ///
+    /// # Errors
+    /// When the engine was closed or has stopped, or the log takes no more. What was read by then is out of
+    /// quarantine.
+    pub async fn retry_refused(&self) -> Result<Retried, LogError> {
+        let (mut retried, mut after) = (Retried::default(), None);
+        loop {
+            let (page, next) = self.ask(|answer| Job::Reread(after, answer)).await?;
+            retried.add(page);
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(retried),
+            }
+        }
+    }
+
+    /// Lets refused deliveries go. Those that are not there any more are passed over.
+    ///
+    /// # Errors
+    /// When the engine was closed or has stopped, or the log does not take it.
+    pub async fn let_go_refused(&self, ids: Vec<RefusedId>) -> Result<(), LogError> {
+        self.ask(|answer| Job::Release(ids, answer)).await
+    }
+
+    /// Has the writer do something, in turn with what comes.
+    pub(super) async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, LogError>>) -> Job + Send,
+    ) -> Result<T, LogError> {
+        let ended = || LogError::Stopped { reason: self.reason().unwrap_or_else(|| "it was closed".to_owned()) };
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(job(answer)).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
 }
 
 impl Source {

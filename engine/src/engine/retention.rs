@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use super::Engine;
 use super::writer::Job;
 use crate::live::SessionKey;
@@ -103,10 +101,7 @@ impl Engine {
     /// # Errors
     /// When the log does not take it.
     pub async fn forget(&self, key: &SessionKey) -> Result<bool, LogError> {
-        let (answer, answered) = oneshot::channel();
-        let ended = || LogError::Stopped { reason: self.reason().unwrap_or_else(|| "it was closed".to_owned()) };
-        self.queue.send(Job::Forget(key.clone(), answer)).await.map_err(|_| ended())?;
-        answered.await.map_err(|_| ended())?
+        self.ask(|answer| Job::Forget(key.clone(), answer)).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use finis_engine::contract::draft::Locator;
 use finis_engine::log::{Log, LogError};
-use finis_engine::{Contract, Engine, Filler, Retried, Source, retry_refused};
+use finis_engine::{Contract, Engine, Filled, Filler, Retried, Source, retry_refused};
 
 use crate::mishaps::Who;
 
@@ -37,7 +37,7 @@ pub(super) fn misreading(contract: &Contract) -> Option<Contract> {
 }
 
 /// Reads what is in quarantine again, with the log for himself.
-pub(super) async fn reread(log: Arc<dyn Log>, source: Source) -> Result<Retried, LogError> {
+pub(super) async fn reread(log: Arc<dyn Log>, source: Source) -> Result<(Retried, Filled), LogError> {
     let filler = Filler::new(Arc::clone(&log), [source]).await?;
     retry_refused(&*log, filler).await
 }

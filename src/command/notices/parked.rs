@@ -9,13 +9,12 @@ use finis::engine::log::{Cause, Consumer, Log, LogError, LogRead};
 use finis::engine::{Engine, Settings};
 use finis::live::SystemClock;
 use finis::providers::Catalogue;
-use finis::serve::{self, ControlError};
 use serde_json::json;
 
 use super::super::store::{StoreArgs, block_on};
 use super::super::table::Table;
 use super::super::words::{bad, count, shown};
-use super::super::{Failure, Outcome, say, say_lines};
+use super::super::{Failure, Outcome, running, say, say_lines};
 use super::cells;
 
 #[derive(Subcommand)]
@@ -174,10 +173,11 @@ async fn retry(args: &Retry) -> Result<Outcome, Failure> {
         Some(seq) => engine.retry_one_parked(consumer, *seq).await,
         None => engine.retry_parked(consumer).await,
     };
-    let released = match asked(consumer, || serve::retry_parked(&store.store, consumer, *seq))? {
-        Some(released) => released,
-        None => change(store, consumer, retry).await? as u64,
-    };
+    let released =
+        match running::done(running::retry_parked(&store.store, consumer, *seq), |known| unknown(consumer, &known))? {
+            Some(released) => released,
+            None => change(store, consumer, retry).await? as u64,
+        };
     if let (Some(seq), 0) = (seq, released) {
         return Err(not_parked(consumer, *seq));
     }
@@ -187,25 +187,16 @@ async fn retry(args: &Retry) -> Result<Outcome, Failure> {
 
 async fn skip(args: &Skip) -> Result<Outcome, Failure> {
     let Skip { store, consumer, seq } = args;
-    let was_parked = match asked(consumer, || serve::skip_parked(&store.store, consumer, *seq))? {
-        Some(was_parked) => was_parked,
-        None => change(store, consumer, async |engine| engine.skip_parked(consumer, *seq).await).await?,
-    };
+    let was_parked =
+        match running::done(running::skip_parked(&store.store, consumer, *seq), |known| unknown(consumer, &known))? {
+            Some(was_parked) => was_parked,
+            None => change(store, consumer, async |engine| engine.skip_parked(consumer, *seq).await).await?,
+        };
     if !was_parked {
         return Err(not_parked(consumer, *seq));
     }
     say(&format!("notice {seq} counts as dealt with by {}\n", shown(consumer)))?;
     Ok(Outcome::Fine)
-}
-
-/// Has it done by the server that has the store; nothing when there is none.
-fn asked<T>(consumer: &str, ask: impl FnOnce() -> Result<T, ControlError>) -> Result<Option<T>, Failure> {
-    match ask() {
-        Ok(done) => Ok(Some(done)),
-        Err(ControlError::NotThere { .. }) => Ok(None),
-        Err(ControlError::Unknown { consumers }) => Err(unknown(consumer, &consumers)),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Changes something of a consumer that the store knows.

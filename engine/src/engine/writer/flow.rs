@@ -17,13 +17,15 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::sync::oneshot;
+
 use super::job::{Answer, Job, fitting};
 use super::making::Making;
 use super::{Writer, is_passing};
 use crate::engine::stats::Counted;
 use crate::engine::{Receipt, ReceiveError};
 use crate::live::SessionKey;
-use crate::log::{Appended, Gone, LogError, Why};
+use crate::log::{Appended, Batch, Gone, LogError, Why};
 use crate::timestamp::Timestamp;
 
 /// A batch that is being appended.
@@ -183,11 +185,11 @@ impl Writer {
                     let receipt = self.judge(*work, made);
                     made.answers.push((answer, receipt));
                 }
-                Job::Forget(key, answer) => {
-                    let done = self.forget(&key).await;
-                    let failed = done.as_ref().err().filter(|error| !is_passing(error)).cloned();
-                    let _ = answer.send(done);
-                    failed.map_or(Ok(()), Err)?;
+                Job::Forget(key, answer) => done(self.forget(&key).await, answer)?,
+                Job::Reread(after, answer) => done(self.reread(after).await, answer)?,
+                Job::Release(ids, answer) => {
+                    let batch = Batch { released: ids, ..Batch::default() };
+                    done(self.inner.log.append(batch).await.map(drop), answer)?;
                 }
                 Job::Sources(sources, answer) => {
                     let done = self.change_sources(sources).await;
@@ -310,8 +312,19 @@ impl Writer {
         }
         let gone = Gone { why: Why::Forgotten, at: self.now() };
         self.inner.log.let_go(std::slice::from_ref(key), gone).await?;
+        self.damaged.remove(key);
         Ok(true)
     }
+}
+
+/// Tells whoever asked for it what became of something that was done with nothing under way. What is an error then,
+/// the log does not get over: to find something damaged is none.
+fn done<T>(outcome: Result<T, LogError>, answer: oneshot::Sender<Result<T, LogError>>) -> Result<(), LogError> {
+    let is_survived = |error: &&LogError| is_passing(error) || matches!(error, LogError::Damaged { .. });
+    let failed = outcome.as_ref().err().filter(|error| !is_survived(error)).cloned();
+    // Whoever does not wait any more sees it in the log.
+    let _ = answer.send(outcome);
+    failed.map_or(Ok(()), Err)
 }
 
 /// Refuses what was to be appended with others, or not. Which of them is too large nobody knows: all of them may come

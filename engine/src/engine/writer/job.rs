@@ -6,13 +6,13 @@ use tokio::sync::oneshot;
 
 use crate::engine::sources::Sources;
 use crate::engine::stats::SourceCounters;
-use crate::engine::{Receipt, ReceiveError};
+use crate::engine::{Receipt, ReceiveError, Retried};
 use crate::live::{LiveArrival, SessionKey};
-use crate::log::{Delivery, LogError, Ready, Refused};
+use crate::log::{Delivery, LogError, Ready, Refused, RefusedCursor, RefusedId};
 use crate::timestamp::Timestamp;
 
 /// Bytes of payloads in one commit. One payload alone may have more.
-const COMMIT_BYTES_MAX: usize = 8 << 20;
+pub(super) const COMMIT_BYTES_MAX: usize = 8 << 20;
 
 /// Who waits for what became of a delivery.
 pub(in crate::engine) struct Answer {
@@ -29,6 +29,11 @@ pub(in crate::engine) enum Job {
     Delivery(Box<Work>, Answer),
     /// A session that is to be forgotten; whether there was anything to forget.
     Forget(SessionKey, oneshot::Sender<Result<bool, LogError>>),
+    /// A page of refused deliveries, behind this one, that is to be read again; what became of it, and behind which one
+    /// the next page begins.
+    Reread(Option<RefusedCursor>, oneshot::Sender<Result<(Retried, Option<RefusedCursor>), LogError>>),
+    /// Refused deliveries that are to go.
+    Release(Vec<RefusedId>, oneshot::Sender<Result<(), LogError>>),
     /// These are the sources of all that is behind it.
     Sources(Arc<Sources>, oneshot::Sender<Result<(), LogError>>),
     /// Nothing more is to be taken.
@@ -57,21 +62,21 @@ pub(super) fn fitting(waiting: &[Job], count_max: usize, mut bytes: usize) -> us
 impl Job {
     /// Whether it is done with nothing under way.
     pub(super) fn is_apart(&self) -> bool {
-        matches!(self, Job::Forget(..) | Job::Sources(..))
+        matches!(self, Job::Forget(..) | Job::Reread(..) | Job::Release(..) | Job::Sources(..))
     }
 
     /// The session that a delivery is of.
     pub(super) fn key(&self) -> Option<&SessionKey> {
         match self {
             Job::Delivery(work, _) => work.key(),
-            Job::Forget(..) | Job::Sources(..) | Job::Close => None,
+            Job::Forget(..) | Job::Reread(..) | Job::Release(..) | Job::Sources(..) | Job::Close => None,
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Job::Delivery(work, _) => work.bytes(),
-            Job::Forget(..) | Job::Sources(..) | Job::Close => 0,
+            Job::Forget(..) | Job::Reread(..) | Job::Release(..) | Job::Sources(..) | Job::Close => 0,
         }
     }
 }

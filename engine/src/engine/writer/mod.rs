@@ -3,6 +3,7 @@
 mod flow; // from the queue into the log
 mod job; // what waits for it
 mod making; // a batch, delivery by delivery
+mod reread; // out of quarantine
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
