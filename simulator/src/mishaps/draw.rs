@@ -41,6 +41,8 @@ pub struct Mishaps {
     pub unpark: Chance,
     /// [`Mishap::Reread`].
     pub reread: Chance,
+    /// [`Mishap::Mend`].
+    pub mend: Chance,
 }
 
 /// What a mishap is one of.
@@ -73,10 +75,12 @@ pub enum Trouble {
     Unpark,
     /// [`Mishap::Reread`].
     Reread,
+    /// [`Mishap::Mend`].
+    Mend,
 }
 
 /// Every mishap there is.
-pub const TROUBLES: [Trouble; 13] = [
+pub const TROUBLES: [Trouble; 14] = [
     Trouble::Kill,
     Trouble::Crash,
     Trouble::Restart,
@@ -90,6 +94,7 @@ pub const TROUBLES: [Trouble; 13] = [
     Trouble::Rewind,
     Trouble::Unpark,
     Trouble::Reread,
+    Trouble::Mend,
 ];
 
 impl Trouble {
@@ -110,6 +115,7 @@ impl Trouble {
             Trouble::Rewind => "rewind",
             Trouble::Unpark => "unpark",
             Trouble::Reread => "reread",
+            Trouble::Mend => "mend",
         }
     }
 }
@@ -142,6 +148,7 @@ impl Mishap {
             Mishap::Rewind { .. } => Trouble::Rewind,
             Mishap::Unpark { .. } => Trouble::Unpark,
             Mishap::Reread { .. } => Trouble::Reread,
+            Mishap::Mend => Trouble::Mend,
         }
     }
 }
@@ -178,6 +185,7 @@ impl Mishaps {
                 rewind: Chance::percent(1),
                 unpark: Chance::percent(2),
                 reread: Chance::percent(1),
+                mend: Chance::percent(1),
             },
         }
     }
@@ -223,6 +231,7 @@ impl Mishaps {
             Trouble::Rewind => &mut self.rewind,
             Trouble::Unpark => &mut self.unpark,
             Trouble::Reread => &mut self.reread,
+            Trouble::Mend => &mut self.mend,
         }
     }
 
@@ -309,6 +318,7 @@ fn make(trouble: Trouble, random: &mut Random, arrival: &Arrival) -> Mishap {
         // Nothing is ever parked for the one that pulls.
         Trouble::Unpark => Mishap::Unpark { who: Who::Handler, all: random.below(2) == 0 },
         Trouble::Reread => Mishap::Reread { down_ms },
+        Trouble::Mend => Mishap::Mend,
     }
 }
 

@@ -97,6 +97,9 @@ pub enum Mishap {
         /// How long it is down after that, in milliseconds.
         down_ms: u64,
     },
+    /// What is in quarantine is read again by the process itself, while it goes on. Of a setup that
+    /// [misreads](crate::story::Setup::misreads), the contract is mended first, without a restart.
+    Mend,
 }
 
 /// A moment of a write.
@@ -209,6 +212,7 @@ impl fmt::Display for Mishap {
                     span(down_ms)
                 )
             }
+            Mishap::Mend => f.write_str("what is in quarantine is read again, while the process goes on"),
         }
     }
 }

@@ -18,6 +18,18 @@ struct Read {
     digest: Digest,
 }
 
+/// What contract deliveries are read under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reads {
+    /// The one that is meant.
+    #[default]
+    Right,
+    /// One that looks for ids where none are: whatever comes is to be refused.
+    Wrong,
+    /// One or the other, while it is changed.
+    Either,
+}
+
 /// All that is known at a step.
 #[derive(Default)]
 struct Known<'s> {
@@ -27,13 +39,17 @@ struct Known<'s> {
     /// What the log has had, as it was kept first.
     kept: BTreeMap<(SessionKey, Digest), &'s [u8]>,
     refused: BTreeSet<Vec<u8>>,
+    /// What was refused and is an event since.
+    released: BTreeSet<Vec<u8>>,
     /// The bodies of all that was ever refused.
     ids: BTreeMap<RefusedId, Vec<u8>>,
     /// Events of which somebody was told that they are new.
     stored: BTreeSet<(SessionKey, Digest)>,
     let_go: BTreeSet<SessionKey>,
-    /// The contract looks for ids where none are: whatever comes is to be refused.
-    misreads: bool,
+    /// What contract they are read under.
+    reads: Reads,
+    /// Of each that was not answered yet, what contract it was posted under.
+    posted_under: BTreeMap<usize, Reads>,
     /// How far the receiver's clock was ahead when each was posted.
     ahead: BTreeMap<usize, i64>,
     /// What each is that was not answered yet.
@@ -42,13 +58,15 @@ struct Known<'s> {
 }
 
 pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings) {
-    let mut known = Known { misreads: given.misreads, ..Known::default() };
+    let reads = if given.misreads { Reads::Wrong } else { Reads::Right };
+    let mut known = Known { reads, ..Known::default() };
     for step in &played.steps {
         match &step.what {
             Did::Posted { place, ahead } => {
                 known.ahead.insert(*place, *ahead);
                 let Some(arrival) = given.arrivals.get(place) else { continue };
-                if known.misreads {
+                known.posted_under.insert(*place, known.reads);
+                if known.reads != Reads::Right {
                     known.unfit.insert(&arrival.body);
                 }
                 match read(given.contract, arrival) {
@@ -61,7 +79,10 @@ pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings)
                 }
             }
             Did::Kept(batch) => known.keep(batch, findings),
-            Did::Rereading => known.misreads = false,
+            Did::Mending => known.reads = Reads::Either,
+            // A process that comes after that has the new one from the beginning.
+            Did::Rereading | Did::Mended => known.reads = Reads::Right,
+            Did::Started { .. } if known.reads == Reads::Either => known.reads = Reads::Right,
             Did::LetGo { keys, .. } => known.let_go.extend(keys.iter().cloned()),
             Did::Answered { place, answer } => {
                 if let Some(arrival) = given.arrivals.get(place) {
@@ -125,6 +146,7 @@ impl<'s> Known<'s> {
                 format!("{released} is not in quarantine any more, and is no event")
             });
             self.refused.remove(body);
+            self.released.insert(body.clone());
         }
     }
 
@@ -141,6 +163,7 @@ impl<'s> Known<'s> {
             Answer::Told(told) => told,
         };
         let read = self.read.remove(&place);
+        let posted_under = self.posted_under.remove(&place).unwrap_or_default();
         let session = read.as_ref().map(|read| read.key.id().to_owned());
         let session = session.as_deref();
         let wrong = |should: &str| format!("delivery {place} is answered `{answer}`, and {should}");
@@ -154,7 +177,7 @@ impl<'s> Known<'s> {
             Err(_) => findings.expect(!is_calm, Promise::Answered, session, || wrong("nothing went wrong")),
             Ok(receipt) => {
                 findings.expect(arrival.is.proved || !is_sure, Promise::Proof, session, || wrong("it proves nothing"));
-                self.taken(receipt, read, arrival, &wrong, findings);
+                self.taken(receipt, read, posted_under, arrival, &wrong, findings);
             }
         }
     }
@@ -163,14 +186,19 @@ impl<'s> Known<'s> {
         &mut self,
         receipt: &Receipt,
         read: Option<Read>,
+        posted_under: Reads,
         arrival: &Arrival,
         wrong: &dyn Fn(&str) -> String,
         findings: &mut Findings,
     ) {
-        let Some(Read { key, digest }) = read.filter(|_| !self.misreads) else {
-            let is_quarantined = matches!(receipt, Receipt::Quarantined { .. });
+        // One that was posted under another contract was read under that, or again.
+        let may_be_right = self.reads != Reads::Wrong;
+        let may_be_wrong = posted_under != Reads::Right;
+        let is_quarantined = matches!(receipt, Receipt::Quarantined { .. });
+        let Some(Read { key, digest }) = read.filter(|_| may_be_right && !(may_be_wrong && is_quarantined)) else {
             findings.expect(is_quarantined, Promise::Answered, None, || wrong("nobody can read it"));
-            let is_kept = self.refused.contains(&arrival.body);
+            // Whoever is told so may hear it when it was read again already.
+            let is_kept = [&self.refused, &self.released].into_iter().any(|kept| kept.contains(&arrival.body));
             return findings.expect(is_kept || !is_quarantined, Promise::Kept, None, || wrong("it is not there"));
         };
         let session = Some(key.id().to_owned());

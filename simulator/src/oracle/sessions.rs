@@ -30,8 +30,9 @@ pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings)
                     // There was one before it, in quarantine.
                     if let Some(log_at) = filled.log_at.filter(|_| is_filled) {
                         filled.open.insert(&event.key);
-                        if !is_new {
-                            // It came earlier than anybody knew who judged it meanwhile.
+                        if !is_new || !filled.is_alone {
+                            // It came earlier than anybody knew who judged it meanwhile; or whoever filled it goes on
+                            // with other things, and judges it when it comes to that.
                             filled.left.insert(event.key.clone());
                         }
                         model.fill(source, headers, body, event.received_at, log_at);
@@ -51,7 +52,8 @@ pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings)
                 }
             }
             Did::Reread => filled.open.clear(),
-            Did::Started { .. } | Did::Rereading => filled.leave(),
+            Did::Started { .. } => filled.leave(false),
+            Did::Rereading => filled.leave(true),
             Did::LetGo { keys, at } => {
                 filled.log_at = filled.log_at.max(Some(*at));
                 for key in keys {
@@ -120,6 +122,8 @@ struct Filled<'p> {
     log_at: Option<Timestamp>,
     /// Those that are filled and were not judged yet.
     open: BTreeSet<&'p SessionKey>,
+    /// Whoever fills them does nothing else.
+    is_alone: bool,
     /// Those that whoever filled them left to others: when they were judged, nobody wrote down.
     left: BTreeSet<SessionKey>,
 }
@@ -132,7 +136,8 @@ impl Filled<'_> {
         self.log_at = self.log_at.max(events.chain(refused).chain(deadlines).max());
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, is_alone: bool) {
+        self.is_alone = is_alone;
         self.left.extend(std::mem::take(&mut self.open).into_iter().cloned());
     }
 }

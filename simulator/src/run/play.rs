@@ -190,6 +190,18 @@ impl Play<'_> {
         self.run();
     }
 
+    /// Mends the contract, if it is not as it is meant, and reads the quarantine again, while deliveries go on.
+    fn mend(&mut self, engine: Engine) {
+        let is_mended = std::mem::replace(&mut self.is_mended, true);
+        let source = if is_mended { None } else { self.source() };
+        if source.is_some() {
+            self.stage.note(Did::Mending);
+        }
+        let (Some(life), stage) = (&mut self.life, Arc::clone(&self.stage)) else { return };
+        // What it does not come to is in quarantine still.
+        life.pool.spawn(async move { drop(operator::mend(&engine, source, || stage.note(Did::Mended)).await) });
+    }
+
     /// Lets everybody go on who can, and sees what became of the process.
     fn run(&mut self) {
         let Some(life) = &mut self.life else { return };
@@ -326,6 +338,7 @@ impl Play<'_> {
             Mishap::Unpark { who, all } => {
                 life.pool.spawn(async move { drop(operator::unpark(&engine, who, all).await) });
             }
+            Mishap::Mend => self.mend(engine),
             _ => {}
         }
     }

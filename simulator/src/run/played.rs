@@ -71,6 +71,10 @@ pub enum Did {
     Rereading,
     /// All of it was read, and its sessions judged.
     Reread,
+    /// Somebody began to let a receiver that goes on read under the contract as it is meant.
+    Mending,
+    /// It does.
+    Mended,
     /// A mishap befell the receiver.
     Befell {
         /// Its place among the happenings.
@@ -246,6 +250,8 @@ impl fmt::Display for Step {
             Did::Ended { how } => write!(f, "ended: {}", format!("{how:?}").to_lowercase()),
             Did::Rereading => f.write_str("the quarantine is read again"),
             Did::Reread => f.write_str("the quarantine was read again"),
+            Did::Mending => f.write_str("the contract is mended"),
+            Did::Mended => f.write_str("the contract was mended"),
             Did::Befell { place } => write!(f, "befell: {place}"),
             Did::Posted { place, ahead: 0 } => write!(f, "posted: {place}"),
             Did::Posted { place, ahead } => write!(f, "posted: {place}, with the clock off by {ahead} µs"),

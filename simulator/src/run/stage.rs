@@ -90,7 +90,8 @@ impl Stage {
             | Mishap::Retain { .. }
             | Mishap::Rewind { .. }
             | Mishap::Unpark { .. }
-            | Mishap::Reread { .. } => {}
+            | Mishap::Reread { .. }
+            | Mishap::Mend => {}
         }
     }
 

@@ -43,7 +43,8 @@ pub struct Setup {
     /// Notices that the handler is looked at for ahead of the oldest that is open.
     pub window_max: usize,
     /// It begins with a contract that looks for the ids of sessions where none are: all of it goes to quarantine,
-    /// until the contract is mended with the first [`Mishap::Reread`](crate::mishaps::Mishap::Reread).
+    /// until the contract is mended with the first [`Mishap::Reread`](crate::mishaps::Mishap::Reread) or
+    /// [`Mishap::Mend`](crate::mishaps::Mishap::Mend).
     pub misreads: bool,
 }
 

@@ -58,6 +58,7 @@ impl Theme {
             Theme::Misread => {
                 setup.misreads = true;
                 mishaps.reread = Chance::percent(15);
+                mishaps.mend = Chance::percent(5);
                 // So that it is cut off, too.
                 mishaps.crash = Chance::percent(15);
                 mishaps.slow = Chance::percent(15);

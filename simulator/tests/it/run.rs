@@ -86,7 +86,7 @@ fn a_seed_is_the_same_run_for_ever() {
     // Pinned: on every machine, until stories, the engine or what is seen of a run change on purpose.
     let all: Vec<String> = (0..20).map(digest).collect();
     let all = blake3::hash(all.concat().as_bytes()).to_hex();
-    assert_eq!(&all[..32], "8c10d8bb5fcbe6d3fb17d1f57ca6d7a5");
+    assert_eq!(&all[..32], "e2f7f94845310fcf36da2e61a8723777");
 }
 
 #[test]
@@ -189,6 +189,12 @@ fn each_mishap_does_what_it_says() {
         |did: &Did| matches!(did, Did::Answered { answer: Answer::Told(Ok(Receipt::Quarantined { .. })), .. });
     assert!(count(&played, &is_quarantined) > 10 && played.kept.refused.is_empty());
     assert!(count(&played, &|did| matches!(did, Did::Reread)) == 1 && !played.kept.outbox.is_empty());
+    // The same without a stop: what comes meanwhile is taken.
+    let story = befalls(8, 100, misreads.clone(), &[(60, Mishap::Mend)]);
+    let played = holds(&story, &contract, "mend");
+    assert!(count(&played, &is_quarantined) > 10 && played.kept.refused.is_empty());
+    assert_eq!(count(&played, &|did| matches!(did, Did::Started { .. } | Did::Mended)), 2);
+    assert!(!played.kept.outbox.is_empty());
     // One that nobody mends knows of no session.
     let played = holds(&befalls(8, 5, misreads, &[]), &contract, "misread");
     assert!(played.kept.sessions.is_empty() && played.kept.refused.len() > 5);
