@@ -148,7 +148,7 @@ impl Mishap {
             Mishap::Rewind { .. } => Trouble::Rewind,
             Mishap::Unpark { .. } => Trouble::Unpark,
             Mishap::Reread { .. } => Trouble::Reread,
-            Mishap::Mend => Trouble::Mend,
+            Mishap::Mend { .. } => Trouble::Mend,
         }
     }
 }
@@ -318,7 +318,8 @@ fn make(trouble: Trouble, random: &mut Random, arrival: &Arrival) -> Mishap {
         // Nothing is ever parked for the one that pulls.
         Trouble::Unpark => Mishap::Unpark { who: Who::Handler, all: random.below(2) == 0 },
         Trouble::Reread => Mishap::Reread { down_ms },
-        Trouble::Mend => Mishap::Mend,
+        // Two commands, one after the other.
+        Trouble::Mend => Mishap::Mend { after_ms: long(random, 2_000, 6) },
     }
 }
 

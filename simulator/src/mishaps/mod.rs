@@ -99,7 +99,10 @@ pub enum Mishap {
     },
     /// What is in quarantine is read again by the process itself, while it goes on. Of a setup that
     /// [misreads](crate::story::Setup::misreads), the contract is mended first, without a restart.
-    Mend,
+    Mend {
+        /// How long after that, in milliseconds.
+        after_ms: u64,
+    },
 }
 
 /// A moment of a write.
@@ -212,7 +215,13 @@ impl fmt::Display for Mishap {
                     span(down_ms)
                 )
             }
-            Mishap::Mend => f.write_str("what is in quarantine is read again, while the process goes on"),
+            Mishap::Mend { after_ms } => {
+                let after = span(after_ms);
+                write!(
+                    f,
+                    "the contract is mended while the process goes on; {after} later the quarantine is read again"
+                )
+            }
         }
     }
 }

@@ -78,7 +78,9 @@ pub(super) fn judge(given: &Given<'_>, played: &Played, findings: &mut Findings)
             let entry = last.event.max(last.deadline).map(Instant::from);
             let until = entry.filter(|_| !played.at_rest).unwrap_or(until);
             let detail = if filled.left.contains(&of) {
+                let is_at_rest = played.at_rest;
                 lacks_end(&told, &model.said(key, until))
+                    .or_else(|| is_no_last_word(&told, model.certified(key, until)?.as_str()).filter(|_| is_at_rest))
             } else {
                 // Whether a deadline passed before what was filled in, or with it, nobody wrote down.
                 let both = || differs(&told, &model.said_if(key, until, true));
@@ -149,6 +151,19 @@ fn lacks_end(told: &[&Notice], said: &[Said]) -> Option<String> {
         said.iter().any(|said| said.kind == "complete"),
     );
     (told != said).then(|| format!("an end was said: {told}; it was to be said: {said}"))
+}
+
+/// That the last word of an end is not what the record says: whatever changes of that after an end is said. Events
+/// that change nothing of it are listed there, and no word by themselves.
+fn is_no_last_word(told: &[&Notice], record: &str) -> Option<String> {
+    let last = told.iter().rfind(|notice| matches!(notice.kind, NoticeKind::Complete | NoticeKind::Amended))?;
+    let detail = || format!("the last word is another\n     it is {}\nit must be {record}", last.record);
+    (without_events(&last.record) != without_events(record)).then(detail)
+}
+
+/// A record up to the list of its events.
+fn without_events(record: &str) -> Option<&str> {
+    record.split(r#","events":["#).next()
 }
 
 /// The last entries of a session that the log was seen to keep.

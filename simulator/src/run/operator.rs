@@ -36,16 +36,6 @@ pub(super) fn misreading(contract: &Contract) -> Option<Contract> {
     Contract::new(draft).ok()
 }
 
-/// Reads what is in quarantine again while the engine goes on, under another contract if there is one. `mended` is
-/// called when all is judged by that.
-pub(super) async fn mend(engine: &Engine, source: Option<Source>, mended: impl FnOnce()) -> Result<(), LogError> {
-    if let Some(source) = source {
-        engine.set_sources([source]).await?;
-        mended();
-    }
-    engine.retry_refused().await.map(drop)
-}
-
 /// Reads what is in quarantine again, with the log for himself.
 pub(super) async fn reread(log: Arc<dyn Log>, source: Source) -> Result<(Retried, Filled), LogError> {
     let filler = Filler::new(Arc::clone(&log), [source]).await?;

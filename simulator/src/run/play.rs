@@ -190,16 +190,25 @@ impl Play<'_> {
         self.run();
     }
 
-    /// Mends the contract, if it is not as it is meant, and reads the quarantine again, while deliveries go on.
-    fn mend(&mut self, engine: Engine) {
+    /// Mends the contract, if it is not as it is meant, and then reads the quarantine again, while deliveries go on.
+    fn mend(&mut self, engine: Engine, after: Micros) {
         let is_mended = std::mem::replace(&mut self.is_mended, true);
         let source = if is_mended { None } else { self.source() };
-        if source.is_some() {
-            self.stage.note(Did::Mending);
-        }
         let (Some(life), stage) = (&mut self.life, Arc::clone(&self.stage)) else { return };
-        // What it does not come to is in quarantine still.
-        life.pool.spawn(async move { drop(operator::mend(&engine, source, || stage.note(Did::Mended)).await) });
+        if source.is_some() {
+            // Whatever process comes after this one has it from the beginning.
+            stage.note(Did::Mending);
+        }
+        life.pool.spawn(async move {
+            if let Some(source) = source
+                && engine.set_sources([source]).await.is_ok()
+            {
+                stage.note(Did::Mended);
+            }
+            stage.time.sleep(after).await;
+            // What it does not come to is in quarantine still.
+            drop(engine.retry_refused().await);
+        });
     }
 
     /// Lets everybody go on who can, and sees what became of the process.
@@ -338,7 +347,7 @@ impl Play<'_> {
             Mishap::Unpark { who, all } => {
                 life.pool.spawn(async move { drop(operator::unpark(&engine, who, all).await) });
             }
-            Mishap::Mend => self.mend(engine),
+            Mishap::Mend { after_ms } => self.mend(engine, milliseconds(after_ms)),
             _ => {}
         }
     }

@@ -91,7 +91,7 @@ impl Stage {
             | Mishap::Rewind { .. }
             | Mishap::Unpark { .. }
             | Mishap::Reread { .. }
-            | Mishap::Mend => {}
+            | Mishap::Mend { .. } => {}
         }
     }
 

@@ -120,7 +120,7 @@ fn milder(mishap: &Mishap) -> Vec<Mishap> {
         Mishap::Retain { .. } => vec![Mishap::Retain { after_s: 60 }],
         Mishap::Rewind { who, .. } => vec![Mishap::Rewind { who, by: 1 }],
         Mishap::Unpark { who, .. } => vec![Mishap::Unpark { who, all: true }],
-        Mishap::Mend => vec![Mishap::Reread { down_ms: short }],
+        Mishap::Mend { .. } => vec![Mishap::Reread { down_ms: short }, Mishap::Mend { after_ms: short }],
         Mishap::Reread { .. } => vec![Mishap::Restart { down_ms: short }, Mishap::Reread { down_ms: short }],
     };
     let same = milder.iter().position(|other| other == mishap);

@@ -57,8 +57,10 @@ impl Theme {
             }
             Theme::Misread => {
                 setup.misreads = true;
-                mishaps.reread = Chance::percent(15);
-                mishaps.mend = Chance::percent(5);
+                // By a process of its own, or by the one that goes on.
+                let (often, never) = (Chance::percent(15), Chance::NEVER);
+                let is_alone = random.below(5) < 3;
+                (mishaps.reread, mishaps.mend) = if is_alone { (often, never) } else { (never, often) };
                 // So that it is cut off, too.
                 mishaps.crash = Chance::percent(15);
                 mishaps.slow = Chance::percent(15);

@@ -190,7 +190,7 @@ fn each_mishap_does_what_it_says() {
     assert!(count(&played, &is_quarantined) > 10 && played.kept.refused.is_empty());
     assert!(count(&played, &|did| matches!(did, Did::Reread)) == 1 && !played.kept.outbox.is_empty());
     // The same without a stop: what comes meanwhile is taken.
-    let story = befalls(8, 100, misreads.clone(), &[(60, Mishap::Mend)]);
+    let story = befalls(8, 100, misreads.clone(), &[(60, Mishap::Mend { after_ms: 500 })]);
     let played = holds(&story, &contract, "mend");
     assert!(count(&played, &is_quarantined) > 10 && played.kept.refused.is_empty());
     assert_eq!(count(&played, &|did| matches!(did, Did::Started { .. } | Did::Mended)), 2);
