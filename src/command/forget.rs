@@ -54,11 +54,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     };
     block_on(async {
         let Some(known) = known else { return alone(args).await };
-        // Of that one source which was looked at.
-        let source = source.or_else(|| known.erased.first().map(|named| named.source.as_str()));
         let erase = async || {
             let erased = running::done(running::forget(store, session, source), unknown)?;
-            erased.ok_or_else(|| Failure("the server that had the store is gone: nothing was erased".into()))
+            erased.ok_or_else(|| {
+                Failure("the server that had the store is gone; but for recordings, nothing was erased".into())
+            })
         };
         forget(args, &known, erase).await
     })
@@ -120,7 +120,8 @@ async fn forget(
     let mut removed = recordings()?;
     let erased = erase().await?;
     // A server may have fetched another one meanwhile.
-    removed += recordings()?;
+    let late = recordings();
+    removed += late.as_ref().copied().unwrap_or(0);
     let elsewhere = "Copies elsewhere are not erased: backups, exports, logs, and what others were told.";
     let told = if args.json {
         as_json(args, &erased, removed)
@@ -132,6 +133,7 @@ async fn forget(
         format!("{}{recordings}\n{}\n", what("Erased", args, &erased), aside(elsewhere))
     };
     say(&told)?;
+    late?;
     let Some(first) = erased.unreadable.first() else { return Ok(Outcome::Fine) };
     warn(&format!(
         "{} {} in quarantine cannot be read, and may name it: `finis doctor --repair` sets them aside, in files that \

@@ -60,7 +60,8 @@ pub(crate) struct Show {
 #[command(after_help = "\
 It counts as having come when it came. Sessions that it belongs to are judged at the latest time that the \
 store knows, and consumers are told what is to be said of them. A `finis serve` that runs does it between the \
-deliveries that come, under the contracts that it has.")]
+deliveries that come, under the contracts that it has and at its own time; with --contracts, the command needs the \
+store for itself.")]
 pub(crate) struct Retry {
     #[command(flatten)]
     read: ReadArgs,
@@ -175,14 +176,11 @@ async fn again(args: &Retry) -> Result<Outcome, Failure> {
     } else {
         running::done(running::retry_refused(&args.read.store.store), nobody)?
     };
-    let (retried, filled) = if let Some(retried) = asked {
-        (retried, None)
-    } else {
-        let (retried, filled) = alone(args).await?;
-        (retried, Some(filled))
+    let (retried, filled) = match asked {
+        Some(done) => done,
+        None => alone(args).await?,
     };
-    let filled = filled.as_ref();
-    say(&if args.json { retried_json(&retried, filled) } else { retried_text(&retried, filled) })?;
+    say(&if args.json { retried_json(&retried, &filled) } else { retried_text(&retried, &filled) })?;
     let Some(first) = retried.damaged.first() else { return Ok(Outcome::Fine) };
     warn(&format!(
         "{} {} cannot be tried: `finis doctor` has all of it; the first: {first}",
@@ -204,8 +202,7 @@ async fn alone(args: &Retry) -> Result<(Retried, Filled), Failure> {
     Ok(retried?)
 }
 
-/// What was said is known where it was said here; a server says it to its consumers.
-fn retried_text(retried: &Retried, filled: Option<&Filled>) -> String {
+fn retried_text(retried: &Retried, filled: &Filled) -> String {
     // Writing into a String does not fail.
     let mut out = String::new();
     let Retried { read, left, damaged } = retried;
@@ -217,8 +214,13 @@ fn retried_text(retried: &Retried, filled: Option<&Filled>) -> String {
         let (session, source) = (shown(key.id()), shown(key.source()));
         let _ = writeln!(out, "  {}  {} {session} of {source}", short(*id), key.subject());
     }
-    for (kind, notices) in filled.into_iter().flat_map(|filled| &filled.notices) {
+    for (kind, notices) in &filled.notices {
         let _ = writeln!(out, "  said  {} {notices}", kind.as_str());
+    }
+    for (gone, what) in [(filled.forgotten, "forgotten"), (filled.expired, "expired")] {
+        if gone > 0 {
+            let _ = writeln!(out, "  not kept  {} of sessions that are {what}", deliveries(gone));
+        }
     }
     let _ = writeln!(out, "{}  {}", heading("Left"), deliveries(left.len() as u64));
     for (id, reason) in left {
@@ -227,17 +229,21 @@ fn retried_text(retried: &Retried, filled: Option<&Filled>) -> String {
     out
 }
 
-fn retried_json(retried: &Retried, filled: Option<&Filled>) -> String {
+fn retried_json(retried: &Retried, filled: &Filled) -> String {
     let read = retried.read.iter().map(
         |(id, key)| json!({"id": id.to_string(), "source": key.source(), "subject": key.subject(), "session": key.id()}),
     );
     let left = retried.left.iter().map(|(id, reason)| json!({"id": id.to_string(), "reason": reason}));
-    let mut told =
-        json!({"read": read.collect::<Vec<_>>(), "left": left.collect::<Vec<_>>(), "damaged": retried.damaged});
-    if let Some(filled) = filled {
-        let notices = filled.notices.iter().map(|(kind, count)| (kind.as_str(), *count));
-        told["notices"] = json!(notices.collect::<std::collections::BTreeMap<_, _>>());
-    }
+    let notices = filled.notices.iter().map(|(kind, count)| (kind.as_str(), *count));
+    let notices: std::collections::BTreeMap<_, _> = notices.collect();
+    let told = json!({
+        "read": read.collect::<Vec<_>>(),
+        "left": left.collect::<Vec<_>>(),
+        "notices": notices,
+        "forgotten": filled.forgotten,
+        "expired": filled.expired,
+        "damaged": retried.damaged,
+    });
     format!("{told:#}\n")
 }
 

@@ -33,7 +33,7 @@ pub(super) fn done<T>(
 mod nobody {
     use std::path::Path;
 
-    use finis::engine::Retried;
+    use finis::engine::{Filled, Retried};
     use finis::store::Erased;
 
     pub(crate) enum ControlError {
@@ -50,7 +50,7 @@ mod nobody {
         Err(ControlError::NotThere {})
     }
 
-    pub(crate) fn retry_refused(_: &Path) -> Outcome<Retried> {
+    pub(crate) fn retry_refused(_: &Path) -> Outcome<(Retried, Filled)> {
         Err(ControlError::NotThere {})
     }
 

@@ -1,6 +1,6 @@
 //! Out of quarantine: what is read again is judged, also when whoever reads it comes to no end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -93,16 +93,54 @@ fn records(notices: &[Notice]) -> BTreeSet<(String, &str)> {
 #[tokio::test]
 async fn an_engine_that_runs_says_the_same() {
     let (alone, log) = (with_refused().await, with_refused().await);
-    let (expected, _) = read_again(&alone).await.unwrap();
+    let (expected, filled) = read_again(&alone).await.unwrap();
     let running = Running::start(log.clone(), Hand::at(EVENING));
     // Of another session, which waits, and is none of this.
     running.receive(&payload('E', "s-9", EVENING)).await;
-    assert_eq!(running.engine.retry_refused().await.unwrap(), expected);
+    let (retried, did) = running.engine.retry_refused().await.unwrap();
+    assert_eq!((retried.read.len(), &retried.left), (4, &expected.left));
+    assert_eq!((did.new, did.sessions, &did.notices), (filled.new, filled.sessions, &filled.notices));
     until(async || said(&*log).await.len() == 2).await;
     assert_eq!(records(&said(&*log).await), records(&said(&*alone).await));
-    assert_eq!(running.engine.retry_refused().await.unwrap(), Retried::default());
+    assert_eq!(running.engine.retry_refused().await.unwrap(), (Retried::default(), Filled::default()));
     assert_eq!(running.receive(&payload('T', "s-1", EVENING)).await, Receipt::Duplicate { key: key("s-1") });
     until(async || running.engine.stats().sessions == 1).await;
+    running.stop().await;
+}
+
+/// Whatever lies between the events of one in quarantine: of a session that is half there nothing is said, though all its
+/// deadlines are over.
+#[tokio::test]
+async fn sessions_are_judged_when_all_of_them_is_read() {
+    let (alone, log) = (Arc::<Frail>::default(), Arc::<Frail>::default());
+    let ids: Vec<String> = (0..40).map(|number| format!("s-{number}")).collect();
+    let bodies = ['E', 'T'].into_iter().flat_map(|kind| ids.iter().map(move |id| payload(kind, id, EVENING)));
+    let all: Vec<Refused> = bodies.zip(0..).map(|(body, number)| refused(&body, number)).collect();
+    for log in [&alone, &log] {
+        log.append(Batch { refused: all.clone(), ..Batch::default() }).await.unwrap();
+    }
+    read_again(&alone).await.unwrap();
+    let running = Running::start(log.clone(), Hand::at("2026-05-04T08:42:14Z"));
+    let (retried, did) = running.engine.retry_refused().await.unwrap();
+    assert_eq!((retried.read.len(), did.sessions, did.new), (80, 40, 80));
+    assert_eq!(did.notices, BTreeMap::from([(NoticeKind::Complete, 40)]));
+    assert_eq!(records(&said(&*log).await), records(&said(&*alone).await));
+    assert_eq!((log.next_due().await.unwrap(), running.engine.stats().sessions), (None, 0));
+    // Nobody waited for deadlines of what was in quarantine.
+    assert_eq!(running.engine.stats().deadline_lag_micros.count(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_of_a_session_that_was_forgotten_is_told_so_and_not_kept() {
+    let log = with_refused().await;
+    let running = Running::start(log.clone(), Hand::at(EVENING));
+    running.receive(&payload('E', "s-1", EVENING)).await;
+    assert!(running.engine.forget(&key("s-1")).await.unwrap());
+    let (retried, did) = running.engine.retry_refused().await.unwrap();
+    assert_eq!((retried.read.len(), did.forgotten, did.new), (4, 2, 2));
+    assert!(log.refused(None, 9).await.unwrap().deliveries.is_empty());
+    assert!(log.load(&[key("s-1")]).await.unwrap()[0].events.is_empty());
     running.stop().await;
 }
 
@@ -119,7 +157,7 @@ async fn sessions_that_wait_for_what_was_refused_get_it() {
     let refused = ids.iter().zip(0..).map(|(id, number)| refused(&payload('T', id, EVENING), number));
     log.append(Batch { refused: refused.collect(), ..Batch::default() }).await.unwrap();
     assert_eq!(running.engine.stats().sessions, 40);
-    let retried = running.engine.retry_refused().await.unwrap();
+    let (retried, _) = running.engine.retry_refused().await.unwrap();
     assert_eq!((retried.read.len(), retried.left.len()), (40, 0));
     until(async || said(&*log).await.len() == 40).await;
     assert!(said(&*log).await.iter().all(|notice| notice.kind == NoticeKind::Complete && notice.revision == 1));
@@ -147,7 +185,7 @@ async fn what_is_due_of_another_source_hides_nothing_that_was_read_again() {
     let both = [payload('E', "s-2", EVENING), payload('T', "s-2", EVENING)];
     let both = both.iter().zip(0..).map(|(body, number)| refused(body, number)).collect();
     log.append(Batch { refused: both, ..Batch::default() }).await.unwrap();
-    assert_eq!(running.engine.retry_refused().await.unwrap().read.len(), 2);
+    assert_eq!(running.engine.retry_refused().await.unwrap().0.read.len(), 2);
     until(async || said(&*log).await.len() == 1).await;
     running.stop().await;
 }
@@ -163,7 +201,7 @@ async fn what_cannot_be_kept_stays_in_quarantine_and_the_engine_goes_on() {
     // Some of it is nobody's business any more.
     let gone = log.refused(None, 9).await.unwrap().deliveries.iter().take(2).map(Refused::id).collect();
     running.engine.let_go_refused(gone).await.unwrap();
-    let retried = running.engine.retry_refused().await.unwrap();
+    let (retried, _) = running.engine.retry_refused().await.unwrap();
     assert_eq!(retried.read.iter().map(|(_, of)| of.clone()).collect::<Vec<_>>(), [key("s-2"), key("s-2")]);
     until(async || said(&*log).await.len() == 1).await;
     running.stop().await;
@@ -177,7 +215,7 @@ async fn what_is_of_no_source_or_of_a_damaged_session_is_left() {
     assert!(matches!(running.receive(&payload('E', "s-1", EVENING)).await, Receipt::Quarantined { .. }));
     let stray = Refused { source: "elsewhere".into(), ..refused(&payload('E', "s-2", EVENING), 5) };
     log.append(Batch { refused: vec![stray], ..Batch::default() }).await.unwrap();
-    let retried = running.engine.retry_refused().await.unwrap();
+    let (retried, _) = running.engine.retry_refused().await.unwrap();
     assert!(retried.read.is_empty());
     let mut reasons: Vec<String> = retried.left.into_iter().map(|(_, reason)| reason).collect();
     reasons.sort_unstable();

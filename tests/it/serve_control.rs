@@ -19,6 +19,7 @@ fn start(scratch: &Scratch, consumer: &Consumer) -> Serving {
              [read]\naddress = \"127.0.0.1:0\"\ntoken_env = \"TOKEN\"\n\
              [source.desk]\nprovider = \"pathors\"\nunsigned = true\n\
              subscribe = [\"session.ended\", \"session.finalized\"]\n\
+             [source.lab]\nprovider = \"pathors\"\nunsigned = true\n\
              [webhook.crm]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\nsecret_env = \"WHSEC\"\n",
             consumer.url()
         ),
@@ -92,7 +93,9 @@ fn a_server_that_runs_forgets_what_it_is_told_to() {
     }
     assert_eq!(deliver(&serving, "finalized", "canary-1"), "stored");
     let refused = r#"{"sessionId":"canary-1","said":"nothing"}"#;
-    assert_eq!(post(&serving.url("/hooks/desk"), &[], refused).unwrap().0, 202);
+    for source in ["desk", "lab"] {
+        assert_eq!(post(&serving.url(&format!("/hooks/{source}")), &[], refused).unwrap().0, 202);
+    }
     until("the first is told", || (told(&consumer).len() == 1).then_some(()));
     let store = scratch.path().join("finis.db");
     assert!(!who_says(&store, "canary-1").is_empty());
@@ -102,7 +105,7 @@ fn a_server_that_runs_forgets_what_it_is_told_to() {
         .fails_with("finis: nothing in the store has the id `nobody`: `finis sessions` lists what is there");
     scratch
         .finis("forget canary-1 --yes --source elsewhere")
-        .fails_with("finis: --source elsewhere: no source of the store is called so: there are desk");
+        .fails_with("finis: --source elsewhere: no source of the store is called so: there are desk, lab");
     scratch
         .finis("forget canary-1")
         .fails_with("finis: nobody is there to be asked: say --yes if it is to be erased for good");
@@ -118,7 +121,7 @@ fn a_server_that_runs_forgets_what_it_is_told_to() {
             "  sessions    1 (session)",
             "  events      2",
             "  notices     1; their ids and places in the outbox stay",
-            "  quarantine  1 delivery",
+            "  quarantine  2 deliveries",
         ]
     );
     assert_eq!(session("canary-1"), 404);

@@ -58,6 +58,24 @@ pub struct Filled {
 }
 
 impl Filled {
+    /// Takes what became of some behind those before them, of other sessions.
+    pub(super) fn add(&mut self, some: Filled) {
+        let Filled { new, earlier, known, forgotten, expired, sessions, settings, deadlines, notices, quiet } = some;
+        self.new += new;
+        self.earlier += earlier;
+        self.known += known;
+        self.forgotten += forgotten;
+        self.expired += expired;
+        self.sessions += sessions;
+        self.settings.extend(settings);
+        self.deadlines += deadlines;
+        for (all, some) in [(&mut self.notices, notices), (&mut self.quiet, quiet)] {
+            for (kind, count) in some {
+                *all.entry(kind).or_default() += count;
+            }
+        }
+    }
+
     /// Whether the log is as it was before.
     #[must_use]
     pub fn is_nothing(&self) -> bool {

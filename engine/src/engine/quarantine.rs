@@ -1,5 +1,7 @@
 //! Out of quarantine: what can be read by now goes into sessions.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::oneshot;
 
 use super::writer::Job;
@@ -7,8 +9,12 @@ use super::{Engine, Filled, Filler, Source};
 use crate::digest::Digest;
 use crate::event::{Reader, Unreadable};
 use crate::live::SessionKey;
-use crate::log::{EventEntry, Log, LogError, QuarantinePages, Refused, RefusedId};
+use crate::log::{EventEntry, Log, LogError, QuarantinePages, Refused, RefusedCursor, RefusedId};
 use crate::timestamp::Timestamp;
+
+/// Refused deliveries that are read again at a time, unless one session has more: whoever delivers meanwhile waits for
+/// that.
+const TOGETHER: usize = 16;
 
 /// What became of the quarantine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,11 +28,11 @@ pub struct Retried {
 }
 
 impl Retried {
-    /// Takes what became of a page behind those before it.
-    fn add(&mut self, page: Retried) {
-        self.read.extend(page.read);
-        self.left.extend(page.left);
-        self.damaged.extend(page.damaged);
+    /// Takes what became of some behind those before them.
+    fn add(&mut self, some: Retried) {
+        self.read.extend(some.read);
+        self.left.extend(some.left);
+        self.damaged.extend(some.damaged);
     }
 }
 
@@ -71,23 +77,51 @@ pub(super) fn read_again(reader: &mut Reader, source: Option<&Source>, refused: 
 }
 
 impl Engine {
-    /// Reads all of the quarantine again, under the contracts of the sources of this engine, between the deliveries
-    /// that come. What is an event by now counts as having come when it came: its session is due at once, and what
-    /// there is to be said of it is said as of any other.
+    /// Reads again what is in quarantine now, under the contracts of the sources of this engine, between the deliveries
+    /// that come. What is an event by now counts as having come when it came, and what there is to be said of its
+    /// session is said when all of that is in. What that did to sessions stands beside it.
     ///
     /// # Errors
     /// When the engine was closed or has stopped, or the log takes no more. What was read by then is out of
-    /// quarantine.
-    pub async fn retry_refused(&self) -> Result<Retried, LogError> {
-        let (mut retried, mut after) = (Retried::default(), None);
-        loop {
-            let (page, next) = self.ask(|answer| Job::Reread(after, answer)).await?;
-            retried.add(page);
-            match next {
-                Some(next) => after = Some(next),
-                None => return Ok(retried),
+    /// quarantine, and its sessions are judged.
+    pub async fn retry_refused(&self) -> Result<(Retried, Filled), LogError> {
+        let (mut retried, sessions) = self.look_through().await?;
+        let mut filled = Filled::default();
+        let mut sessions = sessions.into_values().peekable();
+        while let Some(mut some) = sessions.next() {
+            // Sessions are whole: of one that is half there, nothing is to be said.
+            while let Some(more) = sessions.next_if(|more| some.len() + more.len() <= TOGETHER) {
+                some.extend(more);
+            }
+            let (read, did) = self.ask(|answer| Job::Reread(some, answer)).await?;
+            retried.add(read);
+            filled.add(did);
+        }
+        Ok((retried, filled))
+    }
+
+    /// Where in quarantine those are that can be read by now, by session; and what becomes of the others. What comes
+    /// in meanwhile is not among them.
+    async fn look_through(&self) -> Result<(Retried, BTreeMap<SessionKey, Vec<RefusedCursor>>), LogError> {
+        let (mut retried, mut sessions) = (Retried::default(), BTreeMap::<_, Vec<_>>::new());
+        let log = &self.inner.log;
+        let Some(last) = log.latest().await? else { return Ok((retried, sessions)) };
+        let (sources, mut reader) = (self.inner.sources.now(), Reader::new());
+        let mut pages = QuarantinePages::of(&**log);
+        while let Some(page) = pages.next().await? {
+            retried.damaged.extend(page.damaged);
+            for refused in page.deliveries {
+                if refused.received_at > last {
+                    return Ok((retried, sessions));
+                }
+                let cursor = refused.cursor();
+                match read_again(&mut reader, sources.get(&refused.source), refused) {
+                    Ok(event) => sessions.entry(event.key).or_default().push(cursor),
+                    Err(reason) => retried.left.push((cursor.id, reason)),
+                }
             }
         }
+        Ok((retried, sessions))
     }
 
     /// Lets refused deliveries go. Those that are not there any more are passed over.

@@ -41,6 +41,7 @@ pub use arrivals::{ARRIVALS_MAX, Arrivals, Later};
 pub use consumer::{Cause, Consumer, Mark, REASON_BYTES_MAX, Standing};
 pub use layer::Layer;
 pub use memory::MemoryLog;
+pub(crate) use quarantine::refused_at;
 pub use quarantine::{Quarantine, QuarantinePages, Refused, RefusedCursor, RefusedId};
 pub use ready::Ready;
 pub use settings::SourceSettings;

@@ -75,6 +75,15 @@ impl<'l, L: LogRead + ?Sized> QuarantinePages<'l, L> {
     }
 }
 
+/// The one that stands at a cursor, if it is there and as it came.
+pub(crate) async fn refused_at(log: &dyn LogRead, at: RefusedCursor) -> Result<Option<Refused>, LogError> {
+    // No hash is zero.
+    let Some(id) = u128::from_be_bytes(at.id.0).checked_sub(1) else { return Ok(None) };
+    let before = RefusedCursor { id: RefusedId(id.to_be_bytes()), ..at };
+    let page = log.refused(Some(before), 1).await?;
+    Ok(page.deliveries.into_iter().find(|refused| refused.cursor() == at))
+}
+
 impl<L: ?Sized> fmt::Debug for QuarantinePages<'_, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QuarantinePages").field("after", &self.after).finish_non_exhaustive()

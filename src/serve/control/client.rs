@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::words::{Answer, Question};
 use super::{ANSWER_BYTES_MAX, ANSWER_TIME_MAX, QUESTION_TIME_MAX, SOCKET};
-use crate::engine::Retried;
+use crate::engine::{Filled, Retried};
 use crate::store::Erased;
 
 /// Why a server was not told, or did not do it.
@@ -81,13 +81,13 @@ pub fn skip_parked(store: &Path, consumer: &str, seq: u64) -> Result<bool, Contr
 }
 
 /// Has the server that has the store in this folder read its quarantine again, under the contracts that it has. What
-/// became of that.
+/// became of that, and what it did to sessions.
 ///
 /// # Errors
 /// When there is no server, or it refuses.
-pub fn retry_refused(store: &Path) -> Result<Retried, ControlError> {
+pub fn retry_refused(store: &Path) -> Result<(Retried, Filled), ControlError> {
     match ask(store, &Question::RetryRefused)? {
-        Answer::Retried(retried) => Retried::try_from(retried).map_err(ControlError::NoAnswer),
+        Answer::Retried(words) => words.try_into().map_err(ControlError::NoAnswer),
         answer => Err(unasked(answer)),
     }
 }

@@ -6,18 +6,20 @@
 mod client; // who asks
 mod words; // what is asked and answered
 
+use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use client::{ControlError, forget, known, reload, retry_parked, retry_refused, skip_parked};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use self::words::{Answer, Question};
 use super::server::Reload;
+use crate::engine::live::SessionKey;
 use crate::engine::log::{LogError, LogRead as _};
 use crate::live::Finis;
 use crate::store::{Erased, Known};
@@ -47,10 +49,10 @@ impl Control {
         let _ = std::fs::remove_file(&path);
         let opened = UnixListener::bind(&path).and_then(|listener| {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-            Ok(listener)
+            Ok((listener, std::fs::metadata(&path)?.uid()))
         });
         match opened {
-            Ok(listener) => Some(Control { path, listening: tokio::spawn(listen(listener, reload)) }),
+            Ok((listener, owner)) => Some(Control { path, listening: tokio::spawn(listen(listener, owner, reload)) }),
             Err(error) => {
                 let socket = path.display();
                 tracing::warn!(%error, %socket, "`finis reload`, `forget`, `notices retry` and `quarantine retry` will find nobody here; SIGHUP reloads");
@@ -68,14 +70,26 @@ impl Drop for Control {
     }
 }
 
-async fn listen(listener: UnixListener, reload: Reload) {
+async fn listen(listener: UnixListener, owner: u32, reload: Reload) {
+    // They go when nobody listens any more.
+    let mut asked = JoinSet::new();
     loop {
-        match listener.accept().await {
-            // One after the other: nobody asks often.
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = asked.join_next() => continue,
+        };
+        match accepted {
+            // Who was quick to connect before the socket was the owner's alone is not let in.
+            Ok((stream, _)) if !stream.peer_cred().is_ok_and(|peer| [0, owner].contains(&peer.uid())) => {
+                tracing::warn!("the control socket was asked by another user");
+            }
             Ok((stream, _)) => {
-                if let Err(error) = answer(stream, &reload).await {
-                    tracing::debug!(%error, "whoever asked at the control socket did not hear the answer");
-                }
+                let reload = reload.clone();
+                asked.spawn(async move {
+                    if let Err(error) = answer(stream, &reload).await {
+                        tracing::debug!(%error, "whoever asked at the control socket did not hear the answer");
+                    }
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "the control socket takes nobody");
@@ -106,22 +120,37 @@ async fn answer(mut stream: UnixStream, reload: &Reload) -> io::Result<()> {
         Ok(Question::Skip { consumer, seq }) => {
             released(finis, &consumer, async || finis.skip_parked(&consumer, seq).await.map(usize::from)).await
         }
-        Ok(Question::RetryRefused) => {
-            let retried = finis.engine().retry_refused().await;
-            retried
-                .map_or_else(|error| Answer::Refused(error.to_string()), |retried| Answer::Retried((&retried).into()))
-        }
+        Ok(Question::RetryRefused) => retried(finis).await,
         Ok(Question::Known { session, source }) => told(erased(reload, &session, source.as_deref(), false).await),
         Ok(Question::Forget { session, source }) => told(erased(reload, &session, source.as_deref(), true).await),
-        Err(error) => Answer::Refused(format!("this server does not know what it is told: {error}")),
+        Err(error) => Answer::Refused(format!(
+            "the server does not know what it is told, and may be of another version than this command: {error}"
+        )),
     };
     let mut text = serde_json::to_string(&answer)?;
     text.push('\n');
-    writer.write_all(text.as_bytes()).await
+    tokio::time::timeout(ANSWER_TIME_MAX, writer.write_all(text.as_bytes())).await.map_err(io::Error::other)?
 }
 
 fn told(outcome: Result<Answer, LogError>) -> Answer {
     outcome.unwrap_or_else(|error| Answer::Refused(error.to_string()))
+}
+
+/// Reads the quarantine again, and says so in the log.
+async fn retried(finis: &Finis) -> Answer {
+    match finis.engine().retry_refused().await {
+        Ok(done) => {
+            let (read, left) = (done.0.read.len(), done.0.left.len());
+            tracing::info!(read, left, "the quarantine was read again, as somebody asked at the control socket");
+            Answer::Retried((&done).into())
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the quarantine was not read again to its end");
+            Answer::Refused(format!(
+                "{error}; what was read by then is out of quarantine, and `retry` goes on from there"
+            ))
+        }
+    }
 }
 
 /// Looks up what the store knows of an id, and erases it if that is wanted.
@@ -133,6 +162,12 @@ async fn erased(reload: &Reload, id: &str, source: Option<&str>, erase: bool) ->
     }
     let known = Known::of(finis.log(), &catalogue, id, source).await?;
     if erase {
+        let sources: BTreeSet<&str> = known.keys.iter().map(SessionKey::source).collect();
+        if sources.len() > 1 {
+            return Ok(Answer::Refused(
+                "several sources have a session of this id: say which with --source".to_owned(),
+            ));
+        }
         known.forget_by(finis.engine()).await?;
         let Known { events, notices, .. } = known;
         tracing::info!(events, notices, "a session was forgotten, as somebody asked at the control socket");

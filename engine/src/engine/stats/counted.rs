@@ -44,11 +44,19 @@ pub(in crate::engine) struct Counted {
     /// Events by their place that are the first of their sessions.
     began: Vec<(usize, Arc<SourceCounters>)>,
     told: Vec<Told>,
+    /// Its deadlines were not waited for, so they do not lag.
+    is_belated: bool,
 }
 
 impl Counted {
     /// Looks at a batch before it is given away. `began` are the places of first events.
-    pub(in crate::engine) fn of(counters: &Counters, batch: &Batch, began: &[usize], told: Vec<Told>) -> Counted {
+    pub(in crate::engine) fn of(
+        counters: &Counters,
+        batch: &Batch,
+        began: &[usize],
+        told: Vec<Told>,
+        is_belated: bool,
+    ) -> Counted {
         let source = |key: &crate::live::SessionKey| counters.of(key.source());
         let notices = batch.notices.iter().map(|notice| (source(&notice.key), notice.kind, notice.revision));
         let began = began.iter().filter_map(|place| Some((*place, source(&batch.events.get(*place)?.key))));
@@ -58,6 +66,7 @@ impl Counted {
             deadlines: batch.deadlines.iter().map(|(key, due)| (source(key), *due)).collect(),
             began: began.collect(),
             told,
+            is_belated,
         }
     }
 }
@@ -71,7 +80,9 @@ impl Counters {
         self.events.add(appended.new.iter().filter(|new| **new).count() as u64);
         for (source, due) in counted.deadlines {
             source.deadlines.add(1);
-            self.deadline_lag_micros.observe_duration(now.since(due));
+            if !counted.is_belated {
+                self.deadline_lag_micros.observe_duration(now.since(due));
+            }
         }
         for (place, source) in counted.began {
             source.began.add(u64::from(appended.new.get(place) == Some(&true)));

@@ -18,8 +18,9 @@ pub use histogram::Histogram;
 /// [`Engine::consumers`](super::Engine::consumers) says.
 ///
 /// Each number is right by itself. They are not taken at one instant. What is counted of commits, notices, sessions
-/// and deadlines is what the writer did; what came by a [`Filler`](super::Filler) or a [`Refold`](super::Refold), or
-/// out of quarantine, is not among it.
+/// and deadlines is what the writer did; what came by a [`Filler`](super::Filler) or a [`Refold`](super::Refold) is
+/// not among it. Of what is read again out of quarantine, notices and deadlines are, events and sessions that begin with
+/// them are not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -8,8 +8,8 @@
 //! Sessions in memory are ahead of the log by what is under way and what is made. Nobody is told of it before
 //! it is kept, in order; and when an append fails, so does all that was judged on top of it, and the sessions
 //! of both come from the log again. What has to see the log as it will be waits until nothing is under way:
-//! deadlines, sessions that are to be forgotten, other sources, and sessions that are not in memory while
-//! something of theirs is on its way into the log.
+//! deadlines, sessions that are to be forgotten, what is read again out of quarantine, other sources, and
+//! sessions that are not in memory while something of theirs is on its way into the log.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -186,7 +186,7 @@ impl Writer {
                     made.answers.push((answer, receipt));
                 }
                 Job::Forget(key, answer) => done(self.forget(&key).await, answer)?,
-                Job::Reread(after, answer) => done(self.reread(after).await, answer)?,
+                Job::Reread(some, answer) => done(self.reread(some).await, answer)?,
                 Job::Release(ids, answer) => {
                     let batch = Batch { released: ids, ..Batch::default() };
                     done(self.inner.log.append(batch).await.map(drop), answer)?;
@@ -201,6 +201,14 @@ impl Writer {
             }
         }
         self.note_due(made);
+        let is_on_its_way = |key: &SessionKey| {
+            made.due.contains_key(key) || under_way.as_ref().is_some_and(|last| last.due.contains_key(key))
+        };
+        // They may be here for that alone. Those that are on their way go when they have arrived.
+        made.unchanged.retain(|key| !is_on_its_way(key));
+        for key in std::mem::take(&mut made.unchanged) {
+            self.let_rest(key);
+        }
         match fetched {
             Err(error) if !is_passing(&error) => Err(error),
             _ => Ok(()),
@@ -210,7 +218,7 @@ impl Writer {
     /// Begins to append a batch. Where nothing is to be kept, nobody waits for the counting.
     pub(super) fn begin(&mut self, making: Making) -> Option<UnderWay> {
         let is_nothing = making.is_nothing();
-        let Making { mut batch, due, began, told, mut answers, .. } = making;
+        let Making { mut batch, due, began, told, mut answers, is_belated, .. } = making;
         if is_nothing {
             for (answer, receipt) in answers.drain(..) {
                 tell(answer, Ok(receipt));
@@ -223,7 +231,7 @@ impl Writer {
         }
         batch.due.extend(due.iter().map(|(key, due)| (key.clone(), *due)));
         let said = batch.notices.len() as u64;
-        let counted = (!is_nothing).then(|| Counted::of(&self.inner.counters, &batch, &began, told));
+        let counted = (!is_nothing).then(|| Counted::of(&self.inner.counters, &batch, &began, told, is_belated));
         let since = self.inner.clock.now();
         let log = Arc::clone(&self.inner.log);
         let appending = Box::pin(async move { log.append(batch).await });

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::sources::Sources;
 use crate::engine::stats::SourceCounters;
-use crate::engine::{Receipt, ReceiveError, Retried};
+use crate::engine::{Filled, Receipt, ReceiveError, Retried};
 use crate::live::{LiveArrival, SessionKey};
 use crate::log::{Delivery, LogError, Ready, Refused, RefusedCursor, RefusedId};
 use crate::timestamp::Timestamp;
@@ -29,9 +29,8 @@ pub(in crate::engine) enum Job {
     Delivery(Box<Work>, Answer),
     /// A session that is to be forgotten; whether there was anything to forget.
     Forget(SessionKey, oneshot::Sender<Result<bool, LogError>>),
-    /// A page of refused deliveries, behind this one, that is to be read again; what became of it, and behind which one
-    /// the next page begins.
-    Reread(Option<RefusedCursor>, oneshot::Sender<Result<(Retried, Option<RefusedCursor>), LogError>>),
+    /// Refused deliveries that are to be read again, all that there are of a session; what became of them.
+    Reread(Vec<RefusedCursor>, oneshot::Sender<Result<(Retried, Filled), LogError>>),
     /// Refused deliveries that are to go.
     Release(Vec<RefusedId>, oneshot::Sender<Result<(), LogError>>),
     /// These are the sources of all that is behind it.

@@ -29,10 +29,17 @@ pub(super) struct Making {
     /// Sessions that were touched, and of which it is not known yet when they are due.
     touched: BTreeSet<SessionKey>,
     /// Sessions of which something came that changes nothing.
-    unchanged: Vec<SessionKey>,
+    pub(super) unchanged: Vec<SessionKey>,
+    /// Its deadlines were not waited for: their sessions were in quarantine.
+    pub(super) is_belated: bool,
 }
 
 impl Making {
+    /// One whose deadlines were not waited for.
+    pub(super) fn belated() -> Making {
+        Making { is_belated: true, ..Making::default() }
+    }
+
     /// Whether there is nothing that has to be kept.
     pub(super) fn is_nothing(&self) -> bool {
         self.due.is_empty() && self.batch.refused.is_empty()
@@ -118,6 +125,7 @@ impl Writer {
                 making.batch.crowded.push(key.clone());
                 making.touch(&key);
             }
+            making.unchanged.push(key.clone());
             let reason = too_many(max);
             let refused =
                 Refused { source: key.source().to_owned(), received_at: now, reason: reason.clone(), delivery };
@@ -154,10 +162,6 @@ impl Writer {
                 held.due
             });
             making.due.insert(key, due);
-        }
-        // They may be here for that alone.
-        for key in std::mem::take(&mut making.unchanged) {
-            self.let_rest(key);
         }
     }
 }

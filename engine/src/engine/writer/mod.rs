@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::sources::Sources;
 use super::{Inner, Source};
-use crate::live::{Session, SessionKey};
+use crate::live::{NoticeKind, Session, SessionKey};
 use crate::log::{Batch, Gone, LogError, Stored};
 use crate::timestamp::Timestamp;
 pub(super) use job::{Answer, Job, Work};
@@ -213,39 +213,56 @@ impl Writer {
             let under = |key: &SessionKey| sources.get(key.source()).and_then(|source| source.under(key));
             let (ours, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, key)| under(key).is_some());
             let keys: Vec<SessionKey> = ours.into_iter().map(|(_, key)| key).collect();
-            self.fetch(&keys.iter().collect::<Vec<_>>()).await?;
-            let mut making = Making::default();
-            for key in keys {
-                if self.damaged.contains_key(&key) {
-                    continue;
-                }
-                making.touch(&key);
-                let (Some(under), Some(Held { session, gone: None, .. })) = (under(&key), self.sessions.get_mut(&key))
-                else {
-                    continue;
-                };
-                // It may have been put off by what came since or by other terms, and under another contract
-                // it may be over without a deadline.
-                let before = session.said_wanting(under);
-                let (passed, notices) = session.settle(under, now);
-                making.say(session, under, before, notices);
-                making.batch.deadlines.extend(passed.map(|due| (key, due)));
+            match self.settle(&keys, now, Making::default()).await {
+                Err(error) if is_passing(&error) => return Ok(false),
+                outcome => drop(outcome?),
             }
-            let passed = making.batch.deadlines.iter().map(|(_, due)| *due).max();
-            self.note_due(&mut making);
-            if let Some(appending) = self.begin(making) {
-                match self.finish(appending).await {
-                    Err(error) if is_passing(&error) => return Ok(false),
-                    outcome => outcome?,
-                }
-            }
-            // They are entries: what comes now is after them, even if the system's clock should go back.
-            self.latest = self.latest.max(passed);
             if let Some(last) = others.into_iter().next_back() {
                 // Nothing becomes due before it any more, even if the system's clock should go back.
                 (self.latest, self.passed_over) = (Some(now), Some(last));
             }
         }
+    }
+
+    /// Passes the deadlines of these sessions that are over, and says what is to be said of them, in one commit with
+    /// nothing under way. How many passed, and notices by kind.
+    async fn settle(
+        &mut self,
+        keys: &[SessionKey],
+        now: Timestamp,
+        mut making: Making,
+    ) -> Result<(u64, BTreeMap<NoticeKind, u64>), LogError> {
+        self.fetch(&keys.iter().collect::<Vec<_>>()).await?;
+        let sources = Arc::clone(&self.sources);
+        for key in keys {
+            if self.damaged.contains_key(key) {
+                continue;
+            }
+            making.touch(key);
+            let under = sources.get(key.source()).and_then(|source| source.under(key));
+            let (Some(under), Some(Held { session, gone: None, .. })) = (under, self.sessions.get_mut(key)) else {
+                continue;
+            };
+            // It may have been put off by what came since or by other terms, and under another contract
+            // it may be over without a deadline.
+            let before = session.said_wanting(under);
+            let (passed, notices) = session.settle(under, now);
+            making.say(session, under, before, notices);
+            making.batch.deadlines.extend(passed.map(|due| (key.clone(), due)));
+        }
+        let passed = making.batch.deadlines.iter().map(|(_, due)| *due).max();
+        let deadlines = making.batch.deadlines.len() as u64;
+        let mut said = BTreeMap::new();
+        for notice in &making.batch.notices {
+            *said.entry(notice.kind).or_default() += 1;
+        }
+        self.note_due(&mut making);
+        if let Some(appending) = self.begin(making) {
+            self.finish(appending).await?;
+        }
+        // They are entries: what comes now is after them, even if the system's clock should go back.
+        self.latest = self.latest.max(passed);
+        Ok((deadlines, said))
     }
 
     /// Brings sessions that are not in memory from the log, apart from those that are damaged there.

@@ -217,7 +217,8 @@ impl Archive {
 
     /// Removes all recordings of a session, and what is said of them. Says how many recordings there were.
     ///
-    /// They are removed as files are: what a disk still has of them, and copies, are not erased.
+    /// They are removed as files are: what a disk still has of them, and copies, are not erased. Others may remove them
+    /// at the same time, or bring one more, which goes with the next call.
     ///
     /// # Errors
     /// When something cannot be removed. To call it again does the rest.
@@ -229,12 +230,15 @@ impl Archive {
         paths.sort_by_key(|path| path.extension().is_some_and(|extension| extension == "json"));
         for path in paths {
             let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-            fs::remove_file(&path)?;
-            removed += u64::from(is_extension(extension));
+            match fs::remove_file(&path) {
+                Ok(()) => removed += u64::from(is_extension(extension)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         match fs::remove_dir(&folder) {
             Ok(()) => sync_folder(&self.folder)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::DirectoryNotEmpty].contains(&error.kind()) => {}
             Err(error) => return Err(error),
         }
         Ok(removed)
