@@ -37,8 +37,8 @@ pub use setup::{SourceError, SourceSetup};
 use crate::engine::live::SessionKey;
 use crate::engine::log::{Log, LogError, LogRead};
 use crate::engine::{
-    Clock as _, DeliverError, Engine, Handler, Handover, Notices, Parked, Policy, Progress, Receipt, ReceiveError,
-    Retention, Settings, StartAt, Stats, Worker,
+    Clock as _, DeliverError, Engine, Filled, Handler, Handover, Notices, Parked, Policy, Progress, Receipt,
+    ReceiveError, Retention, Retried, Settings, StartAt, Stats, Worker,
 };
 use crate::providers::Catalogue;
 
@@ -386,6 +386,15 @@ impl Finis {
     pub async fn forget(&self, source: &str, id: &str) -> Result<bool, LogError> {
         let key = SessionKey::new(source, "session", id);
         self.engine.forget(&key).await
+    }
+
+    /// Reads again what could not be read when it came, as [`Engine::retry_refused`] has it: as after a contract was
+    /// mended and [`Finis::set_sources`] was told. What became of it, and what that did to sessions.
+    ///
+    /// # Errors
+    /// When the store does not take it. What was read by then is out of quarantine.
+    pub async fn retry_refused(&self) -> Result<(Retried, Filled), LogError> {
+        self.engine.retry_refused().await
     }
 
     /// The store itself, for whoever looks deeper.

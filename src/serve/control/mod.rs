@@ -138,7 +138,7 @@ fn told(outcome: Result<Answer, LogError>) -> Answer {
 
 /// Reads the quarantine again, and says so in the log.
 async fn retried(finis: &Finis) -> Answer {
-    match finis.engine().retry_refused().await {
+    match finis.retry_refused().await {
         Ok(done) => {
             let (read, left) = (done.0.read.len(), done.0.left.len());
             tracing::info!(read, left, "the quarantine was read again, as somebody asked at the control socket");

@@ -148,19 +148,14 @@ impl Writer {
         } else {
             let some = &came[..count];
             let is_due = beside(under_way, self.is_due()).await?;
-            let is_on_its_way = |key| self.is_on_its_way(key, under_way.as_ref(), made);
-            if is_due || some[0].is_apart() || some.iter().filter_map(Job::key).any(is_on_its_way) {
+            // Neither in memory nor in the log as it will be.
+            let has_to_arrive = |key| !self.sessions.contains_key(key) && is_on_its_way(key, under_way.as_ref(), made);
+            if is_due || some[0].is_apart() || some.iter().filter_map(Job::key).any(has_to_arrive) {
                 return Ok(None);
             }
         }
         let rest = came.split_off(count);
         Ok(Some(std::mem::replace(came, rest)))
-    }
-
-    /// Whether a session is neither in memory nor in the log as it will be.
-    fn is_on_its_way(&self, key: &SessionKey, under_way: Option<&UnderWay>, made: &Making) -> bool {
-        let is_touched = || under_way.is_some_and(|last| last.due.contains_key(key)) || made.due.contains_key(key);
-        !self.sessions.contains_key(key) && is_touched()
     }
 
     /// Judges deliveries, or does what is to be done with nothing under way.
@@ -191,23 +186,17 @@ impl Writer {
                     let batch = Batch { released: ids, ..Batch::default() };
                     done(self.inner.log.append(batch).await.map(drop), answer)?;
                 }
-                Job::Sources(sources, answer) => {
-                    let done = self.change_sources(sources).await;
-                    let _ = answer.send(done.clone());
-                    done?;
-                }
+                Job::Sources(sources, answer) => done(self.change_sources(sources).await, answer)?,
                 // What was queued before is still taken.
                 Job::Close => self.jobs.close(),
             }
         }
         self.note_due(made);
-        let is_on_its_way = |key: &SessionKey| {
-            made.due.contains_key(key) || under_way.as_ref().is_some_and(|last| last.due.contains_key(key))
-        };
-        // They may be here for that alone. Those that are on their way go when they have arrived.
-        made.unchanged.retain(|key| !is_on_its_way(key));
         for key in std::mem::take(&mut made.unchanged) {
-            self.let_rest(key);
+            // It may be here for that alone. One that is on its way goes when it has arrived.
+            if !is_on_its_way(&key, under_way.as_ref(), made) {
+                self.let_rest(key);
+            }
         }
         match fetched {
             Err(error) if !is_passing(&error) => Err(error),
@@ -323,6 +312,11 @@ impl Writer {
         self.damaged.remove(key);
         Ok(true)
     }
+}
+
+/// Whether something of a session is not in the log yet.
+fn is_on_its_way(key: &SessionKey, under_way: Option<&UnderWay>, made: &Making) -> bool {
+    under_way.is_some_and(|last| last.due.contains_key(key)) || made.due.contains_key(key)
 }
 
 /// Tells whoever asked for it what became of something that was done with nothing under way. What is an error then,
