@@ -83,7 +83,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the engine was closed or has stopped, or the log takes no more. What was read by then is out of
-    /// quarantine, and its sessions are judged.
+    /// quarantine, and its sessions are judged or due.
     pub async fn retry_refused(&self) -> Result<(Retried, Filled), LogError> {
         let (mut retried, sessions) = self.look_through().await?;
         let mut filled = Filled::default();
